@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Every timer of the pair, and the inequalities that make them safe.
+
+All values are seconds of monotonic time. Nothing else in the code base may name a duration that a
+takeover depends on.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+
+class TimingError(ValueError):
+    """The figures would let two machines write at once, or never let one take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One node's timers. The defaults are those of real hardware.
+
+    An emulated machine is slow: `scaled` stretches all of them by one factor, and the inequalities
+    survive it.
+    """
+
+    keepalive: float = 0.5  # between two heartbeats on one path
+    dead: float = 5.0  # a path is down after this much silence
+    stall: float = 2.0  # a loop turn longer than this breaks the chain of evidence
+    referee: float = 2.0  # the referee is lost after this much silence, at least four probes
+    gasp: float = 2.5  # a holder gives the peer this long to say its last word
+    forfeit: float = 2.0  # disconnect, outdate, read back
+    self_fence: float = 8.0  # an unconfirmed holder stops feeding its watchdog after this
+    watchdog: float = 5.0  # an unfed machine resets after this
+    feed: float = 1.0  # between two feeds
+    resume: float = 7.0  # a holder may go on alone after this, on fresh evidence
+    margin: float = 2.0  # clock drift and scheduling
+    take: float = 16.0  # a survivor may take over after this much silence
+    drbd_ping: float = 1.0  # DRBD's ping-int
+    drbd_timeout: float = (
+        3.0  # DRBD's timeout: a peer that leaves a request unanswered this long is disconnected
+    )
+
+    def __post_init__(self) -> None:
+        """Raises TimingError for the first inequality that does not hold."""
+        rules = (
+            (self.dead > 4 * self.keepalive, "dead > 4 keepalives: one lost packet is not silence"),
+            (
+                self.drbd_ping + self.drbd_timeout < self.dead,
+                "DRBD notices a lost peer before heartbeat does",
+            ),
+            (
+                self.self_fence > self.dead,
+                "self_fence > dead: a holder hears of the loss before it gives up",
+            ),
+            (
+                self.resume > self.stall + self.referee + self.forfeit,
+                "resume > stall + referee + forfeit: a peer without referee has forfeited by then",
+            ),
+            (
+                self.gasp < self.resume,
+                "gasp < resume: the last word is heard before the holder goes on alone",
+            ),
+            (self.feed < self.watchdog, "feed < watchdog: a healthy holder is never reset"),
+            (
+                self.take >= self.self_fence + self.watchdog + self.feed + self.margin,
+                "take >= self_fence + watchdog + feed + margin: a lost holder is off by then",
+            ),
+        )
+        for holds, rule in rules:
+            if not holds:
+                raise TimingError(rule)
+
+    def scaled(self, factor: float) -> "Timing":
+        """The same timers, FACTOR times as long. Raises TimingError below 1: the real figures are
+        the floor.
+        """
+        if not factor >= 1:
+            raise TimingError(f"a time scale of {factor} would shorten the timers")
+        return replace(self, **{f.name: getattr(self, f.name) * factor for f in fields(self)})

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""One scenario's world: a folder, cables, machines; and checkpoints of all of it."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.vm import tools
+from tests.vm.cables import Cables
+from tests.vm.machine import GIB, Disk, Machine, Nic
+
+SHIPPED = tools.BUILD / "shoestring.raw"
+TEST_FLAVOUR = tools.BUILD / "shoestring-test.raw"
+STICK = 4 * GIB  # the smallest stick the README allows
+DATA = 2 * GIB
+CHECKPOINTS = tools.BUILD / "checkpoints"
+FAILED = tools.BUILD / "failed"
+
+
+class Lab:
+    """Machines on cables in a folder of their own. Close it, whatever happened."""
+
+    def __init__(self, accel: str) -> None:
+        # short, because a UNIX socket's address holds 107 bytes
+        self.folder = Path(tempfile.mkdtemp(prefix="shoestring-", dir="/tmp"))
+        self._accel = accel
+        self.machines: dict[str, Machine] = {}
+        self.cables: Cables | None = None
+
+    def machine(
+        self,
+        name: str,
+        image: Path = TEST_FLAVOUR,
+        *,
+        stick: str = "virtio-blk-pci",
+        data: bool = False,
+        nics: Sequence[Nic] = (),
+        uefi: bool = False,
+    ) -> Machine:
+        """A PC with a freshly flashed stick; with DATA, a blank data disk beside it."""
+        disks = [Disk("stick", STICK, image, stick)] + [Disk("data", DATA)] * data
+        made = Machine(name, self.folder, disks, nics, uefi=uefi, accel=self._accel)
+        self.machines[name] = made
+        return made
+
+    def pair(self) -> tuple[Machine, Machine]:
+        """Two machines as their users have them: a crossover cable, a LAN with a gateway, blank
+        data disks.
+        """
+        self.cables = Cables(self.folder, {"xo": ["a", "b"], "lan": ["a", "b"]}, gateway=True)
+        macs = {"a": "52:54:00:00:0a", "b": "52:54:00:00:0b"}
+        a, b = (
+            self.machine(name, data=True, nics=[Nic("xo", f"{mac}:01"), Nic("lan", f"{mac}:02")])
+            for name, mac in macs.items()
+        )
+        return a, b
+
+    def checkpoint_key(self, name: str) -> Path:
+        """Where a checkpoint called NAME of exactly this image, QEMU, command line and harness is
+        kept.
+        """
+        digest = hashlib.sha256()
+        with TEST_FLAVOUR.open("rb") as image:
+            digest.update(hashlib.file_digest(image, "sha256").digest())
+        qemu = tools.command("qemu-system-x86_64", "--version")
+        digest.update(subprocess.run(qemu, stdout=subprocess.PIPE, check=True).stdout)
+        for machine in self.machines.values():
+            digest.update(json.dumps(machine.arguments()).replace(str(self.folder), "").encode())
+        for source in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(source.read_bytes())
+        return CHECKPOINTS / f"{name}-{digest.hexdigest()[:16]}"
+
+    def save(self, checkpoint: Path) -> None:
+        """Saves every machine as it runs, and lets it run on.
+
+        All are paused first. A disk may make its cache durable at any moment, so that is done
+        before its file is copied: what is saved is a state the disks could have been in anyway.
+        """
+        work = checkpoint.with_suffix(".new")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        for machine in self.machines.values():
+            machine.qmp("stop")
+        for machine in self.machines.values():
+            machine.save(work / machine.name)
+        for machine in self.machines.values():
+            machine.qmp("cont")
+        work.rename(checkpoint)
+
+    def load(self, checkpoint: Path) -> None:
+        """Every machine as it was when CHECKPOINT was saved, running."""
+        for machine in self.machines.values():
+            machine.load(checkpoint / machine.name)
+        for machine in self.machines.values():
+            machine.qmp("cont")
+        for machine in self.machines.values():
+            machine.control.hello(60)
+
+    def keep_evidence(self, name: str) -> Path:
+        """Copies consoles, journals and logs to where they outlive the lab."""
+        kept = FAILED / name
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        for machine in self.machines.values():
+            with (kept / f"{machine.name}.journal").open("w") as journal:
+                journal.write(machine.last_words())
+            if machine.is_on:
+                machine.screenshot(kept / f"{machine.name}.png")
+        for log in self.folder.rglob("*.log"):
+            shutil.copy(log, kept / "-".join(log.relative_to(self.folder).parts))
+        return kept
+
+    def close(self) -> None:
+        for machine in self.machines.values():
+            machine.close()
+        if self.cables:
+            self.cables.close()
+        shutil.rmtree(self.folder)

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""One emulated PC: its QEMU process, its disks, its console, its control channel, and the ways to
+hurt it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pexpect.popen_spawn import PopenSpawn
+from qemu.qmp.legacy import QEMUMonitorProtocol
+
+from tests.vm import tools
+from tests.vm.control import Control
+from tests.vm.wait import wait_until
+
+OVMF = Path("/usr/share/OVMF")  # in the tools tree
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    segment: str  # the cable it is plugged into
+    mac: str
+
+
+@dataclass(slots=True)
+class Disk:
+    """A disk behind nbdkit that forgets what was not flushed when the power is cut."""
+
+    name: str
+    size: int  # bytes
+    base: Path | None = None  # what is on it at first; blank otherwise
+    device: str = "virtio-blk-pci"
+
+    def create(self, folder: Path) -> None:
+        file = self.file(folder)
+        if self.base:
+            copy(self.base, file)
+        else:
+            file.touch()
+        os.truncate(file, self.size)
+
+    def file(self, folder: Path) -> Path:
+        return folder / f"{self.name}.raw"
+
+    def socket(self, folder: Path) -> Path:
+        return folder / f"{self.name}.nbd"
+
+    def control(self, folder: Path, word: str) -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(folder / f"{self.name}.ctl"))
+            connection.sendall(word.encode() + b"\n")
+            return connection.makefile().readline().strip()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a disk without its holes."""
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", source, target], check=True)
+
+
+class Machine:
+    """A PC called NAME whose files are in FOLDER/NAME. It is off until `power_on`."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        disks: Sequence[Disk],
+        nics: Sequence[Nic] = (),
+        *,
+        uefi: bool = False,
+        memory: int = 2048,
+        accel: str = "tcg",
+    ) -> None:
+        self.name = name
+        self.disks = list(disks)
+        self._cables = folder
+        self._nics = list(nics)
+        self._uefi = uefi
+        self._memory = memory
+        self._accel = accel
+        self.folder = folder / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._qemu: PopenSpawn[str] | None = None
+        self._nbdkit: list[subprocess.Popen[bytes]] = []
+        self._qmp: QEMUMonitorProtocol | None = None
+        self._control: Control | None = None
+        for disk in self.disks:
+            if not disk.file(self.folder).exists():
+                disk.create(self.folder)
+        if uefi and not (self.folder / "vars.fd").exists():
+            shutil.copy(tools.TREE / "usr/share/OVMF/OVMF_VARS_4M.fd", self.folder / "vars.fd")
+
+    # --- power
+
+    def power_on(self, incoming: Path | None = None) -> None:
+        """Starts the disks and the machine; with INCOMING, as it was when that file was saved."""
+        for disk in self.disks:
+            self._start_disk(disk)
+        argv = tools.command("qemu-system-x86_64", *self.arguments())
+        if incoming:
+            argv += ["-incoming", f"file:{incoming}"]
+        self._qemu = PopenSpawn(
+            argv,
+            encoding="utf-8",
+            codec_errors="replace",
+            timeout=300,
+            cwd=str(self.folder),
+        )
+        self._qmp = QEMUMonitorProtocol(str(self.folder / "qmp"))
+        wait_until(f"{self.name}'s QMP socket", (self.folder / "qmp").exists, 30, 0.05)
+        wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 30, 0.05)
+        self._control = Control(self.name, self.folder / "control")
+        if incoming:
+            wait_until(
+                f"{self.name}'s checkpoint to load",
+                lambda: self.qmp("query-status")["status"] not in ("inmigrate", "prelaunch"),
+                120,
+                0.1,
+            )
+        else:
+            self.qmp("cont")
+
+    def arguments(self) -> list[str]:
+        """QEMU's arguments; the machine starts paused, so that nothing it prints is lost."""
+        cpu = "host" if self._accel == "kvm" else "max,la57=off"
+        argv = ["-nodefaults", "-S", "-name", self.name, "-machine", "q35", "-accel", self._accel]
+        argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc"]
+        argv += [
+            "-chardev",
+            "stdio,id=console,signal=off,logfile=console.log,logappend=on",
+            "-serial",
+            "chardev:console",
+        ]
+        argv += ["-qmp", "unix:qmp,server=on,wait=off", "-vga", "std", "-display", "none"]
+        argv += [
+            "-object",
+            "rng-random,id=rng,filename=/dev/urandom",
+            "-device",
+            "virtio-rng-pci,rng=rng",
+        ]
+        argv += [
+            "-device",
+            "virtio-serial-pci",
+            "-chardev",
+            "socket,id=control,path=control,server=on,wait=off",
+        ]
+        argv += ["-device", "virtserialport,chardev=control,name=org.shoestring.control"]
+        argv += ["-device", "qemu-xhci"]
+        if self._uefi:
+            argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"]
+            argv += ["-drive", "if=pflash,format=raw,file=vars.fd"]
+        for index, disk in enumerate(self.disks):
+            argv += [
+                "-blockdev",
+                f"driver=nbd,node-name={disk.name},server.type=unix,server.path={disk.name}.nbd",
+            ]
+            serial = f"{self.name}-{disk.name}".upper()
+            argv += [
+                "-device",
+                f"{disk.device},drive={disk.name},serial={serial},bootindex={index},id={disk.name}",
+            ]
+        for nic in self._nics:
+            plug = self._cables / f"{nic.segment}-{self.name}"
+            argv += ["-netdev"]
+            argv += [
+                f"dgram,id={nic.segment},local.type=unix,local.path={plug}.in"
+                f",remote.type=unix,remote.path={plug}.out"
+            ]
+            argv += [
+                "-device",
+                f"virtio-net-pci,netdev={nic.segment},mac={nic.mac},id=nic-{nic.segment}",
+            ]
+        return argv
+
+    def power_cut(self, seed: int | None = None) -> None:
+        """The plug is pulled: the machine is gone, and so is what its disks had not been told to
+        keep.
+        """
+        self._kill_qemu()
+        for disk in self.disks:
+            disk.control(self.folder, "cut" if seed is None else f"cut {seed}")
+        self._stop_disks()
+
+    def close(self) -> None:
+        """Ends everything, whatever state it is in."""
+        self._kill_qemu()
+        self._stop_disks()
+
+    def wait_for_power_off(self, deadline: float) -> None:
+        """Waits until the machine has switched itself off; its disks have flushed by then or lose
+        the rest.
+        """
+        wait_until(f"{self.name} to switch itself off", lambda: not self.is_on, deadline)
+        self.power_cut()
+
+    # --- checkpoints
+
+    def save(self, folder: Path) -> None:
+        """Writes memory, devices and disks of this paused machine to FOLDER."""
+        folder.mkdir(parents=True)
+        self.qmp("migrate", uri=f"file:{folder / 'state'}")
+        wait_until(f"{self.name} to be saved", self._is_saved, 300, 0.1)
+        for disk in self.disks:
+            disk.control(self.folder, "flush")
+            copy(disk.file(self.folder), folder / disk.file(self.folder).name)
+        if self._uefi:
+            shutil.copy(self.folder / "vars.fd", folder)
+
+    def _is_saved(self) -> bool:
+        status = self.qmp("query-migrate").get("status")
+        if status == "failed":
+            raise AssertionError(f"{self.name} was not saved: {self.qmp('query-migrate')}")
+        return status == "completed"
+
+    def load(self, folder: Path) -> None:
+        """Becomes, paused, the machine that was saved in FOLDER."""
+        for disk in self.disks:
+            copy(folder / disk.file(self.folder).name, disk.file(self.folder))
+        if self._uefi:
+            shutil.copy(folder / "vars.fd", self.folder)
+        self.power_on(incoming=folder / "state")
+
+    # --- inside
+
+    def _start_disk(self, disk: Disk) -> None:
+        for leftover in (disk.socket(self.folder), self.folder / f"{disk.name}.ctl"):
+            leftover.unlink(missing_ok=True)
+        argv = tools.command(
+            "nbdkit", "--foreground", "--newstyle", "--unix", disk.socket(self.folder)
+        )
+        argv += ["python", str(Path(__file__).parent / "nbdkit_plugin.py")]
+        argv += [f"file={disk.file(self.folder)}", f"control={self.folder / disk.name}.ctl"]
+        with (self.folder / f"{disk.name}.log").open("a") as log:
+            self._nbdkit.append(
+                subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            )
+        wait_until(f"{self.name}'s disk {disk.name}", disk.socket(self.folder).exists, 30, 0.02)
+
+    def _stop_disks(self) -> None:
+        for process in self._nbdkit:
+            process.kill()
+            process.wait()
+        self._nbdkit.clear()
+
+    @property
+    def is_on(self) -> bool:
+        return self._qemu is not None and self._qemu.proc.poll() is None
+
+    def _kill_qemu(self) -> None:
+        if self._qemu is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._qemu.proc.send_signal(signal.SIGKILL)
+        self._qemu.proc.wait()
+        if self._control:
+            self._control.close()
+        if self._qmp:
+            with contextlib.suppress(
+                Exception
+            ):  # the peer died by our hand, its socket may say anything
+                self._qmp.close()
+        for name in ("qmp", "control"):
+            (self.folder / name).unlink(missing_ok=True)
+        self._qemu = self._qmp = self._control = None
+
+    # --- talking to it
+
+    def _connect_qmp(self) -> bool:
+        assert self._qmp is not None
+        try:
+            self._qmp.connect()
+        except OSError:
+            return False
+        return True
+
+    def qmp(self, command: str, **arguments: object) -> dict[str, str]:
+        """One QMP command (qemu-qmp-ref(7)). Raises what qemu.qmp raises."""
+        assert self._qmp is not None, f"{self.name} is off"
+        answer = self._qmp.cmd(command, **arguments)
+        return answer if isinstance(answer, dict) else {}
+
+    @property
+    def console(self) -> "PopenSpawn[str]":
+        """The serial line: GRUB, Xen, then dom0's hvc0. It loses part of what is pasted."""
+        assert self._qemu is not None, f"{self.name} is off"
+        return self._qemu
+
+    @property
+    def control(self) -> Control:
+        assert self._control is not None, f"{self.name} is off"
+        return self._control
+
+    def run(self, script: str, timeout: float = 60) -> str:
+        return self.control.run(script, timeout)
+
+    def last_words(self) -> str:
+        """The journal of the running boot, or why it cannot be had."""
+        if not self.is_on:
+            return "the machine is off\n"
+        try:
+            return self.control.try_run("journalctl --boot --no-pager --output=short-monotonic").out
+        except (TimeoutError, OSError) as error:
+            return f"{error}\n"
+
+    def screenshot(self, path: Path) -> None:
+        """What the monitor shows, as a PNG."""
+        self.qmp("screendump", filename=str(path), format="png")
