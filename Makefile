@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check unit vm run-pair clean
+.PHONY: help image test-image test check lint unit vm run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -14,20 +14,23 @@ image: ## build/shoestring.raw, ready to flash
 test-image: ## the flavour with a root shell, for tests only
 	ci/build --test
 
-test: check vm ## everything that gates a change
+test: lint image test-image ## everything that gates a change: an hour or less
+	$(PYTHON) -m pytest tests/unit @tests/vm/gate.txt
 
-check: ## formatting, types, unit tests: seconds
+check: lint unit ## formatting, types, unit tests: seconds
+
+lint: ## formatting and types
 	ci/host
 	build/venv/bin/ruff check .
 	build/venv/bin/ruff format --check .
 	build/venv/bin/mypy
-	$(PYTHON) -m pytest
 
 unit: ## unit tests only
-	$(PYTHON) -m pytest
+	ci/host
+	$(PYTHON) -m pytest tests/unit
 
-vm: image test-image ## the scenarios of tests/vm/gate.txt on emulated machines
-	$(PYTHON) -m tests.vm
+vm: image test-image ## every scenario on emulated machines
+	$(PYTHON) -m pytest tests/vm
 
 run-pair: test-image ## two machines to play with, in this terminal
 	$(PYTHON) -m tests.vm.run_pair

@@ -71,7 +71,7 @@ def probe(root: Path = Path("/")) -> Machine:
         disks=tuple(
             _disk(root, d, mounts)
             for d in _entries(root / "sys/block")
-            if not d.name.startswith(VIRTUAL_DISKS) and _text(d / "size") != "0"
+            if not d.name.startswith(VIRTUAL_DISKS) and _text(d / "size") not in ("", "0")
         ),
     )
 
@@ -143,7 +143,7 @@ def _disk(root: Path, entry: Path, mounts: dict[str, tuple[str, tuple[str, ...]]
         or _text(entry / "device/model")
         or "unknown model",
         serial=udev.get("ID_SERIAL_SHORT") or udev.get("ID_SERIAL") or _text(entry / "serial"),
-        size=int(_text(entry / "size")) * SECTOR,
+        size=int(_text(entry / "size") or 0) * SECTOR,
         is_removable=_text(entry / "removable") == "1",
         is_boot_medium=mounts.get("/", ("", ()))[0] in numbers,
     )

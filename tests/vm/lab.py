@@ -47,14 +47,16 @@ class Lab:
         self.machines[name] = made
         return made
 
-    def pair(self) -> tuple[Machine, Machine]:
+    def pair(self, image: Path = TEST_FLAVOUR) -> tuple[Machine, Machine]:
         """Two machines as their users have them: a crossover cable, a LAN with a gateway, blank
         data disks.
         """
         self.cables = Cables(self.folder, {"xo": ["a", "b"], "lan": ["a", "b"]}, gateway=True)
         macs = {"a": "52:54:00:00:0a", "b": "52:54:00:00:0b"}
         a, b = (
-            self.machine(name, data=True, nics=[Nic("xo", f"{mac}:01"), Nic("lan", f"{mac}:02")])
+            self.machine(
+                name, image, data=True, nics=[Nic("xo", f"{mac}:01"), Nic("lan", f"{mac}:02")]
+            )
             for name, mac in macs.items()
         )
         return a, b

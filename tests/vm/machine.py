@@ -82,7 +82,7 @@ class Machine:
         self.name = name
         self.disks = list(disks)
         self._cables = folder
-        self._nics = list(nics)
+        self.nics = list(nics)
         self._uefi = uefi
         self._memory = memory
         self._accel = accel
@@ -167,7 +167,7 @@ class Machine:
                 "-device",
                 f"{disk.device},drive={disk.name},serial={serial},bootindex={index},id={disk.name}",
             ]
-        for nic in self._nics:
+        for nic in self.nics:
             plug = self._cables / f"{nic.segment}-{self.name}"
             argv += ["-netdev"]
             argv += [

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The wizard's first page, from a machine made of files to the text on the screen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstboot.__main__ import concerns_hardware
+from firstboot.faces import line
+from firstboot.probe import Disk, Machine, Nic, probe
+
+FILES = {
+    "proc/cpuinfo": "processor\t: 0\nmodel name\t: Old Faithful 3000\n\nprocessor\t: 1\n",
+    "proc/meminfo": "MemTotal:        1048576 kB\nMemFree:  1 kB\n",
+    "proc/self/mountinfo": "22 1 8:3 / / ro,relatime - erofs /dev/sda3 ro\n"
+    "30 22 0:25 / /dev rw,nosuid - devtmpfs devtmpfs rw\n",
+    "proc/sys/kernel/osrelease": "6.12.0-amd64\n",
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "sys/hypervisor/type": "xen\n",
+    "sys/hypervisor/version/major": "4\n",
+    "sys/hypervisor/version/minor": "20\n",
+    "sys/hypervisor/version/extra": ".1\n",
+    "sys/module/drbd/version": "8.4.11\n",
+    "sys/class/watchdog/watchdog0/identity": "iTCO_wdt\n",
+    "sys/class/watchdog/watchdog1/identity": "xen_wdt\n",
+    "sys/class/net/eth0/device/vendor": "0x8086\n",
+    "sys/class/net/eth0/address": "52:54:00:00:00:01\n",
+    "sys/class/net/eth0/carrier": "1\n",
+    "sys/class/net/eth0/speed": "1000\n",
+    "sys/class/net/eth1/device/vendor": "0x10ec\n",
+    "sys/class/net/eth1/address": "52:54:00:00:00:02\n",
+    "sys/class/net/eth1/speed": "-1\n",
+    "sys/class/net/lo/address": "00:00:00:00:00:00\n",
+    "sys/block/sda/size": "8388608\n",
+    "sys/block/sda/dev": "8:0\n",
+    "sys/block/sda/removable": "1\n",
+    "sys/block/sda/sda3/dev": "8:3\n",
+    "sys/block/sda/device/model": "Stick  \n",
+    "sys/block/sdb/size": "1953525168\n",
+    "sys/block/sdb/dev": "8:16\n",
+    "sys/block/sdb/removable": "0\n",
+    "run/udev/data/b8:16": "S:disk/by-id/x\nE:ID_MODEL=WDC_WD10\nE:ID_SERIAL_SHORT=WD-123\n",
+    "sys/block/loop0/size": "100\n",
+    "sys/block/sr0/size": "100\n",
+    "sys/block/sdc/size": "0\n",
+}
+
+WHOLE = Machine(
+    processor="Old Faithful 3000",
+    cores=2,
+    memory=1 << 30,
+    machine_id="0123456789abcdef0123456789abcdef",
+    kernel="6.12.0-amd64",
+    xen="4.20.1",
+    drbd="8.4.11",
+    watchdogs=("iTCO_wdt", "xen_wdt"),
+    root_is_read_only=True,
+    state_size=None,
+    nics=(
+        Nic("eth0", "52:54:00:00:00:01", "unknown driver", True, 1000),
+        Nic("eth1", "52:54:00:00:00:02", "unknown driver", None, None),
+    ),
+    disks=(
+        Disk("sda", "Stick", "", 4 << 30, True, True),
+        Disk("sdb", "WDC WD10", "WD-123", 1953525168 * 512, False, False),
+    ),
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, content in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def test_reads_a_whole_machine(root: Path) -> None:
+    assert probe(root) == WHOLE
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_no_missing_file_kills_the_screen(root: Path, missing: str) -> None:
+    (root / missing).unlink()
+    assert line.greeting(probe(root))
+
+
+def test_an_empty_root_is_a_machine_with_nothing_in_it(tmp_path: Path) -> None:
+    page = line.greeting(probe(tmp_path))
+    for complaint in ("none found: a pair needs two", "DRBD is not loaded", "rescue boot"):
+        assert complaint in page
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [WHOLE, replace(WHOLE, processor="x" * 200, watchdogs=("w" * 100,), disks=WHOLE.disks * 3)],
+)
+def test_the_page_fits_a_plain_terminal(machine: Machine) -> None:
+    page = line.greeting(machine)
+    assert page.isascii()
+    assert max(map(len, page.splitlines())) <= line.WIDTH
+
+
+def test_the_page_says_what_was_found() -> None:
+    page = line.greeting(replace(WHOLE, state_size=2 << 30))
+    for text in (
+        "Xen 4.20.1",
+        "DRBD 8.4.11",
+        "iTCO_wdt, xen_wdt",
+        "State       2.0 GiB",
+        "cable connected, 1000 Mbit/s",
+        "not in use yet",
+        "Stick, no serial (boot medium, removable)",
+        "931.5 GiB  WDC WD10, serial WD-123",
+    ):
+        assert text in page
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (b"libudev\0ACTION=add\0SUBSYSTEM=block\0DEVNAME=sdb\0", True),
+        (b"libudev\0ACTION=remove\0SUBSYSTEM=net\0", True),
+        (b"libudev\0ACTION=add\0SUBSYSTEM=netdev\0", False),
+        (b"", False),
+    ],
+)
+def test_only_disks_and_network_cards_redraw_the_page(message: bytes, expected: bool) -> None:
+    assert concerns_hardware(message) is expected

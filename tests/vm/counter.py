@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The recorder: talks to the built-in guest from outside the pair, and remembers every number it
+acknowledged.
+"""
+
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Asks the counter for numbers through PORT on this host."""
+
+    port: int
+    acknowledged: list[int] = field(default_factory=list)
+
+    def next(self, timeout: float = 10) -> int | None:
+        """The next number, or None when no answer came: then nobody was promised anything."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/next", method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                number = int(answer.read())
+        except (OSError, urllib.error.URLError, ValueError):
+            return None
+        self.acknowledged.append(number)
+        return number
+
+    def present(self, timeout: float = 30) -> list[int] | None:
+        """Every number that the guest finds on its disk, or None when it does not answer."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/all", timeout=timeout
+            ) as answer:
+                return [int(line) for line in answer.read().split()]
+        except (OSError, urllib.error.URLError):
+            return None
+
+    def keep_asking(self, stop: threading.Event) -> threading.Thread:
+        """Asks without a pause, in the background, until STOP is set."""
+
+        def ask() -> None:
+            while not stop.is_set():
+                self.next()
+
+        thread = threading.Thread(target=ask, daemon=True, name="recorder")
+        thread.start()
+        return thread
+
+
+def lost(acknowledged: list[int], present: list[int]) -> list[int]:
+    """The numbers that were acknowledged and are not there: the promise is that there are none."""
+    return sorted(set(acknowledged) - set(present))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The shipped image on emulated PCs, seen as its user sees it: on the console, without a shell."""
+
+import random
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from pexpect import TIMEOUT
+
+from tests.vm.lab import SHIPPED, Lab
+from tests.vm.machine import Machine
+
+BOOT = 600  # seconds; a generous deadline for a slow, busy host
+SEED = 20261122  # of the power cuts; a failure is repeated by repeating the run
+
+
+def wait_for_greeting(machine: Machine) -> dict[str, str]:
+    """What the first page says about the machine, by name. Fails on emergency mode, at once."""
+    outcome = machine.console.expect(
+        ["Press Enter to look at the hardware again", "emergency mode", "Kernel panic"],
+        timeout=BOOT,
+    )
+    page = machine.console.before or ""
+    assert outcome == 0, f"{machine.name} did not come up:\n{page}"
+    return dict(re.findall(r"^  ([A-Z]\w+) +(\S.*?)\r*$", page, re.MULTILINE))
+
+
+def assert_whole(about: dict[str, str]) -> None:
+    """Everything the appliance stands on is there and says so."""
+    assert about["Hypervisor"].startswith("Xen 4.20"), about
+    assert about["Kernel"].startswith("Linux 6.12"), about
+    assert about["Mirroring"].startswith("DRBD 8.4"), about
+    assert "xen_wdt" in about["Watchdog"], about
+    assert about["Root"] == "read-only", about
+    assert about["State"] == "2.0 GiB", about  # it fills the 4 GiB stick
+    assert re.fullmatch("[0-9a-f]{32}", about["Identity"]), about
+
+
+def test_boots_on_bios_and_uefi_with_identities_of_their_own(lab: Lab) -> None:
+    """A USB stick on an old PC, an NVMe disk on a newer one: both from the same image."""
+    machines = [
+        lab.machine("bios", SHIPPED, stick="usb-storage"),
+        lab.machine("uefi", SHIPPED, stick="nvme", uefi=True),
+    ]
+
+    def boot(machine: Machine) -> dict[str, str]:
+        machine.power_on()
+        return wait_for_greeting(machine)
+
+    with ThreadPoolExecutor() as both:
+        bios, uefi = both.map(boot, machines)
+    for about in (bios, uefi):
+        assert_whole(about)
+    assert bios["Identity"] != uefi["Identity"]
+
+    # A person at the keyboard: Enter draws the page again, and nothing else is to be had here.
+    machines[0].console.sendline("root")
+    again = wait_for_greeting(machines[0])
+    assert again["Identity"] == bios["Identity"]
+
+
+def test_power_cut_in_the_first_boot_costs_nothing(lab: Lab) -> None:
+    """Cut at five random moments between the kernel's start and the greeting; then it boots."""
+    chance = random.Random(SEED)
+    cuts = [(n, chance.uniform(5, 100), chance.randrange(1 << 30)) for n in range(5)]
+
+    def survive(cut: tuple[int, float, int]) -> str:
+        number, moment, seed = cut
+        machine = lab.machine(f"cut{number}", SHIPPED)
+        machine.power_on()
+        machine.console.expect("about to get started", timeout=BOOT)
+        machine.console.expect(["Press Enter to look", TIMEOUT], timeout=moment)
+        machine.power_cut(seed)
+        machine.power_on()
+        about = wait_for_greeting(machine)
+        assert_whole(about)
+        machine.close()
+        return about["Identity"]
+
+    with ThreadPoolExecutor(max_workers=2) as two_at_a_time:
+        identities = list(two_at_a_time.map(survive, cuts))
+    assert len(set(identities)) == len(cuts)
