@@ -87,10 +87,12 @@ class Lab:
         work.mkdir(parents=True)
         for machine in self.machines.values():
             machine.qmp("stop")
-        for machine in self.machines.values():
-            machine.save(work / machine.name)
-        for machine in self.machines.values():
-            machine.qmp("cont")
+        try:
+            for machine in self.machines.values():
+                machine.save(work / machine.name)
+        finally:
+            for machine in self.machines.values():
+                machine.qmp("cont")
         work.rename(checkpoint)
 
     def load(self, checkpoint: Path) -> None:

@@ -311,5 +311,5 @@ class Machine:
             return f"{error}\n"
 
     def screenshot(self, path: Path) -> None:
-        """What the monitor shows, as a PNG."""
-        self.qmp("screendump", filename=str(path), format="png")
+        """What the monitor shows, as a PNG or PPM by PATH's ending."""
+        self.qmp("screendump", filename=str(path), format=path.suffix[1:])

@@ -9,6 +9,7 @@ from pexpect import TIMEOUT
 
 from tests.vm.lab import SHIPPED, Lab
 from tests.vm.machine import Machine
+from tests.vm.wait import wait_until
 
 BOOT = 600  # seconds; a generous deadline for a slow, busy host
 SEED = 20261122  # of the power cuts; a failure is repeated by repeating the run
@@ -36,6 +37,19 @@ def assert_whole(about: dict[str, str]) -> None:
     assert re.fullmatch("[0-9a-f]{32}", about["Identity"]), about
 
 
+def lit_pixels(machine: Machine) -> int:
+    """How many bytes of the picture are not black (ppm(5): three header lines, then RGB)."""
+    path = machine.folder / "screen.ppm"
+    machine.screenshot(path)
+    pixels = path.read_bytes().split(b"\n", 3)[3]
+    return len(pixels) - pixels.count(0)
+
+
+def await_text_on_screen(machine: Machine) -> None:
+    """The first page fills a good part of the monitor; a cursor or a logo does not."""
+    wait_until(f"text on {machine.name}'s screen", lambda: lit_pixels(machine) > 20_000, 120)
+
+
 def test_boots_on_bios_and_uefi_with_identities_of_their_own(lab: Lab) -> None:
     """A USB stick on an old PC, an NVMe disk on a newer one: both from the same image."""
     machines = [
@@ -51,6 +65,8 @@ def test_boots_on_bios_and_uefi_with_identities_of_their_own(lab: Lab) -> None:
         bios, uefi = both.map(boot, machines)
     for about in (bios, uefi):
         assert_whole(about)
+    for machine in machines:
+        await_text_on_screen(machine)
     assert bios["Identity"] != uefi["Identity"]
 
     # A person at the keyboard: Enter draws the page again, and nothing else is to be had here.

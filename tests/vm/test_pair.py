@@ -27,7 +27,9 @@ def running_pair(lab: Lab) -> tuple[Machine, Machine, Recorder]:
             machine.power_on()
         for machine in (a, b):
             machine.control.wait_for_boot(BOOT)
-            machine.run("systemctl start xen.service", timeout=300)
+            # The shell is there early: wait for the rest, and for udev to have named the cards.
+            machine.control.try_run("systemctl is-system-running --wait", timeout=BOOT)
+            machine.run("udevadm settle --timeout=300", timeout=300)
             assert_appliance(machine)
             by_hand.connect(machine)
         by_hand.mirror(a, b)
