@@ -141,7 +141,7 @@ def make_guest(machine: Machine) -> None:
 
 
 def start_guest(machine: Machine) -> None:
-    """Starts the counter. Whether it runs is asked of Xen: the exit code of `xl create` does not tell.
+    """Starts the counter. Whether it runs is asked of Xen: the exit code of xl does not tell.
 
     xl 4.20 was seen to die in its own clean-up, after the guest ran and its watcher was there.
     """
