@@ -5,10 +5,11 @@ Owns two files of its directory: `numbers`, a line for each number, and `epoch`,
 starts. It repairs nothing except the one line that a power cut may have left unfinished, which
 nobody was ever told of.
 
-    POST /next   the next number, once it is on the disk; 503 if the disk did not take it, and the
-    process ends GET /all     every number so far, one a line, read back from the disk and checked
-    just now UDP          ten times a second, to everybody: {"guest": name, "epoch": start, "seq":
-    n, "last": number}
+    POST /next  the next number, once it is on the disk; 503 if the disk did not take it, and then
+                the process ends
+    GET /all    every number so far, one a line, read back from the disk and checked just now
+    UDP         ten times a second, to everybody: {"guest": name, "epoch": start, "seq": n,
+                "last": number}
 """
 
 import argparse
@@ -57,8 +58,7 @@ def line(number: int) -> bytes:
 
 
 def is_torn(tail: bytes, expected: bytes) -> bool:
-    """Whether TAIL is what a power cut leaves of EXPECTED: shorter, or with sectors never written,
-    which read as zeros.
+    """Whether TAIL is what a power cut leaves of EXPECTED: shorter, or zeros instead of text.
 
     A journal keeps the file's length apart from its data, so the length alone proves nothing.
     """
@@ -68,9 +68,7 @@ def is_torn(tail: bytes, expected: bytes) -> bool:
 
 
 def recover(data: bytes) -> Recovered:
-    """What DATA holds. Only its last line may be torn: one write is outstanding at a time. Else
-    raises Damaged.
-    """
+    """What DATA holds; its last line may be torn. Raises Damaged for anything else."""
     last = end = 0
     while end < len(data):
         expected = line(last + 1)
@@ -94,8 +92,7 @@ def sync_directory(directory: Path, sync: Sync) -> None:
 
 
 def next_epoch(directory: Path, sync: Sync = os.fsync) -> str:
-    """Counts this start on the disk and names it. As text, a later start sorts higher; no two
-    starts share a name.
+    """Counts this start on the disk and names it; as text, a later start sorts higher.
 
     The random part tells apart two copies of the guest that both started from the same disk
     contents.
@@ -115,9 +112,7 @@ def next_epoch(directory: Path, sync: Sync = os.fsync) -> str:
 
 
 class Counter:
-    """The numbers on the disk. One lock keeps one write outstanding at a time; recover() relies on
-    it.
-    """
+    """The numbers on the disk. One write is outstanding at a time, which recover() relies on."""
 
     def __init__(self, directory: Path, sync: Sync = os.fsync) -> None:
         self._sync = sync
@@ -148,9 +143,7 @@ class Counter:
             return number
 
     def all(self) -> range:
-        """Every number, read back and checked. Raises Damaged if the disk does not hold what we
-        wrote.
-        """
+        """Every number, read back. Raises Damaged if the disk does not hold what we wrote."""
         with self._lock:
             if self._is_broken:
                 raise NotWritten("an earlier number could not be written")
@@ -230,16 +223,14 @@ class Handler(BaseHTTPRequestHandler):
 def send_beacons(
     to: tuple[str, int], name: str, epoch: str, counter: Counter, stop: threading.Event
 ) -> None:
-    """Tells the LAN who runs and how far it is, even while the disk stands still. Takes no lock for
-    that reason.
-    """
+    """Tells the LAN who runs and how far it is. Takes no lock: the disk may be standing still."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for seq in itertools.count():
             message = {"guest": name, "epoch": epoch, "seq": seq, "last": counter.last}
             with contextlib.suppress(
                 OSError
-            ):  # the network may come and go; the next beacon tells the same
+            ):  # the network is away; the next beacon tells the same
                 sender.sendto(json.dumps(message).encode(), to)
             if stop.wait(BEACON_INTERVAL):
                 return

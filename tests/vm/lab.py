@@ -93,6 +93,7 @@ class Lab:
         finally:
             for machine in self.machines.values():
                 machine.qmp("cont")
+        shutil.rmtree(checkpoint, ignore_errors=True)
         work.rename(checkpoint)
 
     def load(self, checkpoint: Path) -> None:
