@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.vm import tools
 from tests.vm.lab import TEST_FLAVOUR, Lab
+from tests.vm.machine import MachineDiedError
 
 VERDICT = tools.BUILD / "acceleration.json"
 PROBE = 60.0  # seconds; with KVM that works, the shell is there in twenty
@@ -39,7 +40,7 @@ def _boots_with_kvm() -> bool:
         machine = lab.machine("probe")
         machine.power_on()
         machine.control.wait_for_boot(PROBE)
-    except (TimeoutError, OSError) as error:
+    except (TimeoutError, MachineDiedError) as error:
         print(f"KVM is there but does not run the image ({error}); emulating instead")
         return False
     finally:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pexpect.popen_spawn import PopenSpawn
+from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from tests.vm import tools
@@ -63,6 +64,10 @@ class Disk:
 def copy(source: Path, target: Path) -> None:
     """Copies a disk without its holes."""
     subprocess.run(["cp", "--sparse=always", "--reflink=auto", source, target], check=True)
+
+
+class MachineDiedError(AssertionError):
+    """QEMU could not start the machine; the text is what it said."""
 
 
 class Machine:
@@ -115,7 +120,6 @@ class Machine:
             cwd=str(self.folder),
         )
         self._qmp = QEMUMonitorProtocol(str(self.folder / "qmp"))
-        wait_until(f"{self.name}'s QMP socket", (self.folder / "qmp").exists, 30, 0.05)
         wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 30, 0.05)
         self._control = Control(self.name, self.folder / "control")
         if incoming:
@@ -277,9 +281,11 @@ class Machine:
 
     def _connect_qmp(self) -> bool:
         assert self._qmp is not None
+        if not self.is_on:
+            raise MachineDiedError(f"{self.name}: QEMU ended at once:\n{self.console.read()}")
         try:
             self._qmp.connect()
-        except OSError:
+        except (OSError, QMPError):
             return False
         return True
 
