@@ -228,9 +228,8 @@ def send_beacons(
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for seq in itertools.count():
             message = {"guest": name, "epoch": epoch, "seq": seq, "last": counter.last}
-            with contextlib.suppress(
-                OSError
-            ):  # the network is away; the next beacon tells the same
+            # The network may be away; the next beacon tells the same.
+            with contextlib.suppress(OSError):
                 sender.sendto(json.dumps(message).encode(), to)
             if stop.wait(BEACON_INTERVAL):
                 return
@@ -250,6 +249,9 @@ def main() -> int:
     except Damaged as error:
         print(f"counter: {error}; refusing to serve", file=sys.stderr)
         return EXIT_DAMAGED
+    except OSError as error:
+        print(f"counter: cannot start: {error}", file=sys.stderr)
+        return EXIT_START_AGAIN
     beacon = (("255.255.255.255", settings.beacon_port), settings.name, epoch, counter)
     threading.Thread(target=send_beacons, args=(*beacon, threading.Event()), daemon=True).start()
     print(f"counter: {settings.name} start {epoch}, last number {counter.last}", file=sys.stderr)

@@ -2,7 +2,9 @@
 """The built-in guest's counter: what it answered for is there, whatever moment the power failed."""
 
 import importlib.util
+import json
 import os
+import socket
 import sys
 import threading
 import urllib.error
@@ -131,3 +133,44 @@ def test_a_changed_file_is_not_served(client: Client, tmp_path: Path) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         client.all()
     assert refused.value.code == 503
+
+
+def test_a_number_the_disk_did_not_take_is_refused_and_ends_the_server(
+    counter: ModuleType, tmp_path: Path
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("the disk is gone")
+
+    made = counter.Counter(tmp_path)
+    made._sync = fail
+    server = counter.Server(("127.0.0.1", 0), made)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        Client(server.server_address[1]).next()
+    thread.join(timeout=10)
+    server.server_close()
+    assert refused.value.code == 503
+    assert not thread.is_alive()
+    assert isinstance(server.failure, counter.NotWritten)
+
+
+def test_a_beacon_tells_who_runs_and_how_far_it_is(counter: ModuleType, tmp_path: Path) -> None:
+    made, stop = counter.Counter(tmp_path), threading.Event()
+    made.next()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(10)
+        # Held, as by a write that never returns: beacons go on.
+        with made._lock:
+            thread = threading.Thread(
+                target=counter.send_beacons,
+                args=(listener.getsockname(), "shop", "00000001-ab", made, stop),
+            )
+            thread.start()
+            heard = [json.loads(listener.recv(1024)) for _ in range(2)]
+    stop.set()
+    thread.join()
+    assert heard == [
+        {"guest": "shop", "epoch": "00000001-ab", "seq": seq, "last": 1} for seq in (0, 1)
+    ]
