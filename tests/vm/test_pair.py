@@ -64,6 +64,8 @@ def test_the_guest_outlives_its_machine(lab: Lab) -> None:
     wait_until("thirty more numbers", lambda: len(recorder.acknowledged) >= before + 30, 300)
 
     a.power_cut(seed=1)
+    stop.set()
+    asking.join()
 
     by_hand.await_heartbeat(b, "nodestatus a", "dead")
     by_hand.await_drbd(b, "dstate", "UpToDate/DUnknown")
@@ -73,8 +75,6 @@ def test_the_guest_outlives_its_machine(lab: Lab) -> None:
     b.run("drbdadm primary counter")
     by_hand.start_guest(b)
     present = wait_until("the guest's numbers on the survivor", recorder.present, 300)
-    stop.set()
-    asking.join()
 
     assert lost(recorder.acknowledged, present) == [], "lost acknowledged writes"
     further = wait_until("a number from the survivor", recorder.next, 120)
