@@ -200,13 +200,6 @@ class Machine:
         self._kill_qemu()
         self._stop_disks()
 
-    def wait_for_power_off(self, deadline: float) -> None:
-        """Waits until the machine has switched itself off; its disks have flushed by then or lose
-        the rest.
-        """
-        wait_until(f"{self.name} to switch itself off", lambda: not self.is_on, deadline)
-        self.power_cut()
-
     # --- checkpoints
 
     def save(self, folder: Path) -> None:
