@@ -34,6 +34,8 @@ def running_pair(lab: Lab) -> tuple[Machine, Machine, Recorder]:
             by_hand.connect(machine)
         by_hand.mirror(a, b)
         by_hand.start_heartbeat(a, b)
+        for machine in (a, b):
+            assert_only_messaging(machine)
         by_hand.make_guest(a)
         by_hand.start_guest(a)
         wait_until("the guest's first number", recorder.next, 300)
@@ -54,6 +56,14 @@ def assert_appliance(machine: Machine) -> None:
     assert machine.run("ss --listening --numeric --no-header --tcp --udp").strip() == ""
     assert machine.run("cat /sys/class/watchdog/*/identity").split().count("xen_wdt") == 1
     assert machine.run("systemctl --failed --no-legend --plain").strip() == ""
+
+
+def assert_only_messaging(machine: Machine) -> None:
+    """heartbeat carries liveness and messages; none of its resource managers may run."""
+    running = set(machine.run("ps -eo comm=").split())
+    assert {"heartbeat", "ccm"} <= running, running
+    managers = {"crmd", "pacemakerd", "pengine", "lrmd", "stonithd", "ipfail", "ResourceManager"}
+    assert not running & managers, running & managers
 
 
 def test_the_guest_outlives_its_machine(lab: Lab) -> None:
