@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit vm run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-accept vm run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,9 +15,9 @@ test-image: ## the flavour with a root shell, for tests only
 	ci/build --test
 
 test: lint image test-image ## everything that gates a change: an hour or less
-	$(PYTHON) -m pytest tests/unit @tests/vm/gate.txt
+	$(PYTHON) -m pytest tests/unit tests/sim @tests/vm/gate.txt
 
-check: lint unit ## formatting, types, unit tests: seconds
+check: lint unit sim ## formatting, types, unit tests, simulated pairs: about a minute
 
 lint: ## formatting and types
 	ci/host
@@ -28,6 +28,13 @@ lint: ## formatting and types
 unit: ## unit tests only
 	ci/host
 	$(PYTHON) -m pytest tests/unit
+
+sim: ## simulated pairs: named histories and a thousand random ones
+	ci/host
+	$(PYTHON) -m pytest tests/sim
+
+sim-accept: ## write the golden logs of the named histories anew; read the difference
+	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py
 
 vm: image test-image ## every scenario on emulated machines
 	$(PYTHON) -m pytest tests/vm

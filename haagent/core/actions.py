@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Everything a node can do. The state is on disk before the first of them runs.
+
+Those about a guest end in `Done` or `Failed`, and each is safe to repeat.
+"""
+
+from dataclasses import dataclass
+
+from haagent.core.model import FenceAnswer, Hello
+
+
+@dataclass(frozen=True, slots=True)
+class SendHello:
+    """Send HELLO over every path."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReferee:
+    """Ask every address of the referee for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePeer:
+    """Ask the peer's addresses, and its guests', whether anybody is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Feed the watchdog, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outdate:
+    """Disconnect DRBD, mark our copy Outdated, read Outdated and Secondary back."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Let DRBD look for its peer again."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Make us Primary; with DISCONNECT, take DRBD's connection down before."""
+
+    guest: str
+    disconnect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Start the guest's domain and announce its address."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Shut the guest down in order, by force if it takes too long, then demote."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destroy:
+    """Destroy the guest's domain at once, then demote."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFence:
+    """The fence-peer handler's exit code. safety: DRBD believes it whatever it is."""
+
+    guest: str
+    answer: FenceAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Reset this machine at once: something on it can no longer be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishLeaving:
+    """Nothing of ours runs any more: the machine may go down."""
+
+
+Action = (
+    SendHello
+    | ProbeReferee
+    | ProbePeer
+    | Feed
+    | Outdate
+    | Connect
+    | Promote
+    | Create
+    | Shutdown
+    | Destroy
+    | AnswerFence
+    | Reset
+    | FinishLeaving
+)

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""The brain: one event in, one decision out.
+
+Events change what is known at once; whether to start, to forfeit, to go on alone or to give up is
+judged once a turn of the loop, when its queue is empty (core/rules.py).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from haagent.core import events, proofs, rules
+from haagent.core.actions import (
+    AnswerFence,
+    Create,
+    Reset,
+)
+from haagent.core.events import Deed, Event
+from haagent.core.model import (
+    HELD,
+    NEVER,
+    Durable,
+    Farewell,
+    FenceAnswer,
+    GuestState,
+    Hello,
+    Ledger,
+    NodeState,
+    Pair,
+    PathState,
+    Phase,
+    owner,
+)
+from haagent.core.turn import Decision, Turn
+
+
+def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> NodeState:
+    """What an agent knows that starts at AT: what it wrote down, and nothing else."""
+    ledgers = {guest: Ledger(term=first) for guest, first in pair.guests.items()}
+    if durable is not None:
+        ledgers |= durable.ledgers
+    return NodeState(
+        pair=pair,
+        boot=boot,
+        durable=Durable(ledgers, durable.peer_figures if durable else None),
+        guests={guest: GuestState() for guest in ledgers},
+        started=at,
+        now=at,
+        ticked=at,
+        unusable_since=at,
+        number=int(at * 1000),  # above all that an agent before us in this boot has sent
+    )
+
+
+def decide(state: NodeState, event: Event) -> Decision:
+    """What EVENT means in STATE. Pure: no clock, no I/O; time comes with the event."""
+    turn = Turn(replace(state, now=max(state.now, event.at)))
+    HANDLERS[type(event)](turn, event)
+    return turn.decision()
+
+
+def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
+    state, hello = turn.state, event.hello
+    if hello.node == state.me:
+        return
+    before = state.peer.hello
+    is_new_boot = before is None or hello.boot != before.boot
+    paths = {} if is_new_boot and before is not None else dict(state.peer.paths)
+    path = paths.get(event.path, PathState())
+    if hello.number <= path.number:
+        return  # a repetition, or late: it says nothing that we do not know better
+    two_way = path.two_way
+    confirmed = state.peer.confirmed
+    if hello.heard_boot == state.boot:
+        two_way = max(two_way, _sent_at(state, hello.heard.get(event.path, 0)))
+        confirmed = max(confirmed, *(_sent_at(state, n) for n in hello.heard.values()), NEVER)
+    paths[event.path] = PathState(event.at, two_way, hello.number)
+    peer = replace(state.peer, paths=paths, confirmed=confirmed)
+    if not is_new_boot and before is not None and hello.number <= before.number:
+        turn.set(peer=peer)
+        return  # the same words by another way
+    turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
+    if turn.state.durable.peer_figures != hello.figures:
+        turn.set(durable=replace(turn.state.durable, peer_figures=hello.figures))
+    for guest in turn.state.guests:
+        if guest in hello.guests:
+            _words_about(turn, guest, hello, is_new_boot)
+
+
+def _sent_at(state: NodeState, number: int) -> float:
+    """When we sent our hello NUMBER; NEVER if that is long ago."""
+    back = state.number - number
+    return state.sent[-1 - back] if 0 <= back < len(state.sent) else NEVER
+
+
+def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> None:
+    """What the peer says about GUEST, in the order in which it must be taken in."""
+    words, mine, ledger = hello.guests[guest], turn.mine(guest), turn.ledger(guest)
+    if owner(words.term) == hello.node and words.term > ledger.theirs:
+        turn.write(guest, theirs=words.term)
+    rules.yield_to_higher_term(turn, guest)
+
+    if is_new_boot:
+        turn.set_guest(guest, grant=None)  # it was given to a question of an earlier boot
+    if not mine.is_connected and (is_new_boot or not words.is_connected):
+        # safety: from here on the peer may do things that we would not notice.
+        turn.set_guest(guest, is_unbroken=False)
+
+    # safety: a farewell is void at the first sign of anything newer.
+    farewell = None if words.farewell is None else Farewell(hello.boot, words.farewell)
+    if ledger.farewell != farewell:
+        turn.write(guest, farewell=farewell)
+
+    if words.returned >= ledger.promise and turn.ledger(guest).stands_down:
+        turn.write(guest, stands_down=False)
+        turn.say(guest, "our promise not to start it was given back")
+    rules.keep_promise_of_peer(turn, guest, words)
+    rules.consider_request(turn, guest, words)
+
+
+def _referee_answered(turn: Turn, event: events.RefereeAnswered) -> None:
+    referee = turn.state.referee
+    is_gap = event.at - referee.answered > turn.state.timing.referee
+    turn.set(
+        referee=replace(
+            referee,
+            answered=max(referee.answered, event.sent),
+            good_since=event.sent if is_gap else referee.good_since,
+        )
+    )
+
+
+def _probe_answered(turn: Turn, event: events.ProbeAnswered) -> None:
+    turn.set(peer=replace(turn.state.peer, probe_answered=event.at))
+    for guest, mine in turn.state.guests.items():
+        if mine.is_unbroken and not mine.is_connected:
+            turn.set_guest(guest, is_unbroken=False)
+            if mine.phase is Phase.RELEASED:
+                turn.say(guest, "the peer's machine answers a probe: it is alive")
+
+
+def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
+    guest, resource = event.guest, event.resource
+    before = turn.mine(guest)
+    turn.set_guest(guest, resource=resource)
+    if resource.is_connected or before.is_connected:
+        turn.set(peer=replace(turn.state.peer, connected=event.at))
+    if resource.is_connected and turn.ledger(guest).alone is not None:
+        turn.write(guest, alone=None)
+    rules.notice_loss(turn, guest)
+
+
+def _domain_seen(turn: Turn, event: events.DomainSeen) -> None:
+    turn.set_guest(event.guest, is_running=event.is_running)
+    if turn.mine(event.guest).phase is Phase.HOLDING and not event.is_running:
+        turn.move(event.guest, Phase.CREATING, "it ended by itself")
+        turn.act(Create(event.guest))
+
+
+def _done(turn: Turn, event: events.Done) -> None:
+    handler = DONE.get((turn.mine(event.guest).phase, event.deed))
+    if event.deed is Deed.CONNECT:
+        turn.write(event.guest, is_parted=False)
+    elif handler:
+        handler(turn, event.guest)
+    else:
+        turn.say(event.guest, f"{event.deed} came too late to matter")
+
+
+def _failed(turn: Turn, event: events.Failed) -> None:
+    mine = turn.mine(event.guest)
+    turn.say(event.guest, f"{event.deed} failed: {event.why}")
+    retry = turn.state.now + turn.state.timing.dead
+    match mine.phase, event.deed:
+        case (Phase.PROMOTING, Deed.PROMOTE) | (Phase.CREATING, Deed.CREATE):
+            turn.set_guest(event.guest, retry_at=retry)
+            rules.destroy(turn, event.guest, "it could not be started")
+        case Phase.STOPPING, Deed.SHUTDOWN:
+            rules.destroy(turn, event.guest, "it could not be shut down")
+        case _:
+            turn.set_guest(event.guest, retry_at=retry)  # rules.repeat tries again then
+
+
+def _outdated(turn: Turn, guest: str) -> None:
+    turn.move(guest, Phase.RELEASED, "our copy is Outdated")
+    request = turn.mine(guest).grant
+    if request is not None:
+        turn.say(guest, f"agreed: term {request.term} is the peer's")
+
+
+def _promoted(turn: Turn, guest: str) -> None:
+    turn.write(guest, held_in=turn.state.boot)
+    turn.move(guest, Phase.CREATING, "Primary")
+    turn.act(Create(guest))
+
+
+def _created(turn: Turn, guest: str) -> None:
+    turn.set_guest(guest, request=None, taking=None, is_confirmed=False)
+    turn.move(guest, Phase.HOLDING, "it runs")
+    rules.notice_loss(turn, guest)
+
+
+def _stopped(turn: Turn, guest: str) -> None:
+    hello = proofs.hello_of(turn.state, guest)
+    # safety: whoever signs off relies on no promise any more; only then may the peer start.
+    returned = max(turn.ledger(guest).returned, hello.promise if hello else 0)
+    turn.write(guest, held_in="", evidence=0, returned=returned)
+    turn.set_guest(guest, farewell=turn.ledger(guest).term, is_running=False)
+    turn.move(guest, Phase.RELEASED, "farewell")
+
+
+def _destroyed(turn: Turn, guest: str) -> None:
+    turn.write(guest, held_in="")
+    turn.set_guest(guest, is_running=False, request=None, taking=None, is_confirmed=False)
+    turn.move(guest, Phase.RELEASED, "gone and Secondary")
+
+
+DONE: Mapping[tuple[Phase, Deed], Callable[[Turn, str], None]] = {
+    (Phase.FORFEITING, Deed.OUTDATE): _outdated,
+    (Phase.PROMOTING, Deed.PROMOTE): _promoted,
+    (Phase.CREATING, Deed.CREATE): _created,
+    (Phase.STOPPING, Deed.SHUTDOWN): _stopped,
+    (Phase.DESTROYING, Deed.DESTROY): _destroyed,
+}
+
+
+def _fence_asked(turn: Turn, event: events.FenceAsked) -> None:
+    guest = event.guest
+    mine = turn.mine(guest)
+    match mine.phase:
+        case Phase.PROMOTING if rules.is_proven(turn.state, guest):
+            stale = proofs.is_granted(turn.state, guest) and proofs.is_peer_outdated(
+                turn.state, guest
+            )
+            answer = FenceAnswer.PEER_OUTDATED if stale else FenceAnswer.PEER_OFF
+            turn.act(AnswerFence(guest, answer))
+        case Phase.CREATING | Phase.HOLDING | Phase.FROZEN | Phase.STOPPING:
+            turn.set_guest(guest, fence_asked=True)  # rules.hold answers, or nobody does
+        case _:
+            # safety: somebody else promotes, or a proof fell: DRBD is told nothing.
+            turn.act(AnswerFence(guest, FenceAnswer.UNPROVEN))
+
+
+def _clock_broke(turn: Turn, event: events.ClockBroke) -> None:
+    turn.say("", f"the clocks ran {event.seconds:.1f} s apart: this machine stood still")
+    if any(mine.phase in HELD for mine in turn.state.guests.values()):
+        turn.act(Reset())
+    rules.doubt(turn, "this machine stood still")
+
+
+def _watchdog_armed(turn: Turn, event: events.WatchdogArmed) -> None:
+    turn.set(is_armed=event.is_armed)
+    turn.say("", "the watchdog is armed" if event.is_armed else "the watchdog cannot be armed")
+
+
+def _leave(turn: Turn, event: events.Leave) -> None:
+    if turn.state.left is None:
+        turn.set(left=event.at)
+        turn.say("", "leaving")
+
+
+def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
+    if turn.mine(event.guest).phase is Phase.RELEASED:
+        turn.set_guest(event.guest, is_confirmed=True)
+        turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
+
+
+def _tick(turn: Turn, event: events.Tick) -> None:
+    rules.turn_over(turn)
+
+
+HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
+    events.Tick: _tick,
+    events.HelloHeard: _hello_heard,
+    events.RefereeAnswered: _referee_answered,
+    events.ProbeAnswered: _probe_answered,
+    events.ResourceChanged: _resource_changed,
+    events.DomainSeen: _domain_seen,
+    events.Done: _done,
+    events.Failed: _failed,
+    events.FenceAsked: _fence_asked,
+    events.ClockBroke: _clock_broke,
+    events.WatchdogArmed: _watchdog_armed,
+    events.Leave: _leave,
+    events.OperatorConfirmed: _operator_confirmed,
+}

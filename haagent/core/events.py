@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Everything that can happen to a node. `at` is monotonic seconds, when it was noticed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from haagent.core.model import Hello, Path, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The loop turned with nothing left in its queue; once a keepalive."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HelloHeard:
+    """The peer said HELLO, authenticated, and it arrived over PATH."""
+
+    at: float
+    path: Path
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class RefereeAnswered:
+    """An address of the referee answered the probe that left at SENT."""
+
+    at: float
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """The peer's own address, by its own MAC, or the guest's, answered a probe."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChanged:
+    """DRBD showed RESOURCE for GUEST."""
+
+    at: float
+    guest: str
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSeen:
+    """Xen has, or has not, a domain for GUEST."""
+
+    at: float
+    guest: str
+    is_running: bool
+
+
+class Deed(StrEnum):
+    """What an action about one guest was, told by its end."""
+
+    OUTDATE = "outdate"
+    CONNECT = "connect"
+    PROMOTE = "promote"
+    CREATE = "create"
+    SHUTDOWN = "shut down"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action ended well, and what it was for was read back."""
+
+    at: float
+    guest: str
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An action ended badly, or not in time; WHY is one line for a person."""
+
+    at: float
+    guest: str
+    deed: Deed
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FenceAsked:
+    """DRBD's fence-peer handler asks whether the peer is out of the way for GUEST."""
+
+    at: float
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockBroke:
+    """Monotonic time and the machine's other clocks ran SECONDS apart: we stood still."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogArmed:
+    """The watchdog is open and counting; or, with IS_ARMED false, it could not be."""
+
+    at: float
+    is_armed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The machine is asked to shut down or to reboot."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorConfirmed:
+    """A person who saw both histories typed that GUEST shall start here."""
+
+    at: float
+    guest: str
+
+
+Event = (
+    Tick
+    | HelloHeard
+    | RefereeAnswered
+    | ProbeAnswered
+    | ResourceChanged
+    | DomainSeen
+    | Done
+    | Failed
+    | FenceAsked
+    | ClockBroke
+    | WatchdogArmed
+    | Leave
+    | OperatorConfirmed
+)

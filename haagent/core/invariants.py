@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""What must hold after every decision, whatever the rules say: a sentence each, and its check.
+
+They are written apart from the rules on purpose, and know less: a rule that is wrong should meet a
+check that does not share its mistake.
+"""
+
+from haagent.core.actions import AnswerFence, Create, Feed, Promote, Reset
+from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, owner
+from haagent.core.turn import Decision
+
+
+class InvariantBroken(Exception):
+    """A decision that must not be carried out. The agent stops; its watchdog ends the boot."""
+
+
+def check(before: NodeState, decision: Decision) -> None:
+    """Raises InvariantBroken with the first sentence that does not hold."""
+    after = decision.state
+    for guest, mine in after.guests.items():
+        old, new = before.durable.ledgers[guest], after.durable.ledgers[guest]
+        require(new.term >= old.term and new.theirs >= old.theirs, guest, "terms never fall")
+        require(new.promise >= old.promise, guest, "promises are numbered upwards")
+        require(new.returned >= old.returned, guest, "what was given back stays given back")
+        require(
+            new.evidence == 0 or new.evidence > new.returned,
+            guest,
+            "a promise that was given back is no evidence",
+        )
+        if mine.phase in (Phase.PROMOTING, Phase.CREATING) or mine.phase in HELD:
+            require(owner(new.term) == after.me, guest, "whoever holds it owns its term")
+            require(new.theirs <= new.term, guest, "nobody holds it below a term of the peer")
+        if mine.phase is Phase.PROMOTING:
+            require(mine.taking is not None, guest, "a start names both its proofs")
+            by_operator = mine.taking is not None and mine.taking.peer_off is PeerOff.OPERATOR
+            require(not new.stands_down or by_operator, guest, "a promise not to start is kept")
+    for action in decision.actions:
+        _check_action(before, after, action)
+
+
+def _check_action(before: NodeState, after: NodeState, action: object) -> None:
+    match action:
+        case Promote(guest, _):
+            is_fresh = before.guests[guest].phase is Phase.RELEASED
+            raised = after.durable.ledgers[guest].term > before.durable.ledgers[guest].term
+            require(is_fresh and raised, guest, "the term is on disk before DRBD is asked")
+        case Create(guest):
+            require(
+                before.guests[guest].phase in (Phase.PROMOTING, Phase.HOLDING),
+                guest,
+                "a domain is created on a Primary that we hold",
+            )
+        case AnswerFence(guest, answer) if answer is not FenceAnswer.UNPROVEN:
+            mine, ledger = after.guests[guest], after.durable.ledgers[guest]
+            is_proven = mine.phase is Phase.PROMOTING or (
+                mine.phase in (Phase.HOLDING, Phase.STOPPING) and ledger.alone is not None
+            )
+            require(is_proven, guest, "DRBD is told that the peer is off only on proof, on disk")
+        case Feed():
+            require(not after.is_fenced, "", "who gave up is never fed again in this boot")
+            for guest, mine in after.guests.items():
+                is_late = after.now - mine.since >= after.timing.self_fence + after.timing.resume
+                is_frozen = mine.phase is Phase.FROZEN
+                require(not (is_frozen and is_late), guest, "a frozen holder is not fed for ever")
+        case Reset():
+            pass
+
+
+def require(holds: bool, guest: str, sentence: str) -> None:
+    if not holds:
+        raise InvariantBroken(f"{guest}: {sentence}" if guest else sentence)

@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: MIT
+"""What a node knows: about its guests, its copy of their disks, and its peer. Values only.
+
+`NodeState` is everything; the part of it that must survive a power cut is `Durable`. Nothing in
+here acts, and nothing reads a clock: every time is monotonic seconds of this boot, taken from an
+event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from haagent.core.timing import Timing
+
+NEVER = float("-inf")  # a moment before every other
+
+
+class Path(StrEnum):
+    """A way between the two nodes."""
+
+    CROSSOVER = "crossover"  # our own datagrams on the cable between the two
+    LAN = "LAN"  # our own datagrams on the network that clients use
+    HEARTBEAT = "heartbeat"  # whatever heartbeat delivers, on either
+
+
+class Role(StrEnum):
+    """DRBD's roles, drbdsetup(8)."""
+
+    PRIMARY = "Primary"
+    SECONDARY = "Secondary"
+    UNKNOWN = "Unknown"
+
+
+class Disk(StrEnum):
+    """DRBD's disk states, drbdsetup(8)."""
+
+    DISKLESS = "Diskless"
+    ATTACHING = "Attaching"
+    DETACHING = "Detaching"
+    FAILED = "Failed"
+    NEGOTIATING = "Negotiating"
+    INCONSISTENT = "Inconsistent"
+    OUTDATED = "Outdated"
+    UNKNOWN = "DUnknown"
+    CONSISTENT = "Consistent"
+    UP_TO_DATE = "UpToDate"
+
+
+class Link(StrEnum):
+    """What a DRBD connection amounts to; the adapter folds DRBD's many states into these."""
+
+    STANDALONE = "StandAlone"  # DRBD will not try again by itself
+    CONNECTING = "Connecting"
+    CONNECTED = "Connected"  # also while verifying
+    SYNC_SOURCE = "SyncSource"
+    SYNC_TARGET = "SyncTarget"
+
+
+CONNECTED = frozenset({Link.CONNECTED, Link.SYNC_SOURCE, Link.SYNC_TARGET})
+STALE = frozenset({Disk.OUTDATED, Disk.INCONSISTENT})
+
+
+class FenceAnswer(IntEnum):
+    """Exit codes of DRBD's fence-peer handler, drbd.conf(5). 5 is not here: we never say it."""
+
+    UNPROVEN = 1  # not one of DRBD's: it changes nothing, a frozen device stays frozen
+    PEER_OUTDATED = 4
+    PEER_OFF = 7
+
+
+class Policy(StrEnum):
+    """What the owner wants when both paths die in one moment and nobody can tell who is left."""
+
+    AUTOMATIC = "automatic"
+    WAIT = "wait for me"
+
+
+class Phase(StrEnum):
+    """Where one guest stands on this node; core/phases.py holds the edges."""
+
+    RELEASED = "released"  # not here
+    FORFEITING = "forfeiting"  # not here, and marking our copy Outdated
+    PROMOTING = "promoting"  # both questions answered, term persisted, DRBD asked
+    CREATING = "creating"  # we are Primary, Xen asked
+    HOLDING = "holding"  # it runs here
+    FROZEN = "frozen"  # it runs here, DRBD lost the peer, its writes wait
+    STOPPING = "stopping"  # shutting down in order
+    DESTROYING = "destroying"  # it must not run here for one more moment
+
+
+# Phases in which the guest's domain may exist here.
+PRESENT = frozenset({Phase.CREATING, Phase.HOLDING, Phase.FROZEN, Phase.STOPPING, Phase.DESTROYING})
+HELD = frozenset({Phase.HOLDING, Phase.FROZEN, Phase.STOPPING})
+
+
+class PeerOff(StrEnum):
+    """Proofs that the peer is surely not running the guest."""
+
+    AGREED = "agreed"
+    FAREWELL = "farewell"
+    ALONE = "alone"
+    SELF_FENCED = "self-fenced"
+    OPERATOR = "operator"
+
+
+class Newest(StrEnum):
+    """Proofs that our copy is surely the newest."""
+
+    IN_SYNC = "in-sync"
+    UNBROKEN = "unbroken"
+    LEFT_BEHIND = "left-behind"
+    PEER_OUTDATED = "peer-outdated"
+    OPERATOR = "operator"
+
+
+class Evidence(StrEnum):
+    """Why a holder may write without its peer."""
+
+    PEER_OUTDATED = "the peer's copy is outdated"
+    STAND_DOWN = "the peer stood down"
+    GATEWAY = "the gateway answers us and the peer is silent"
+    TAKEOVER = "it was taken over"
+    OPERATOR = "the operator said so"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One DRBD resource as the kernel shows it."""
+
+    role: Role = Role.SECONDARY
+    link: Link = Link.CONNECTING
+    disk: Disk = Disk.CONSISTENT
+    peer_disk: Disk = Disk.UNKNOWN
+    is_suspended: bool = False  # its writes wait for the fence-peer handler
+
+    @property
+    def is_connected(self) -> bool:
+        return self.link in CONNECTED
+
+    @property
+    def is_in_sync(self) -> bool:
+        return (
+            self.link is Link.CONNECTED
+            and self.disk is self.peer_disk
+            and self.disk is Disk.UP_TO_DATE
+        )
+
+    @property
+    def has_left_peer_behind(self) -> bool:
+        """Our metadata records that the peer's copy is older than ours."""
+        return not self.is_connected and self.disk is Disk.UP_TO_DATE and self.peer_disk in STALE
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a node tells of its own watchdog: how long it may go on unseen, in seconds."""
+
+    is_armed: bool
+    self_fence: float
+    watchdog: float
+    feed: float
+
+    def reset_after(self, margin: float) -> float:
+        """After this much silence the node is off, unless its messages alone were lost."""
+        return self.self_fence + self.watchdog + self.feed + margin
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """A peer's signed-off guest: stopped and demoted, for the rest of that boot."""
+
+    boot: str
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An open question to the peer: may we have this term?"""
+
+    nonce: int
+    term: int
+    at: float = NEVER  # when it was opened; our own clock, the peer does not use it
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What must survive a power cut, for one guest.
+
+    Terms number the ownership of the guest and only rise. Node 0 takes even ones and node 1 odd
+    ones, so a term says whose it is and two nodes never take the same.
+    """
+
+    term: int  # the term that our copy's data belongs to
+    theirs: int = -1  # the highest of the peer's terms that we heard of or promised
+    alone: Evidence | None = None  # we wrote without the peer in `term`, because of this
+    by_operator: bool = False  # our copy was chosen by a person, not by proof, and never met since
+    promise: int = 0  # the number of our last promise not to start the guest
+    stands_down: bool = False  # that promise holds
+    evidence: int = 0  # the number of the peer's promise that we rely on; 0 is none
+    returned: int = 0  # the peer's promises up to this number are never relied on again
+    farewell: Farewell | None = None  # the peer's
+    is_parted: bool = False  # we took DRBD's connection down ourselves
+    held_in: str = ""  # the boot in which we held the guest; empty if we let it go
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """All that must survive a power cut."""
+
+    ledgers: Mapping[str, Ledger]
+    peer_figures: Figures | None = None  # from the last hello that we ever heard
+
+
+@dataclass(frozen=True, slots=True)
+class GuestHello:
+    """One guest in a hello."""
+
+    term: int
+    theirs: int
+    phase: Phase
+    disk: Disk
+    is_connected: bool
+    is_alone: bool
+    request: Request | None  # what we ask
+    grant: Request | None  # what we answered, word for word
+    promise: int
+    stands_down: bool
+    evidence: int
+    returned: int
+    farewell: int | None  # the term in which we signed off
+    keeps_farewell: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A node's whole public state. Every one replaces the one before: a lost one is no loss."""
+
+    node: int
+    boot: str
+    number: int  # counts from 1 in each boot
+    heard_boot: str  # the boot of the peer that `heard` is about
+    heard: Mapping[Path, int]  # the highest number heard from the peer, by path
+    scale: float
+    figures: Figures
+    has_referee: bool  # our gateway answers us
+    guests: Mapping[str, GuestHello]
+
+
+@dataclass(frozen=True, slots=True)
+class PathState:
+    """One way to the peer."""
+
+    last_word: float = NEVER  # when we last received something
+    two_way: float = NEVER  # when we last received a proof that it also carries ours
+    number: int = 0  # the highest number received on it in this boot of the peer
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other node, as far as it can be known."""
+
+    hello: Hello | None = None  # its newest
+    hello_at: float = NEVER
+    paths: Mapping[Path, PathState] = field(default_factory=dict)
+    confirmed: float = NEVER  # when we *sent* our newest message that it confirmed
+    probe_answered: float = NEVER  # when an address of its own last answered a probe
+    connected: float = NEVER  # when DRBD last said Connected
+
+
+@dataclass(frozen=True, slots=True)
+class Referee:
+    """The LAN gateway: it tells a node that it is not the one cut off."""
+
+    answered: float = NEVER  # when we sent the newest probe that was answered
+    good_since: float = NEVER  # since when it answers without a gap
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """On what grounds we start a guest."""
+
+    peer_off: PeerOff
+    newest: Newest
+    from_term: int  # the term of our copy before we took it
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """One guest on this node."""
+
+    phase: Phase = Phase.RELEASED
+    since: float = NEVER  # when the phase began
+    resource: Resource | None = None  # None until DRBD was first asked
+    is_running: bool | None = None  # whether Xen has its domain; None until asked
+    is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
+    retry_at: float = NEVER  # not before this, after a failure
+    request: Request | None = None
+    grant: Request | None = None
+    taking: Taking | None = None
+    fence_asked: bool = False  # DRBD's handler waits for our answer
+    is_confirmed: bool = False  # a person typed the confirmation to start it in spite of all
+    farewell: int | None = None  # we signed it off, in this term
+
+    @property
+    def is_connected(self) -> bool:
+        return self.resource is not None and self.resource.is_connected
+
+    @property
+    def is_in_sync(self) -> bool:
+        return self.resource is not None and self.resource.is_in_sync
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What never changes while the agent runs."""
+
+    me: int  # 0 or 1
+    names: tuple[str, str]
+    guests: Mapping[str, int]  # the node that each starts on, the first time
+    policy: Policy = Policy.AUTOMATIC
+    scale: float = 1.0  # stretches every timer; only for emulated machines
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Everything a node knows."""
+
+    pair: Pair
+    boot: str
+    durable: Durable
+    guests: Mapping[str, GuestState]
+    started: float = NEVER  # when the agent did
+    now: float = NEVER  # when the newest event was noticed
+    ticked: float = NEVER  # when the loop last turned
+    number: int = 0  # of our newest hello
+    sent: tuple[float, ...] = ()  # when we sent the newest hellos, the newest last
+    peer: Peer = field(default_factory=Peer)
+    referee: Referee = field(default_factory=Referee)
+    usable_since: float | None = None  # since when both have the referee and the LAN; None: not now
+    unusable_since: float = NEVER
+    doubted: float = NEVER  # when we last stood still: what we believe is older than it looks
+    is_armed: bool = False  # the watchdog would reset us
+    left: float | None = None  # when the machine was asked to shut down
+    is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
+
+    @property
+    def me(self) -> int:
+        return self.pair.me
+
+    @property
+    def timing(self) -> Timing:
+        return self.pair.timing
+
+
+def owner(term: int) -> int:
+    """The node that took TERM."""
+    return term % 2
+
+
+def next_term(node: int, above: int) -> int:
+    """The lowest term of NODE that is higher than ABOVE."""
+    return above + 1 if owner(above + 1) == node else above + 2

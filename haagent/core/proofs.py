@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""The two questions that every start must answer, and what a holder without peer may rely on.
+
+Q1: is the peer surely not running the guest? Q2: is our copy surely the newest? An answer is the
+name of a proof, or None. A dead peer says nothing about Q2: the one that died last has the data.
+Nothing in here changes anything.
+"""
+
+from haagent.core.model import (
+    HELD,
+    NEVER,
+    STALE,
+    Disk,
+    Evidence,
+    GuestHello,
+    Link,
+    Newest,
+    NodeState,
+    Path,
+    PathState,
+    PeerOff,
+    Phase,
+    Policy,
+    Role,
+    owner,
+)
+
+NOTHING_HEARD = PathState()
+
+
+def last_word(state: NodeState) -> float:
+    """When the peer, or its kernel, last gave a sign of life on any way."""
+    peer = state.peer
+    heard = max((path.last_word for path in peer.paths.values()), default=peer.connected)
+    return max(heard, peer.connected, peer.probe_answered)
+
+
+def is_doubting(state: NodeState) -> bool:
+    """We stood still, and the peer has confirmed nothing that we sent since."""
+    return state.peer.confirmed < state.doubted
+
+
+def is_talking(state: NodeState) -> bool:
+    """The peer's agent was heard within T_dead."""
+    return state.now - state.peer.hello_at <= state.timing.dead
+
+
+def has_referee(state: NodeState) -> bool:
+    """Our gateway answers us."""
+    return state.now - state.referee.answered <= state.timing.referee
+
+
+def has_usable_referee(state: NodeState) -> bool:
+    """It answers both nodes, and the LAN between the two is proven both ways."""
+    hello = state.peer.hello
+    lan = state.peer.paths.get(Path.LAN, NOTHING_HEARD)
+    return (
+        has_referee(state)
+        and hello is not None
+        and hello.has_referee
+        and is_talking(state)
+        and state.now - lan.two_way <= state.timing.dead
+    )
+
+
+def fell_silent_together(state: NodeState) -> bool:
+    """The LAN was proven until the peer fell silent, and it did so on both paths in one moment.
+
+    safety: this is what tells a dead peer from a filtered LAN and a cut crossover. What remains is
+    both being cut within two keepalives.
+    """
+    lan = state.peer.paths.get(Path.LAN, NOTHING_HEARD)
+    crossover = state.peer.paths.get(Path.CROSSOVER, NOTHING_HEARD)
+    moment = 2 * state.timing.keepalive
+    silence = max(lan.last_word, crossover.last_word)
+    return (
+        silence > NEVER  # safety: nothing heard in this boot proves nothing
+        and lan.two_way >= silence - moment
+        and lan.last_word >= silence - moment
+        and crossover.last_word >= silence - moment
+    )
+
+
+def take_after(state: NodeState) -> float | None:
+    """Seconds of silence after which the peer's watchdog has reset it; None if it has none.
+
+    safety: computed from the peer's own figures, never only from ours.
+    """
+    figures = state.durable.peer_figures
+    if figures is None or not figures.is_armed:
+        return None
+    return max(state.timing.take, figures.reset_after(state.timing.margin))
+
+
+def has_waited(state: NodeState, since: float) -> bool:
+    """Silence, uninterrupted since SINCE, has been longer than the peer's watchdog."""
+    take = take_after(state)
+    return take is not None and state.now - max(since, last_word(state)) >= take
+
+
+def has_waited_with_referee(state: NodeState, since: float) -> bool:
+    return has_referee(state) and has_waited(state, max(since, state.referee.good_since))
+
+
+def hello_of(state: NodeState, guest: str) -> GuestHello | None:
+    return state.peer.hello.guests.get(guest) if state.peer.hello else None
+
+
+def is_granted(state: NodeState, guest: str) -> bool:
+    """The peer answered our open request, word for word, and is there to keep to it."""
+    request = state.guests[guest].request
+    hello = hello_of(state, guest)
+    return (
+        request is not None
+        and hello is not None
+        and state.peer.hello is not None
+        and state.peer.hello.heard_boot == state.boot
+        and hello.grant is not None
+        and (hello.grant.nonce, hello.grant.term) == (request.nonce, request.term)
+        and hello.phase is Phase.RELEASED
+        and is_talking(state)
+    )
+
+
+def is_vetoed(state: NodeState, guest: str) -> bool:
+    """Our copy is known not to be the newest; only an operator overrides it."""
+    ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
+    if resource is None or ledger.theirs > ledger.term:
+        return True
+    return not resource.is_connected and resource.disk in STALE
+
+
+def base_term(state: NodeState, guest: str) -> int:
+    """The term of our copy's data; while we take it, what it was before."""
+    taking = state.guests[guest].taking
+    return taking.from_term if taking else state.durable.ledgers[guest].term
+
+
+def peer_off(state: NodeState, guest: str) -> PeerOff | None:
+    """Q1's answer for GUEST."""
+    ledger, mine = state.durable.ledgers[guest], state.guests[guest]
+    if mine.is_confirmed:
+        return PeerOff.OPERATOR
+    if is_granted(state, guest):
+        return PeerOff.AGREED
+    if ledger.farewell is not None and ledger.farewell.term >= base_term(state, guest):
+        return PeerOff.FAREWELL
+    if _is_alone(state, guest):
+        return PeerOff.ALONE
+    if (
+        state.pair.policy is Policy.AUTOMATIC
+        and fell_silent_together(state)
+        and has_waited_with_referee(state, state.started)
+        and not is_doubting(state)
+        and not mine.is_connected
+    ):
+        return PeerOff.SELF_FENCED
+    return None
+
+
+def _is_alone(state: NodeState, guest: str) -> bool:
+    """We wrote alone in the highest term and the peer's copy is marked as left behind."""
+    ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
+    if resource is None or not resource.has_left_peer_behind:
+        return False
+    if ledger.alone is None or ledger.by_operator or owner(ledger.term) != state.me:
+        return False
+    if ledger.evidence:  # the peer's promise not to start stands: no referee is needed
+        return has_waited(state, state.started)
+    return has_waited_with_referee(state, state.started) and not is_doubting(state)
+
+
+def newest(state: NodeState, guest: str) -> Newest | None:
+    """Q2's answer for GUEST."""
+    mine = state.guests[guest]
+    resource = mine.resource
+    if resource is None:
+        return None
+    if mine.is_confirmed:
+        return Newest.OPERATOR
+    if is_vetoed(state, guest):
+        return None
+    if resource.is_in_sync:
+        return Newest.IN_SYNC
+    if is_unbroken(state, guest):
+        return Newest.UNBROKEN
+    if resource.has_left_peer_behind:
+        return Newest.LEFT_BEHIND
+    if is_granted(state, guest) and is_peer_outdated(state, guest):
+        return Newest.PEER_OUTDATED
+    return None
+
+
+def is_unbroken(state: NodeState, guest: str) -> bool:
+    """The peer's last word was that all is in sync, and nothing escaped us since."""
+    mine, hello = state.guests[guest], hello_of(state, guest)
+    resource = mine.resource
+    return (
+        mine.is_unbroken
+        and resource is not None
+        and not resource.is_connected
+        and resource.disk is Disk.UP_TO_DATE
+        and hello is not None
+        and hello.is_connected
+        and hello.disk is Disk.UP_TO_DATE
+        and hello.term == base_term(state, guest)
+        and has_referee(state)
+    )
+
+
+def is_peer_outdated(state: NodeState, guest: str) -> bool:
+    """The peer says that its copy is older, and nothing says that ours is."""
+    ledger, mine, hello = state.durable.ledgers[guest], state.guests[guest], hello_of(state, guest)
+    return (
+        hello is not None
+        and hello.disk in STALE
+        and hello.term <= ledger.term
+        and mine.resource is not None
+        and mine.resource.disk in (Disk.CONSISTENT, Disk.UP_TO_DATE)
+    )
+
+
+def may_ask(state: NodeState, guest: str) -> bool:
+    """With the peer's consent our copy would be the newest for certain."""
+    return newest(state, guest) is not None or (
+        not is_vetoed(state, guest) and is_peer_outdated(state, guest)
+    )
+
+
+def evidence(state: NodeState, guest: str) -> Evidence | None:
+    """What lets a holder, frozen since it lost its peer, write alone. Fresh, after the loss."""
+    ledger, mine, hello = state.durable.ledgers[guest], state.guests[guest], hello_of(state, guest)
+    resource, timing = mine.resource, state.timing
+    if mine.phase not in HELD or resource is None or resource.is_connected:
+        return None
+    if resource.peer_disk in STALE and not resource.is_suspended:
+        return Evidence.PEER_OUTDATED  # by DRBD's own account: the peer said so when it left
+    if ledger.theirs > ledger.term or state.now - mine.since < timing.gasp:
+        return None
+    if is_granted(state, guest) and hello is not None and not hello.is_connected:
+        return Evidence.PEER_OUTDATED if hello.disk in STALE else None
+    if ledger.evidence:
+        return Evidence.STAND_DOWN
+    since = max(mine.since, last_word(state))
+    if (
+        has_referee(state)
+        and not is_doubting(state)
+        and state.referee.good_since <= since
+        and state.now - since >= timing.resume
+        and state.peer.hello is not None
+        and state.peer.hello.has_referee
+        and fell_silent_together(state)
+    ):
+        return Evidence.GATEWAY
+    return None
+
+
+def missing(state: NodeState, guest: str) -> list[str]:
+    """What stands between this node and starting GUEST, in plain words; empty if nothing does."""
+    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
+    peer = state.pair.names[1 - state.me]
+    if mine.resource is None:
+        return ["DRBD has not told yet what our copy is"]
+    found = []
+    if ledger.stands_down:
+        found.append(f"we promised {peer} not to start it while no gateway answers both of us")
+    if ledger.theirs > ledger.term:
+        found.append(f"{peer} has a newer copy than this one")
+    elif newest(state, guest) is None:
+        found.append(_why_not_newest(state, guest))
+    if peer_off(state, guest) is None:
+        found.append(_why_not_off(state, guest))
+    return found
+
+
+def _why_not_newest(state: NodeState, guest: str) -> str:
+    peer = state.pair.names[1 - state.me]
+    resource = state.guests[guest].resource
+    if resource is not None and resource.disk in STALE:
+        return f"our copy is {resource.disk}: {peer} may have written since"
+    if resource is not None and resource.link is Link.SYNC_TARGET:
+        return f"our copy is still being brought up to date by {peer}"
+    return f"nothing proves that {peer} has written nothing since we last saw it"
+
+
+def _why_not_off(state: NodeState, guest: str) -> str:
+    peer = state.pair.names[1 - state.me]
+    if is_talking(state):
+        return f"{peer} is there, and has not agreed to a start here"
+    if take_after(state) is None:
+        return f"{peer} has no watchdog that is known to reset it when it is cut off"
+    if state.pair.policy is Policy.WAIT:
+        return f"{peer} is silent, and you chose to decide by yourself"
+    if not has_referee(state):
+        return f"{peer} is silent, and the gateway does not answer us: we may be the one cut off"
+    if not fell_silent_together(state):
+        return f"{peer} did not fall silent on both cables at once: it may be alive"
+    return f"{peer} is silent; waiting until its watchdog has reset it"
+
+
+def is_present(hello: GuestHello) -> bool:
+    """The peer runs the guest or is about to."""
+    return hello.phase not in (Phase.RELEASED, Phase.FORFEITING)
+
+
+def is_settled(state: NodeState, guest: str) -> bool:
+    """DRBD and Xen were asked, and neither shows anything of the guest here."""
+    mine = state.guests[guest]
+    return (
+        mine.is_running is False
+        and mine.resource is not None
+        and mine.resource.role is not Role.PRIMARY
+    )

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""DRBD 8.4 for one guest, as it was measured: two copies, their metadata, and when each freezes.
+
+What is kept on disk survives `detach`. Data is the set of writes; generations are numbers, compared
+the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c does, as far as two nodes need it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from haagent.core.model import CONNECTED, Disk, FenceAnswer, Link, Resource, Role
+
+
+class Refused(Exception):
+    """DRBD would not; the text is what drbdadm prints."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """One node's copy. The first group is on disk."""
+
+    data: set[int] = field(default_factory=set)
+    current: int = 1
+    bitmap: int = 0
+    history: set[int] = field(default_factory=set)
+    is_inconsistent: bool = False
+    is_outdated: bool = False
+    marks_peer: Disk | None = None  # Outdated or Inconsistent, by our metadata
+    was_primary: bool = False
+
+    is_attached: bool = False
+    role: Role = Role.SECONDARY
+    link: Link = Link.CONNECTING
+    disk: Disk = Disk.DISKLESS
+    is_suspended: bool = False
+    pending: int | None = None  # the write that waits
+    broken_since: float | None = None
+
+    def attach(self) -> None:
+        """As after a boot: what the metadata proves, and no more."""
+        self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
+        self.is_suspended, self.pending, self.broken_since = False, None, None
+        if self.is_inconsistent:
+            self.disk = Disk.INCONSISTENT
+        elif self.is_outdated:
+            self.disk = Disk.OUTDATED
+        else:
+            self.disk = Disk.UP_TO_DATE if self.marks_peer else Disk.CONSISTENT
+
+    def detach(self) -> None:
+        self.was_primary = self.was_primary or self.role is Role.PRIMARY
+        self.is_attached = False
+
+    def new_generation(self, number: int) -> None:
+        if not self.bitmap:
+            self.bitmap = self.current
+        else:
+            self.history.add(self.current)
+        self.current = number
+
+
+class Mirror:
+    """Both copies and the connection between them. `changed(node)` is called after each change."""
+
+    def __init__(
+        self,
+        carries: Callable[[int, int], bool],
+        changed: Callable[[int], None],
+        fence: Callable[[int], None],
+        discarded: Callable[[set[int]], None],
+    ) -> None:
+        self.copies = (Copy(), Copy())
+        self._carries = carries  # whether the crossover and both kernels work, one way
+        self._changed = changed
+        self._fence = fence  # calls the handler of a node
+        self._discarded = discarded
+        self._generation = 1
+        self._ready_since: float | None = None
+        self._sync_done: float | None = None
+        self._source = 0
+
+    def show(self, node: int) -> Resource:
+        copy, peer = self.copies[node], self.copies[1 - node]
+        known = copy.marks_peer or Disk.UNKNOWN
+        peer_disk = peer.disk if copy.link in CONNECTED else known
+        return Resource(copy.role, copy.link, copy.disk, peer_disk, copy.is_suspended)
+
+    def step(self, now: float, detect: float, sync: float) -> None:
+        """Lets the kernels notice what changed. DETECT and SYNC are seconds."""
+        is_up = self._carries(0, 1) and self._carries(1, 0)
+        for node, copy in enumerate(self.copies):
+            if not copy.is_attached or copy.link not in CONNECTED:
+                continue
+            if is_up and self.copies[1 - node].link in CONNECTED:
+                copy.broken_since = None
+            elif copy.broken_since is None:
+                copy.broken_since = now
+            elif now - copy.broken_since >= detect:
+                self._lose(node)
+        both = all(c.is_attached and c.link is Link.CONNECTING for c in self.copies)
+        if not (both and is_up):
+            self._ready_since = None
+        elif self._ready_since is None:
+            self._ready_since = now
+        elif now - self._ready_since >= 0.5:
+            self._shake_hands(now, sync)
+        if self._sync_done is not None and now >= self._sync_done:
+            self._finish_sync()
+
+    def _lose(self, node: int) -> None:
+        copy, peer = self.copies[node], self.copies[1 - node]
+        self._sync_done = None
+        known = peer.disk if peer.disk is Disk.INCONSISTENT else None
+        copy.link, copy.broken_since, copy.marks_peer = Link.CONNECTING, None, known
+        if copy.role is Role.PRIMARY and known is None:
+            copy.is_suspended = True
+            self._fence(node)
+        elif copy.role is Role.PRIMARY:
+            self._write_alone(node)
+        self._changed(node)
+
+    def _write_alone(self, node: int) -> None:
+        self._generation += 1
+        self.copies[node].new_generation(self._generation)
+
+    def disconnect(self, node: int) -> None:
+        """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        was_connected = copy.link in CONNECTED and peer.link in CONNECTED
+        copy.link = Link.STANDALONE
+        if was_connected and self._carries(0, 1) and self._carries(1, 0):
+            self._sync_done = None
+            peer.link = Link.CONNECTING
+            if peer.role is Role.PRIMARY:
+                if not copy.is_inconsistent:
+                    copy.is_outdated, copy.disk = True, Disk.OUTDATED
+                peer.marks_peer = copy.disk
+                self._write_alone(1 - node)
+            self._changed(1 - node)
+        if copy.role is Role.PRIMARY and not copy.marks_peer:
+            copy.is_suspended = True
+        self._changed(node)
+
+    def connect(self, node: int) -> None:
+        if self.copies[node].link is Link.STANDALONE:
+            self.copies[node].link = Link.CONNECTING
+            self._changed(node)
+
+    def outdate(self, node: int) -> None:
+        copy = self.copies[node]
+        if copy.link in CONNECTED or copy.role is Role.PRIMARY:
+            raise Refused("Refusing to be Outdated while Connected, or Primary")
+        if not copy.is_inconsistent:
+            copy.is_outdated, copy.disk = True, Disk.OUTDATED
+        self._changed(node)
+
+    def needs_handler(self, node: int) -> bool:
+        """Whether a promotion would ask the fence-peer handler first."""
+        copy = self.copies[node]
+        is_known = copy.link in CONNECTED or copy.marks_peer is not None
+        return not is_known and copy.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
+
+    def promote(self, node: int, answer: FenceAnswer | None) -> None:
+        """Raises Refused. ANSWER is the handler's, if it was asked."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if copy.role is Role.PRIMARY:
+            return
+        if copy.link in CONNECTED:
+            if peer.role is Role.PRIMARY:
+                raise Refused("Multiple primaries not allowed by config")
+            if copy.disk is not Disk.UP_TO_DATE:
+                raise Refused("Need access to UpToDate data")
+        elif self.needs_handler(node):
+            if answer not in (FenceAnswer.PEER_OFF, FenceAnswer.PEER_OUTDATED):
+                raise Refused("Refusing to be Primary while peer is not outdated")
+            copy.marks_peer, copy.disk = Disk.OUTDATED, Disk.UP_TO_DATE
+        elif copy.disk is not Disk.UP_TO_DATE:
+            raise Refused("Need access to UpToDate data")
+        copy.role = Role.PRIMARY
+        if copy.link not in CONNECTED:
+            self._write_alone(node)
+        self._changed(node)
+
+    def demote(self, node: int) -> None:
+        copy = self.copies[node]
+        if copy.pending is not None and copy.is_suspended:
+            raise Refused("State change failed: Device is held open by someone")
+        copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
+        self._changed(node)
+
+    def answer(self, node: int, answer: FenceAnswer) -> None:
+        """The handler of a frozen Primary ended."""
+        copy = self.copies[node]
+        if not copy.is_suspended or answer is FenceAnswer.UNPROVEN or copy.link in CONNECTED:
+            return
+        copy.marks_peer, copy.is_suspended = Disk.OUTDATED, False
+        self._write_alone(node)
+        self._changed(node)
+
+    def write(self, node: int, number: int) -> bool:
+        """The guest on NODE writes NUMBER; whether it is acknowledged. If not, it stays pending."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if copy.pending is not None:
+            number = copy.pending
+        copy.pending = number
+        if copy.is_suspended:
+            return False
+        copy.data.add(number)
+        if copy.link in CONNECTED:
+            if not self._carries(node, 1 - node) or peer.link not in CONNECTED:
+                return False
+            peer.data.add(number)
+            if not self._carries(1 - node, node):
+                return False
+        copy.pending = None
+        return True
+
+    def _shake_hands(self, now: float, sync: float) -> None:
+        self._ready_since = None
+        zero, one = self.copies
+        if zero.role is one.role is Role.PRIMARY:
+            self._part()
+            return
+        source = self._source_of()
+        if source is None:
+            self._part()
+            return
+        if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
+            self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
+            self._changed(1 - source)
+            return
+        for copy, peer in (self.copies, self.copies[::-1]):
+            if source < 0 and copy.role is Role.PRIMARY:
+                peer.data |= copy.data  # what was under way is sent again
+            copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
+            copy.link, copy.disk = Link.CONNECTED, Disk.UP_TO_DATE
+        if source >= 0:
+            target = self.copies[1 - source]
+            self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
+            target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
+            self._sync_done, self._source = now + sync, source
+        for node in (0, 1):
+            self._changed(node)
+
+    def _part(self) -> None:
+        for node in (0, 1):
+            self.copies[node].link = Link.STANDALONE
+            self._changed(node)
+
+    def _source_of(self) -> int | None:
+        """Who has what the other lacks: 0, 1, -1 for nobody, None for split brain."""
+        zero, one = self.copies
+        if zero.is_inconsistent and one.is_inconsistent:
+            return None
+        if zero.is_inconsistent or one.is_inconsistent:
+            return 1 if zero.is_inconsistent else 0
+        if zero.current == one.current:
+            if zero.was_primary != one.was_primary and Role.PRIMARY not in (zero.role, one.role):
+                return 0 if zero.was_primary else 1  # its activity log is copied
+            return -1
+        if zero.current == one.bitmap or zero.current in one.history:
+            return 1
+        if one.current == zero.bitmap or one.current in zero.history:
+            return 0
+        return None
+
+    def _finish_sync(self) -> None:
+        self._sync_done = None
+        source, target = self.copies[self._source], self.copies[1 - self._source]
+        self._discarded(target.data - source.data)
+        target.data = set(source.data)
+        target.history |= source.history | {target.current, source.bitmap}
+        target.current, target.bitmap = source.current, 0
+        source.history.add(source.bitmap)
+        source.bitmap = 0
+        target.is_inconsistent, target.disk = False, Disk.UP_TO_DATE
+        for copy in self.copies:
+            copy.was_primary, copy.link = False, Link.CONNECTED
+        for node in (0, 1):
+            self._changed(node)

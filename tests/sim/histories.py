@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""Random histories: a healthy pair, a few faults at random moments, then all is mended.
+
+A history is a seed. It ends well if nothing acknowledged was lost, no two machines wrote, and the
+pair serves again by itself; unless it is of a class in which the pair has to stop (StandAlone).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from haagent.core.model import Link, Path, Policy
+from tests.sim.world import World, healthy
+
+FAULTS_LAST = 60.0  # seconds in which faults begin
+MENDED_AFTER = 90.0
+PATIENCE = 150.0  # then the pair must be healthy
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one history."""
+
+    seed: int
+    violations: tuple[str, ...]
+    is_hole: bool
+    is_frozen: bool
+    has_converged: bool
+    is_parted: bool  # StandAlone: detected, and left to a person
+    together: float  # seconds with two domains
+    log: tuple[str, ...]
+
+    @property
+    def is_exempt(self) -> bool:
+        return self.is_hole or self.is_frozen
+
+
+Fault = Callable[[World, Random], None]
+
+
+def _for_a_while(world: World, random: Random, mend: Callable[[], None]) -> None:
+    if random.random() < 0.6:
+        world.after(random.choice((0.6, 3.0, 6.0, 12.0, 20.0, 35.0)), mend)
+
+
+def _cut(world: World, random: Random) -> None:
+    path = random.choice((Path.CROSSOVER, Path.LAN))
+    nodes = random.choice(((), (), (0,), (1,)))
+    world.unplug(path, *nodes)
+    _for_a_while(world, random, lambda: world.plug(path, *nodes))
+
+
+def _nics(world: World, random: Random) -> None:
+    node = random.randrange(2)
+    world.kill_nics(node)
+    _for_a_while(world, random, lambda: world.heal_nics(node))
+
+
+def _lan(world: World, random: Random) -> None:
+    node = random.randrange(2)
+    world.pull_lan(node)
+
+    def mend() -> None:
+        world.plug(Path.LAN)
+        world.gateway_cut.discard(node)
+
+    _for_a_while(world, random, mend)
+
+
+def _gateway(world: World, random: Random) -> None:
+    world.set_gateway(False)
+    _for_a_while(world, random, lambda: world.set_gateway(True))
+
+
+def _power(world: World, random: Random) -> None:
+    node = random.randrange(2)
+    world.power_off(node)
+    _for_a_while(world, random, lambda: world.power_on(node))
+
+
+def _reset(world: World, random: Random) -> None:
+    world.reset(random.randrange(2))
+
+
+def _brown_out(world: World, random: Random) -> None:
+    for node in (0, 1):
+        world.power_off(node)
+        world.power_on(node, random.uniform(15.0, 40.0))
+
+
+def _stall(world: World, random: Random) -> None:
+    world.stall(random.randrange(2), random.uniform(0.5, 25.0))
+
+
+def _stall_agent(world: World, random: Random) -> None:
+    world.stall_agent(random.randrange(2), random.uniform(0.5, 25.0))
+
+
+def _restart_agent(world: World, random: Random) -> None:
+    world.restart_agent(random.randrange(2))
+
+
+def _leave(world: World, random: Random) -> None:
+    world.leave(random.randrange(2))
+
+
+def freeze(world: World, random: Random) -> None:
+    world.freeze(random.randrange(2), random.uniform(3.0, 30.0))
+
+
+FAULTS: tuple[Fault, ...] = (
+    _cut,
+    _cut,
+    _cut,
+    _nics,
+    _lan,
+    _gateway,
+    _power,
+    _power,
+    _reset,
+    _brown_out,
+    _stall,
+    _stall_agent,
+    _restart_agent,
+    _leave,
+)
+
+
+def _lone_writing(world: World, random: Random) -> None:
+    """One is cut off or stands still, the other writes alone and dies, the first comes back."""
+    node = random.randrange(2)
+    away = random.uniform(3.0, 50.0)
+    if random.random() < 0.5:
+        world.kill_nics(node)
+        world.after(away, lambda: world.heal_nics(node))
+    else:
+        world.stall(node, min(away, 25.0))
+    world.after(away + random.uniform(-12.0, 12.0), lambda: world.power_off(1 - node))
+
+
+def _slow_hole(world: World, random: Random) -> None:
+    """Both ways between the two are lost, one after the other; both still see the gateway."""
+    first, second = random.sample((Path.CROSSOVER, Path.LAN), 2)
+    world.unplug(first, *random.choice(((), (0,), (1,))))
+    world.after(random.uniform(2.3, 12.0), lambda: world.unplug(second))
+    node = random.randrange(2)
+    if random.random() < 0.5:
+        world.after(random.uniform(8.0, 40.0), lambda: world.power_off(node))
+
+
+def _re_arm(world: World, random: Random) -> None:
+    """The gateway is gone for a while, and something fails while the pair re-arms."""
+    node = random.randrange(2)
+    world.set_gateway(False)
+    back = random.uniform(1.0, 20.0)
+    world.after(back, lambda: world.set_gateway(True))
+    fault = random.choice((_cut, _nics, _power, _lan))
+    world.after(back + random.uniform(-3.0, 6.0), lambda: fault(world, random))
+    world.after(back + random.uniform(3.0, 30.0), lambda: world.power_off(node))
+
+
+def _moving_cables(world: World, random: Random) -> None:
+    """One was cut off for long; then the other loses the LAN and the first regains it."""
+    node = random.randrange(2)
+    world.kill_nics(node)
+
+    def move() -> None:
+        world.pull_lan(1 - node)
+        world.nic_dead.discard((Path.LAN, node))
+
+    world.after(random.uniform(2.0, 40.0), move)
+
+
+def _at_takeover(world: World, random: Random) -> None:
+    """Something else fails while one takes over from the other."""
+    node = random.randrange(2)
+    world.power_off(node)
+    fault = random.choice((_cut, _nics, _power, _lan, _gateway, _stall, _restart_agent, _reset))
+    world.after(random.uniform(8.0, 24.0), lambda: fault(world, random))
+    if random.random() < 0.5:
+        world.after(random.uniform(0.0, 20.0), lambda: world.power_on(node, 3.0))
+
+
+def _at_farewell(world: World, random: Random) -> None:
+    """Something fails while one signs off."""
+    world.leave(random.randrange(2))
+    fault = random.choice((_cut, _nics, _power, _stall, _restart_agent, _reset, _leave))
+    world.after(random.uniform(0.0, 6.0), lambda: fault(world, random))
+
+
+THEMES: tuple[Fault, ...] = (
+    _lone_writing,
+    _slow_hole,
+    _re_arm,
+    _moving_cables,
+    _at_takeover,
+    _at_farewell,
+)
+
+
+def run(seed: int, *, faults: tuple[Fault, ...] = FAULTS) -> Outcome:
+    """One history. The seed decides everything."""
+    random = Random(seed)
+    guests = {"g": 0} if random.random() < 0.6 else {"g": 0, "h": 1}
+    policy = Policy.AUTOMATIC if random.random() < 0.8 else Policy.WAIT
+    world = healthy(guests=guests, policy=policy, seed=seed)
+    began = world.now
+    if random.random() < 0.6:
+        theme = random.choice(THEMES)
+        world.at(began + random.uniform(0.0, 20.0), lambda: theme(world, random))
+    for _ in range(random.choice((0, 1, 1, 2, 4))):
+        fault = random.choice(faults)
+        moment = began + random.uniform(0.0, FAULTS_LAST)
+        world.at(moment, lambda fault=fault: fault(world, random))  # type: ignore[misc]
+    world.run(began + MENDED_AFTER)
+    world.heal()
+    limit = world.now + PATIENCE
+    while not world.is_healthy() and world.now < limit:
+        world.run(world.now + 5)
+    return Outcome(
+        seed,
+        tuple(world.audit.violations),
+        world.is_hole,
+        world.is_frozen_class,
+        world.is_healthy(),
+        any(c.link is Link.STANDALONE for m in world.mirrors.values() for c in m.copies),
+        world.audit.together,
+        tuple(world.log),
+    )

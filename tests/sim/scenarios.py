@@ -1,0 +1,509 @@
+# SPDX-License-Identifier: MIT
+"""Named histories of a pair: the faults that once broke earlier rules, and the ordinary ones.
+
+Each gets a world, does something to it, and asserts what must come of it. That nothing was lost and
+nobody wrote twice is asserted for all of them by the test that runs them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from haagent.core import events
+from haagent.core.model import Disk, Link, Path, Phase, Policy
+from tests.sim.world import World, healthy
+
+A, B = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A story, and the pair that it begins with."""
+
+    tell: Callable[[World], None]
+    policy: Policy = Policy.AUTOMATIC
+    is_exempt: bool = False  # of a class in which two machines may serve for a while
+
+
+def begin(scenario: Scenario, seed: int = 0) -> World:
+    return healthy(policy=scenario.policy, seed=seed)
+
+
+def phase(world: World, node: int) -> Phase:
+    state = world.machines[node].state
+    assert state is not None
+    return state.guests["g"].phase
+
+
+def disk(world: World, node: int) -> Disk:
+    return world.mirrors["g"].copies[node].disk
+
+
+def wait(world: World, seconds: float) -> None:
+    world.run(world.now + seconds)
+
+
+def expect(world: World, node: int | None, within: float) -> None:
+    """The guest is served by NODE; or, with None, by nobody for as long as WITHIN."""
+    if node is not None:
+        world.run_until(lambda: world.serves(node), world.now + within)
+        return
+    limit = world.now + within
+    while world.now < limit:
+        wait(world, 1.0)
+        assert world.holders() == [], "\n".join(world.log[-30:])
+
+
+def stays(world: World, node: int, seconds: float) -> None:
+    """NODE holds the guest all the time: it is not even started anew."""
+    start = world.machines[node].domains["g"]
+    wait(world, seconds)
+    assert world.machines[node].domains.get("g") == start, "\n".join(world.log[-30:])
+
+
+def recovers(world: World, within: float = 120) -> None:
+    world.heal()
+    world.run_until(world.is_healthy, world.now + within)
+
+
+def holder_loses_power(world: World) -> None:
+    world.power_off(A)
+    expect(world, B, 25)
+    world.power_on(A)
+    recovers(world)
+    stays(world, B, 30)  # nothing fails back
+    world.power_off(B)
+    expect(world, A, 25)
+    recovers(world)
+
+
+def standby_loses_power(world: World) -> None:
+    world.power_off(B)
+    stays(world, A, 60)
+    timing = world.timing
+    assert world.audit.longest_gap["g"] <= timing.dead + timing.resume + 1
+    recovers(world)
+
+
+def crossover_is_pulled(world: World) -> None:
+    world.unplug(Path.CROSSOVER)
+    stays(world, A, 60)
+    assert disk(world, B) is Disk.OUTDATED
+    world.plug(Path.CROSSOVER)
+    stays(world, A, 30)
+    assert world.is_healthy()
+
+
+def crossover_flaps(world: World) -> None:
+    start = world.machines[A].domains["g"]
+    for _ in range(10):
+        world.unplug(Path.CROSSOVER)
+        wait(world, 3)
+        world.plug(Path.CROSSOVER)
+        wait(world, 3)
+    recovers(world)
+    assert world.machines[A].domains["g"] == start
+
+
+def crossover_then_holder(world: World) -> None:
+    world.unplug(Path.CROSSOVER)
+    wait(world, 30)
+    world.power_off(A)
+    expect(world, None, 90)
+    recovers(world)
+
+
+def holder_leaves(world: World) -> None:
+    world.leave(A)
+    expect(world, B, 6)
+    recovers(world)
+    stays(world, B, 30)
+
+
+def standby_leaves(world: World) -> None:
+    world.leave(B)
+    stays(world, A, 60)
+    recovers(world)
+
+
+def stale_one_returns_first(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.power_off(A)
+    wait(world, 5)
+    world.power_on(B)
+    expect(world, None, 120)
+    recovers(world)
+    assert world.holders() == [A]
+
+
+def newer_one_returns_first(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.power_off(A)
+    wait(world, 5)
+    world.power_on(A)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def both_reboot(world: World) -> None:
+    for node in (A, B):
+        world.reset(node)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def both_lose_power_one_returns(world: World) -> None:
+    world.power_off(A)
+    world.power_off(B)
+    world.power_on(A)
+    expect(world, None, 120)
+    recovers(world)
+
+
+def holder_returns_before_the_takeover(world: World) -> None:
+    world.power_off(A)
+    world.power_on(A, 8)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def holders_cards_die(world: World) -> None:
+    world.kill_nics(A)
+    expect(world, B, 25)
+    assert world.machines[A].resets == 1
+    recovers(world)
+    stays(world, B, 30)
+
+
+def standbys_cards_die(world: World) -> None:
+    world.kill_nics(B)
+    stays(world, A, 40)
+    assert disk(world, B) is Disk.OUTDATED
+    world.power_off(A)
+    expect(world, None, 60)
+    recovers(world)
+
+
+def cards_heal_after_the_holder_died(world: World) -> None:
+    world.kill_nics(B)
+    wait(world, 40)
+    world.power_off(A)
+    wait(world, 30)
+    world.heal_nics(B)
+    expect(world, None, 90)
+    recovers(world)
+    assert world.holders() == [A]
+
+
+def standby_stalls_while_the_holder_writes_and_dies(world: World) -> None:
+    world.stall(B, 20)
+    wait(world, 17)
+    world.power_off(A)
+    expect(world, None, 90)
+    recovers(world)
+
+
+def old_silence_new_gateway(world: World) -> None:
+    world.kill_nics(B)
+    wait(world, 55)
+    world.pull_lan(A)
+    world.nic_dead.discard((Path.LAN, B))
+    stays(world, A, 90)
+    recovers(world)
+
+
+def holder_is_heard_and_hears_nothing(world: World) -> None:
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path, B)
+    wait(world, 60)
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def standby_hears_nothing(world: World) -> None:
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path, A)
+    wait(world, 60)
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def gateway_then_standby(world: World) -> None:
+    world.set_gateway(False)
+    wait(world, 20)
+    world.power_off(B)
+    stays(world, A, 60)
+    assert world.machines[A].resets == 0
+    world.power_off(A)
+    world.power_on(A)
+    expect(world, A, 60)  # it relies on the promise, and needs no gateway
+    recovers(world)
+
+
+def gateway_then_holder(world: World) -> None:
+    world.set_gateway(False)
+    wait(world, 20)
+    world.power_off(A)
+    expect(world, None, 60)
+    world.set_gateway(True)
+    expect(world, None, 30)  # the promise stands until it was given back
+    recovers(world)
+
+
+def gateway_comes_back(world: World) -> None:
+    world.set_gateway(False)
+    wait(world, 20)
+    state = world.machines[B].state
+    assert state is not None and state.durable.ledgers["g"].stands_down
+    world.set_gateway(True)
+    wait(world, 10)
+    state = world.machines[B].state
+    assert state is not None and not state.durable.ledgers["g"].stands_down
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
+def lan_is_filtered_then_standby_dies(world: World) -> None:
+    world.unplug(Path.LAN)
+    wait(world, 30)
+    world.power_off(B)
+    stays(world, A, 60)
+    recovers(world)
+
+
+def lan_is_filtered_then_crossover_cut(world: World) -> None:
+    world.unplug(Path.LAN)
+    wait(world, 30)
+    world.unplug(Path.CROSSOVER)
+    stays(world, A, 90)
+    recovers(world)
+
+
+def standby_dies_and_holder_reboots(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.reset(A)
+    expect(world, A, 70)
+    recovers(world)
+
+
+def crossover_dead_and_holder_reboots(world: World) -> None:
+    world.unplug(Path.CROSSOVER)
+    wait(world, 30)
+    world.reset(A)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def brown_out_with_the_crossover_dead(world: World) -> None:
+    world.unplug(Path.CROSSOVER)
+    for node in (A, B):
+        world.reset(node)
+    expect(world, None, 90)
+    world.plug(Path.CROSSOVER)
+    expect(world, A, 30)
+    recovers(world)
+
+
+def farewell_of_long_ago(world: World) -> None:
+    for node in (A, B):
+        world.leave(node)
+        expect(world, 1 - node, 6)
+        wait(world, 60)
+    world.kill_nics(A)
+    wait(world, 60)
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def holder_without_a_watchdog(world: World) -> None:
+    world.machines[A].has_watchdog = False
+    world.machines[A].fed = None
+    world.restart_agent(A)
+    wait(world, 10)
+    world.kill_nics(A)
+    wait(world, 60)
+    assert world.holders() in ([A], [])
+    recovers(world)
+
+
+def operator_starts_the_old_copy(world: World) -> None:
+    world.power_off(B)
+    wait(world, 20)
+    world.power_off(A)
+    world.power_on(B)
+    wait(world, 40)
+    world.audit.acked["g"].clear()  # the operator gives up what A alone has
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, B, 10)
+    wait(world, 20)
+    world.power_off(B)
+    world.power_on(A, 10)
+    world.power_on(B, 20)
+    wait(world, 90)
+    assert A not in world.holders()
+    parted = {world.mirrors["g"].copies[node].link for node in (A, B)}
+    assert Link.STANDALONE in parted
+
+
+def dying_gasp(world: World) -> None:
+    world.unplug(Path.CROSSOVER)
+    wait(world, 2.5)
+    world.power_off(A)
+    expect(world, None, 60)
+    recovers(world)
+
+
+def somebody_answers_for_the_dead(world: World) -> None:
+    world.ghost = True
+    world.power_off(A)
+    expect(world, None, 90)
+    recovers(world)
+
+
+def agent_restarts(world: World) -> None:
+    for node in (A, B, A):
+        world.restart_agent(node)
+        stays(world, A, 10)
+    assert disk(world, B) is Disk.UP_TO_DATE
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
+def agent_hangs(world: World) -> None:
+    world.stall_agent(A, 30)
+    wait(world, 60)
+    assert world.machines[A].resets == 1
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def holders_lan_dies_then_the_holder(world: World) -> None:
+    world.pull_lan(A)
+    stays(world, A, 30)
+    world.power_off(A)
+    expect(world, None, 60)
+    recovers(world)
+
+
+def switch_reboots(world: World) -> None:
+    start = world.machines[A].domains["g"]
+    world.unplug(Path.LAN)
+    world.set_gateway(False)
+    wait(world, 40)
+    world.plug(Path.LAN)
+    world.set_gateway(True)
+    wait(world, 20)
+    assert world.machines[A].domains["g"] == start
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
+def taker_dies_too(world: World) -> None:
+    world.power_off(A)
+    expect(world, B, 25)
+    wait(world, 5)
+    world.power_off(B)
+    world.power_on(A)
+    expect(world, None, 90)
+    recovers(world)
+    assert world.holders() == [B]
+
+
+def hole(world: World) -> None:
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path)
+    wait(world, 60)
+    assert world.holders() == [A, B]
+    world.heal()
+    wait(world, 60)
+    assert len(world.holders()) == 1  # the lower term gives way
+    assert all(copy.link is Link.STANDALONE for copy in world.mirrors["g"].copies)
+
+
+def hole_with_the_owner_asked(world: World) -> None:
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path)
+    stays(world, A, 60)
+    assert world.holders() == [A]
+    recovers(world)
+
+
+def frozen_holder(world: World) -> None:
+    world.freeze(A, 30)
+    expect(world, B, 25) if not world.holders() else wait(world, 25)
+    wait(world, 20)
+    assert A not in world.holders()
+    recovers(world)
+
+
+def frozen_standby(world: World) -> None:
+    world.freeze(B, 24)
+    wait(world, 20)
+    world.power_off(A)
+    wait(world, 60)
+    recovers(world)
+
+
+def paths_cut_apart(world: World, seconds: float) -> None:
+    """The LAN, and so much later the crossover; the other way round if SECONDS is negative."""
+    first, second = (Path.LAN, Path.CROSSOVER) if seconds > 0 else (Path.CROSSOVER, Path.LAN)
+    world.unplug(first)
+    wait(world, abs(seconds))
+    world.unplug(second)
+    wait(world, 60)
+    assert world.audit.together == 0
+    recovers(world)
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    tell.__name__.replace("_", "-"): Scenario(tell)
+    for tell in (
+        holder_loses_power,
+        standby_loses_power,
+        crossover_is_pulled,
+        crossover_flaps,
+        crossover_then_holder,
+        holder_leaves,
+        standby_leaves,
+        stale_one_returns_first,
+        newer_one_returns_first,
+        both_reboot,
+        both_lose_power_one_returns,
+        holder_returns_before_the_takeover,
+        holders_cards_die,
+        standbys_cards_die,
+        cards_heal_after_the_holder_died,
+        standby_stalls_while_the_holder_writes_and_dies,
+        old_silence_new_gateway,
+        holder_is_heard_and_hears_nothing,
+        standby_hears_nothing,
+        gateway_then_standby,
+        gateway_then_holder,
+        gateway_comes_back,
+        lan_is_filtered_then_standby_dies,
+        lan_is_filtered_then_crossover_cut,
+        standby_dies_and_holder_reboots,
+        crossover_dead_and_holder_reboots,
+        brown_out_with_the_crossover_dead,
+        farewell_of_long_ago,
+        holder_without_a_watchdog,
+        operator_starts_the_old_copy,
+        dying_gasp,
+        somebody_answers_for_the_dead,
+        agent_restarts,
+        agent_hangs,
+        holders_lan_dies_then_the_holder,
+        switch_reboots,
+        taker_dies_too,
+    )
+} | {
+    "hole-automatic": Scenario(hole, is_exempt=True),
+    "hole-wait-for-me": Scenario(hole_with_the_owner_asked, policy=Policy.WAIT),
+    "frozen-holder": Scenario(frozen_holder, is_exempt=True),
+    "frozen-standby": Scenario(frozen_standby),
+}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Rules that are broken on purpose: a check that cannot see them is no check."""
+
+from collections.abc import Callable
+
+import pytest
+
+from haagent.core import proofs, rules
+from haagent.core.invariants import InvariantBroken
+from haagent.core.model import Evidence, FenceAnswer, NodeState, Phase
+from haagent.core.turn import Turn
+from tests.sim.drbd import Mirror
+from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
+from tests.sim.world import healthy
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_waiting(plant: pytest.MonkeyPatch) -> None:
+    def hasty(state: NodeState, since: float) -> bool:
+        return state.now - max(since, proofs.last_word(state)) >= state.timing.dead
+
+    plant.setattr(proofs, "has_waited", hasty)
+
+
+def no_forfeit(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rules, "break_chains", lambda turn, why: None)
+
+
+def no_doubt(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rules, "doubt", lambda turn, why: None)
+
+
+def always_fed(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rules, "may_feed", lambda state: True)
+
+
+def going_on_at_once(plant: pytest.MonkeyPatch) -> None:
+    def hasty(state: NodeState, guest: str) -> Evidence | None:
+        is_frozen = state.guests[guest].phase is Phase.FROZEN
+        return Evidence.GATEWAY if is_frozen and proofs.has_referee(state) else None
+
+    plant.setattr(proofs, "evidence", hasty)
+
+
+def no_yielding(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rules, "yield_to_higher_term", lambda turn, guest: None)
+
+
+def promises_forgotten(plant: pytest.MonkeyPatch) -> None:
+    def forget(turn: Turn, guest: str) -> None:
+        if turn.ledger(guest).stands_down:
+            turn.write(guest, stands_down=False)
+
+    plant.setattr(rules, "_stand_down", forget)
+
+
+def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
+    def answer(mirror: Mirror, node: int, _: FenceAnswer) -> None:
+        mirror.copies[node].is_suspended = False
+        mirror._write_alone(node)
+
+    plant.setattr(Mirror, "_lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
+
+
+_OFF = FenceAnswer.PEER_OFF
+_original_lose = Mirror._lose
+
+
+def _lose(mirror: Mirror, node: int) -> Mirror:
+    _original_lose(mirror, node)
+    return mirror
+
+
+PLANTS: tuple[tuple[Plant, str], ...] = (
+    (no_waiting, "holders-cards-die"),
+    (no_forfeit, "standbys-cards-die"),
+    (no_doubt, "frozen-standby"),
+    (always_fed, "holders-cards-die"),
+    (going_on_at_once, "standby-hears-nothing"),
+    (no_yielding, "frozen-holder"),
+    (promises_forgotten, "gateway-comes-back"),
+    (a_handler_that_always_says_off, "holders-cards-die"),
+)
+
+
+@pytest.mark.parametrize(("plant", "name"), PLANTS)
+def test_a_broken_rule_is_seen(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    scenario = SCENARIOS[name]
+    world = begin(scenario)
+    try:
+        scenario.tell(world)
+    except (AssertionError, InvariantBroken):
+        return
+    assert world.audit.violations or world.audit.together, "nobody noticed"
+
+
+def test_a_missing_proof_of_the_lan_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "fell_silent_together", lambda state: True)
+    with pytest.raises(AssertionError):
+        paths_cut_apart(healthy(), -2.4)
+
+
+def test_a_state_that_is_saved_too_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder's risen term is lost in the power cut that follows its first lone write."""
+    write = Turn.write
+
+    def forgetful(turn: Turn, guest: str, **changes: object) -> None:
+        if changes.get("alone") is None:
+            write(turn, guest, **changes)
+
+    monkeypatch.setattr(Turn, "write", forgetful)
+    scenario = SCENARIOS["standby-dies-and-holder-reboots"]
+    world = begin(scenario)
+    with pytest.raises((AssertionError, InvariantBroken)):
+        scenario.tell(world)

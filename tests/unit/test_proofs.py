@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""Every condition of the two questions by itself: with all of them a proof holds, without any one
+it does not.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from haagent.core import proofs
+from haagent.core.decide import first_state
+from haagent.core.model import (
+    NEVER,
+    Disk,
+    Evidence,
+    Farewell,
+    Figures,
+    GuestHello,
+    GuestState,
+    Hello,
+    Ledger,
+    Link,
+    Newest,
+    NodeState,
+    Pair,
+    Path,
+    PathState,
+    PeerOff,
+    Phase,
+    Policy,
+    Request,
+    Resource,
+    Role,
+)
+
+SILENT = 100.0  # when the peer was last heard
+NOW = 120.0
+WORDS = GuestHello(
+    term=2,
+    theirs=-1,
+    phase=Phase.HOLDING,
+    disk=Disk.UP_TO_DATE,
+    is_connected=True,
+    is_alone=False,
+    request=None,
+    grant=None,
+    promise=0,
+    stands_down=False,
+    evidence=0,
+    returned=0,
+    farewell=None,
+    keeps_farewell=False,
+)
+HELLO = Hello(0, "a1", 7, "b1", {}, 1.0, Figures(True, 8.0, 5.0, 1.0), True, {"g": WORDS})
+
+
+def survivor() -> NodeState:
+    """Node 1, in sync until node 0 fell silent on both paths at once; the gateway answers."""
+    state = first_state(Pair(1, ("a", "b"), {"g": 0}), "b1", None, 0.0)
+    lan = PathState(SILENT, SILENT - 0.5, 7)
+    peer = replace(
+        state.peer,
+        hello=HELLO,
+        hello_at=SILENT,
+        paths={Path.LAN: lan, Path.CROSSOVER: replace(lan, last_word=SILENT + 0.1)},
+        confirmed=SILENT - 0.5,
+        connected=SILENT + 3,
+    )
+    lost = Resource(Role.SECONDARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN)
+    return replace(
+        state,
+        now=NOW,
+        ticked=NOW,
+        peer=peer,
+        durable=replace(state.durable, ledgers={"g": Ledger(2, 2)}, peer_figures=HELLO.figures),
+        referee=replace(state.referee, answered=NOW, good_since=1.0),
+        guests={"g": GuestState(resource=lost, is_running=False, is_unbroken=True)},
+    )
+
+
+def with_guest(state: NodeState, **changes: Any) -> NodeState:
+    return replace(state, guests={"g": replace(state.guests["g"], **changes)})
+
+
+def with_resource(state: NodeState, **changes: Any) -> NodeState:
+    resource = state.guests["g"].resource
+    assert resource is not None
+    return with_guest(state, resource=replace(resource, **changes))
+
+
+def with_ledger(state: NodeState, **changes: Any) -> NodeState:
+    ledger = replace(state.durable.ledgers["g"], **changes)
+    return replace(state, durable=replace(state.durable, ledgers={"g": ledger}))
+
+
+def with_words(state: NodeState, **changes: Any) -> NodeState:
+    hello = replace(HELLO, guests={"g": replace(WORDS, **changes)})
+    return with_peer(state, hello=hello)
+
+
+def with_peer(state: NodeState, **changes: Any) -> NodeState:
+    return replace(state, peer=replace(state.peer, **changes))
+
+
+def with_path(state: NodeState, path: Path, **changes: Any) -> NodeState:
+    paths = {**state.peer.paths, path: replace(state.peer.paths[path], **changes)}
+    return with_peer(state, paths=paths)
+
+
+Change = Callable[[NodeState], NodeState]
+
+
+def test_a_survivor_that_saw_all_has_both_proofs() -> None:
+    assert proofs.peer_off(survivor(), "g") is PeerOff.SELF_FENCED
+    assert proofs.newest(survivor(), "g") is Newest.UNBROKEN
+    assert proofs.missing(survivor(), "g") == []
+
+
+SELF_FENCED_NEEDS: dict[str, Change] = {
+    "the owner's leave": lambda s: replace(s, pair=replace(s.pair, policy=Policy.WAIT)),
+    "silence for longer than the watchdog": lambda s: replace(s, now=SILENT + 15),
+    "silence of DRBD as well": lambda s: with_peer(s, connected=NOW - 10),
+    "silence of the peer's addresses": lambda s: with_peer(s, probe_answered=NOW - 10),
+    "silence of heartbeat as well": lambda s: with_peer(
+        s, paths={**s.peer.paths, Path.HEARTBEAT: PathState(NOW - 10)}
+    ),
+    "a gateway now": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
+    "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 10)),
+    "a LAN proven until then": lambda s: with_path(s, Path.LAN, two_way=SILENT - 3),
+    "a LAN heard until then": lambda s: with_path(s, Path.LAN, last_word=SILENT - 3),
+    "a crossover heard until then": lambda s: with_path(s, Path.CROSSOVER, last_word=SILENT - 3),
+    "something heard in this boot": lambda s: with_peer(s, paths={}, connected=NEVER),
+    "an armed watchdog": lambda s: replace(
+        s, durable=replace(s.durable, peer_figures=replace(HELLO.figures, is_armed=False))
+    ),
+    "any figures": lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
+    "the peer's own figures": lambda s: replace(
+        s, durable=replace(s.durable, peer_figures=replace(HELLO.figures, self_fence=30.0))
+    ),
+    "clocks to trust": lambda s: replace(s, doubted=SILENT + 1),
+    "DRBD gone too": lambda s: with_resource(s, link=Link.CONNECTED),
+}
+
+
+@pytest.mark.parametrize("without", SELF_FENCED_NEEDS)
+def test_self_fenced_needs(without: str) -> None:
+    assert proofs.peer_off(SELF_FENCED_NEEDS[without](survivor()), "g") is None
+
+
+UNBROKEN_NEEDS: dict[str, Change] = {
+    "a chain": lambda s: with_guest(s, is_unbroken=False),
+    "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
+    "an UpToDate copy": lambda s: with_resource(s, disk=Disk.CONSISTENT),
+    "a copy that is not Outdated": lambda s: with_resource(s, disk=Disk.OUTDATED),
+    "a last word that said Connected": lambda s: with_words(s, is_connected=False),
+    "a last word that said UpToDate": lambda s: with_words(s, disk=Disk.INCONSISTENT),
+    "a last word of this term": lambda s: with_words(s, term=0),
+    "any last word": lambda s: with_peer(s, hello=None),
+    "no higher term": lambda s: with_ledger(s, theirs=4),
+}
+
+
+@pytest.mark.parametrize("without", UNBROKEN_NEEDS)
+def test_unbroken_needs(without: str) -> None:
+    state = UNBROKEN_NEEDS[without](survivor())
+    assert proofs.newest(state, "g") is None
+    assert proofs.missing(state, "g")
+
+
+def lone() -> NodeState:
+    """Node 1, rebooted: it wrote alone in its term 3, and nothing is heard since its boot."""
+    state = first_state(Pair(1, ("a", "b"), {"g": 0}), "b2", None, 0.0)
+    behind = Resource(Role.SECONDARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.OUTDATED)
+    return replace(
+        state,
+        now=NOW,
+        ticked=NOW,
+        durable=replace(
+            state.durable,
+            ledgers={"g": Ledger(3, 2, alone=Evidence.GATEWAY)},
+            peer_figures=HELLO.figures,
+        ),
+        referee=replace(state.referee, answered=NOW, good_since=1.0),
+        guests={"g": GuestState(resource=behind, is_running=False)},
+    )
+
+
+def test_a_lone_survivor_serves_again() -> None:
+    assert proofs.peer_off(lone(), "g") is PeerOff.ALONE
+    assert proofs.newest(lone(), "g") is Newest.LEFT_BEHIND
+
+
+ALONE_NEEDS: dict[str, Change] = {
+    "a mark on the peer's copy": lambda s: with_resource(s, peer_disk=Disk.UNKNOWN),
+    "evidence": lambda s: with_ledger(s, alone=None),
+    "no operator's mark": lambda s: with_ledger(s, by_operator=True),
+    "a term of its own": lambda s: with_ledger(s, term=2),
+    "silence": lambda s: with_peer(s, probe_answered=NOW - 1),
+    "a whole wait since the boot": lambda s: replace(s, started=NOW - 10),
+    "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
+    "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 10)),
+    "a watchdog at the peer": lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
+}
+
+
+@pytest.mark.parametrize("without", ALONE_NEEDS)
+def test_alone_needs(without: str) -> None:
+    assert proofs.peer_off(ALONE_NEEDS[without](lone()), "g") is None
+
+
+def test_alone_after_a_promise_needs_no_gateway() -> None:
+    state = replace(lone(), referee=replace(lone().referee, answered=NOW - 30))
+    assert proofs.peer_off(with_ledger(state, evidence=1), "g") is PeerOff.ALONE
+
+
+def test_a_higher_term_vetoes_a_copy_that_left_the_other_behind() -> None:
+    assert proofs.newest(with_ledger(lone(), theirs=4), "g") is None
+
+
+def asked() -> NodeState:
+    """Node 1 asked for term 3, in sync, and node 0 has answered just now."""
+    request = Request(9, 3, NOW - 1)
+    state = with_resource(survivor(), link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
+    state = with_guest(state, request=request)
+    state = with_words(state, phase=Phase.RELEASED, grant=request)
+    return with_peer(state, hello_at=NOW)
+
+
+def test_an_answer_to_our_question_is_a_proof() -> None:
+    assert proofs.peer_off(asked(), "g") is PeerOff.AGREED
+    assert proofs.newest(asked(), "g") is Newest.IN_SYNC
+
+
+AGREED_NEEDS: dict[str, Change] = {
+    "a question": lambda s: with_guest(s, request=None),
+    "this question": lambda s: with_guest(s, request=Request(10, 3, NOW)),
+    "this term": lambda s: with_guest(s, request=Request(9, 5, NOW)),
+    "an answer": lambda s: with_words(s, phase=Phase.RELEASED),
+    "a peer that let go": lambda s: with_words(s, phase=Phase.FORFEITING, grant=Request(9, 3)),
+    "a peer that is there": lambda s: with_peer(s, hello_at=NOW - 6),
+    "a peer that heard this boot": lambda s: with_peer(
+        s,
+        hello=replace(HELLO, heard_boot="b0", guests=s.peer.hello.guests),  # type: ignore[union-attr]
+    ),
+}
+
+
+@pytest.mark.parametrize("without", AGREED_NEEDS)
+def test_agreed_needs(without: str) -> None:
+    assert proofs.peer_off(AGREED_NEEDS[without](asked()), "g") is None
+
+
+def test_a_farewell_counts_for_its_term_only() -> None:
+    state = replace(with_ledger(survivor(), farewell=Farewell("a1", 2)), now=SILENT + 1)
+    assert proofs.peer_off(state, "g") is PeerOff.FAREWELL
+    assert proofs.peer_off(with_ledger(state, term=4), "g") is None
+
+
+def test_with_the_peers_consent_an_outdated_peer_makes_ours_the_newest() -> None:
+    state = with_resource(asked(), link=Link.CONNECTING, disk=Disk.CONSISTENT)
+    request = Request(9, 3)
+    state = with_words(state, phase=Phase.RELEASED, grant=request, disk=Disk.OUTDATED)
+    assert proofs.newest(state, "g") is Newest.PEER_OUTDATED
+    assert proofs.newest(with_guest(state, request=None), "g") is None
+    newer = with_words(state, phase=Phase.RELEASED, grant=request, disk=Disk.OUTDATED, term=4)
+    assert proofs.newest(newer, "g") is None
+    assert proofs.newest(with_resource(state, disk=Disk.INCONSISTENT), "g") is None
+
+
+def frozen() -> NodeState:
+    """Node 1 holds the guest in term 3 and lost node 0 nine seconds ago."""
+    state = with_ledger(survivor(), term=3)
+    lost = Resource(Role.PRIMARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN, True)
+    return with_guest(state, phase=Phase.FROZEN, since=NOW - 9, resource=lost)
+
+
+def test_a_holder_goes_on_by_its_gateway() -> None:
+    assert proofs.evidence(frozen(), "g") is Evidence.GATEWAY
+
+
+GATEWAY_NEEDS: dict[str, Change] = {
+    "a whole round after the loss": lambda s: with_guest(s, since=NOW - 6),
+    "a peer that is silent since": lambda s: with_peer(s, probe_answered=NOW - 5),
+    "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
+    "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 5)),
+    "a gateway that the peer had too": lambda s: with_peer(
+        s, hello=replace(HELLO, has_referee=False)
+    ),
+    "a LAN proven until then": lambda s: with_path(s, Path.LAN, two_way=SILENT - 3),
+    "both paths silent at once": lambda s: with_path(s, Path.CROSSOVER, last_word=SILENT - 3),
+    "clocks to trust": lambda s: replace(s, doubted=SILENT + 1),
+    "no higher term": lambda s: with_ledger(s, theirs=4),
+    "a guest that is held": lambda s: with_guest(s, phase=Phase.DESTROYING),
+    "a loss": lambda s: with_resource(s, link=Link.CONNECTED),
+}
+
+
+@pytest.mark.parametrize("without", GATEWAY_NEEDS)
+def test_evidence_by_the_gateway_needs(without: str) -> None:
+    assert proofs.evidence(GATEWAY_NEEDS[without](frozen()), "g") is None
+
+
+def test_other_evidence_of_a_holder() -> None:
+    no_gateway = replace(frozen(), referee=replace(frozen().referee, answered=NEVER))
+    promised = with_ledger(no_gateway, evidence=1)
+    assert proofs.evidence(promised, "g") is Evidence.STAND_DOWN
+    assert proofs.evidence(with_guest(promised, since=NOW - 1), "g") is None, "not in its gasp"
+
+    request = Request(9, 5)
+    agreed = with_guest(no_gateway, request=request)
+    outdated = {"phase": Phase.RELEASED, "grant": request, "is_connected": False}
+    agreed = with_peer(with_words(agreed, **outdated, disk=Disk.OUTDATED), hello_at=NOW)
+    assert proofs.evidence(agreed, "g") is Evidence.PEER_OUTDATED
+    willing = with_peer(with_words(agreed, **outdated, disk=Disk.UP_TO_DATE), hello_at=NOW)
+    assert proofs.evidence(willing, "g") is None, "its copy is not marked yet"
