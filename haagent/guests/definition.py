@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Owns what a guest is to Xen: a `Guest` -> the text that `xl create` reads, xl.cfg(5).
+
+It must not run anything. Every value is checked against a pattern first, so that none of them can
+end its string and add a setting of its own.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from haagent.errors import OperatorError
+from haagent.guests.name import checked
+
+# Names the guests' identities; made once, for good.
+NAMESPACE = UUID("fe820daa-7fab-435f-acf9-4cc2350cfc0c")
+
+VDEV = re.compile("xvd[a-z]|sd[a-z]|hd[a-d]", re.ASCII)
+DEVICE = re.compile("/dev/drbd[0-9]{1,7}", re.ASCII)
+MAC = re.compile("[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.ASCII)  # of one card, not of a group
+BRIDGE = re.compile("[A-Za-z0-9_.-]{1,15}", re.ASCII)  # IFNAMSIZ, linux/if.h
+KERNEL = re.compile("(/[A-Za-z0-9_.+-]+)+", re.ASCII)
+PV_GRUB = "/usr/lib/grub-xen/grub-x86_64-xen.bin"  # boots the guest's own kernel from its disk
+MOST_MEMORY, MOST_VCPUS = 1 << 24, 512
+
+
+class Kind(StrEnum):
+    """How Xen runs a guest."""
+
+    PV = "pv"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """One guest. Raises OperatorError if a value is not fit for xl's configuration."""
+
+    name: str
+    memory: int  # MiB
+    vcpus: int
+    disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
+    mac: str
+    bridge: str
+    kernel: str = PV_GRUB
+    kind: Kind = Kind.PV
+
+    def __post_init__(self) -> None:
+        checked(self.name)
+        self._match("MAC address", MAC, self.mac)
+        self._match("bridge", BRIDGE, self.bridge)
+        self._match("kernel", KERNEL, self.kernel)
+        for vdev, device in self.disks:
+            self._match("disk's name", VDEV, vdev)
+            self._match("disk's device", DEVICE, device)
+        if not self.disks or len(dict(self.disks)) != len(self.disks):
+            raise self._unfit("list of disks", [vdev for vdev, _ in self.disks])
+        for what, number, most in (
+            ("memory in MiB", self.memory, MOST_MEMORY),
+            ("number of processors", self.vcpus, MOST_VCPUS),
+        ):
+            # The type is checked too: what is written must be a number whatever a caller hands in.
+            if type(number) is not int or not 1 <= number <= most:
+                raise self._unfit(what, number)
+
+    def _match(self, what: str, pattern: re.Pattern[str], value: str) -> None:
+        if not pattern.fullmatch(value):
+            raise self._unfit(what, value)
+
+    def _unfit(self, what: str, value: object) -> OperatorError:
+        return OperatorError(
+            f"the {what} of guest {self.name} cannot be {value!r}",
+            "Correct the guest's settings; both machines must have the same.",
+        )
+
+
+def identity(name: str) -> UUID:
+    """The domain's UUID: the same on both nodes, and known when Xen has forgotten the name."""
+    return uuid5(NAMESPACE, checked(name))
+
+
+def definition(guest: Guest) -> str:
+    """The configuration of GUEST for xl."""
+    disks = ", ".join(
+        f'"vdev={vdev},access=rw,format=raw,backendtype=phy,target={device}"'
+        for vdev, device in guest.disks
+    )
+    # safety: a guest never starts by itself, not even again; only the agent knows whether this
+    # node still holds it.
+    return f"""\
+name = "{guest.name}"
+uuid = "{identity(guest.name)}"
+type = "{guest.kind}"
+kernel = "{guest.kernel}"
+memory = {guest.memory}
+vcpus = {guest.vcpus}
+disk = [ {disks} ]
+vif = [ "mac={guest.mac},bridge={guest.bridge}" ]
+on_poweroff = "destroy"
+on_reboot = "destroy"
+on_crash = "destroy"
+on_watchdog = "destroy"
+on_soft_reset = "destroy"
+"""

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Owns Xen's domains: lists them, watches them come and go, and carries out what was decided.
+
+It must not decide anything: which guest runs here is the core's business. No verb takes a success
+for granted; each looks again afterwards. Everything goes through xl(1).
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from haagent.errors import ParseError, ToolError
+from haagent.guests.definition import Guest, definition, identity
+from haagent.guests.name import checked
+from haagent.run import Run, Stream, run
+
+DEFINITIONS = Path("/run/shoestring/guests")
+QUIET = 0.02  # seconds; domains that come or go together are looked at once
+# Seconds. xenstored forgets a domain when it begins to die: nobody tells when it is gone.
+LOOK_AGAIN = 0.5
+
+LIST = ("xl", "list", "--verbose")
+# Xenstore's two special watches, docs/misc/xenstore.txt; @releaseDomain also fires when a domain
+# has shut down and still exists. xenstore-watch(1) prints a line for each at once, and not before
+# both are set.
+EVENTS = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
+
+NAMELESS = "(null)"  # what xl prints for a domain that xenstored has forgotten
+# tools/xl/xl_info.c, list_domains: name, number, memory in MiB, processors, six flags, time, UUID,
+# then the reason code and the security label, which we leave alone.
+LINE = re.compile(
+    r"(?P<name>\S.*?) +(?P<number>\d+) +\d+ +\d+ +"
+    r"[r-][b-](?P<paused>[p-])(?P<shut_down>[s-])[-rscwS?](?P<dying>[d-]) +\d+\.\d "
+    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) .*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One domain as Xen shows it; Domain-0 is none of them."""
+
+    number: int
+    name: str | None  # None: xenstored has forgotten it
+    uuid: UUID
+    is_paused: bool = False
+    is_shut_down: bool = False  # it ended, and waits to be destroyed
+    is_dying: bool = False  # destroyed; it exists until nobody uses its memory any more
+
+
+def parse_list(text: str) -> tuple[Domain, ...]:
+    """From `xl list --verbose`. Raises ParseError."""
+    heading, *lines = text.splitlines() or [""]
+    if not heading.startswith("Name ") or "UUID" not in heading:
+        raise ParseError(LIST, text[:200])
+    domains = []
+    for line in lines:
+        found = LINE.fullmatch(line)
+        if not found:
+            raise ParseError(LIST, line)
+        domains.append(
+            Domain(
+                number=int(found["number"]),
+                name=None if found["name"] == NAMELESS else found["name"],
+                uuid=UUID(found["uuid"]),
+                is_paused=found["paused"] == "p",
+                is_shut_down=found["shut_down"] == "s",
+                is_dying=found["dying"] == "d",
+            )
+        )
+    return tuple(domain for domain in domains if domain.number != 0)
+
+
+def create_domain(definition_file: Path) -> tuple[str, ...]:
+    return ("xl", "create", "--quiet", str(definition_file))
+
+
+def shutdown_domain(number: int) -> tuple[str, ...]:
+    """--wait once: until it has shut down, whether somebody then destroys it or not."""
+    return ("xl", "shutdown", "--wait", str(number))
+
+
+def destroy_domain(number: int) -> tuple[str, ...]:
+    """By number: a domain may lose its name, and xl gives out no number again for a minute."""
+    return ("xl", "destroy", str(number))
+
+
+class Xen:
+    """The guests on this machine. GUESTS are the names that may be met.
+
+    A domain belongs to the guest whose identity it has, whatever its name is now; else it is known
+    by its name, else as `domain-N`. LIMIT is how long, in seconds, one of xl's programs may take,
+    and how long a destroyed domain may take to be gone. The verbs raise ToolError if what they
+    are for cannot be seen afterwards.
+    """
+
+    def __init__(
+        self,
+        guests: Iterable[str],
+        *,
+        definitions: Path = DEFINITIONS,
+        limit: float = 60.0,
+        run: Run = run,
+        stream: Callable[[Sequence[str]], Stream] = Stream,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._guests = {identity(name): name for name in guests}
+        self._definitions = definitions
+        self._limit = limit
+        self._run = run
+        self._open = stream
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._watched: Stream | None = None
+        self._is_stopping = False
+
+    def domains(self) -> tuple[Domain, ...]:
+        """All that exist, but Domain-0. Raises ToolError, or ParseError."""
+        return parse_list(self._run(LIST, timeout=self._limit))
+
+    def running(self) -> frozenset[str]:
+        """The guests of which a domain exists, in whatever state; a dying one may still write."""
+        return frozenset(self._guest_of(domain) for domain in self.domains())
+
+    def zombies(self) -> frozenset[str]:
+        """The guests of which a domain was destroyed and still exists."""
+        return frozenset(self._guest_of(domain) for domain in self.domains() if domain.is_dying)
+
+    def define(self, guest: Guest) -> Path:
+        """Writes what `create` will read, and returns where it is."""
+        self._definitions.mkdir(parents=True, exist_ok=True)
+        file = self._definition_file(guest.name)
+        new = file.with_suffix(".new")
+        new.write_text(definition(guest))
+        new.replace(file)
+        return file
+
+    def create(self, guest: str) -> None:
+        """Starts the guest as `define` wrote it down, and sees it exist and not paused.
+
+        What a failed attempt of ours leaves behind is destroyed before the error is raised, as
+        nobody would finish it. A domain that was there before is an error and stays.
+        """
+        argv = create_domain(self._definition_file(checked(guest)))
+        if self._domains_of(guest):
+            raise ToolError(argv, 0, f"not tried: a domain of {guest} exists already")
+        try:
+            self._run(argv, timeout=self._limit)
+            made = self._domains_of(guest)
+            if len(made) != 1 or made[0].is_paused or made[0].is_dying:
+                raise ToolError(argv, 0, f"xl shows {made or 'no domain'}")
+        except ToolError:
+            self.destroy(guest)
+            raise
+
+    def shutdown(self, guest: str, grace: float) -> bool:
+        """Asks the guest to shut down, destroys it after GRACE seconds, and sees it gone.
+
+        True if it shut down by itself. A guest that cannot be asked is destroyed at once.
+        """
+        is_willing = True
+        for domain in self._domains_of(checked(guest)):
+            if not domain.is_dying:
+                try:
+                    self._run(shutdown_domain(domain.number), timeout=grace)
+                except ToolError:  # whatever the reason, what is left to us is the same
+                    is_willing = False
+        # Also after a willing end: the xl that waits for it to destroy it may be dead.
+        self.destroy(guest)
+        return is_willing
+
+    def destroy(self, guest: str) -> None:
+        """Ends the guest at once, without its consent, and sees that no domain of it exists."""
+        deadline = time.monotonic() + self._limit
+        failure: ToolError | None = None
+        while found := self._domains_of(checked(guest)):
+            for domain in found:
+                if not domain.is_dying:
+                    try:
+                        self._run(destroy_domain(domain.number), timeout=self._limit)
+                    except ToolError as error:  # the next look decides, and its end tells this
+                        failure = error
+            left = self._domains_of(guest)
+            if not left:
+                return
+            if time.monotonic() >= deadline:
+                said = failure.stderr + "\n" if failure else ""
+                exit = failure.exit if failure else 0
+                raise ToolError(
+                    destroy_domain(left[0].number), exit, f"{said}{guest} is still there: {left}"
+                )
+            self._pause(LOOK_AGAIN)
+
+    def watch(self, post: Callable[[frozenset[str]], None]) -> None:
+        """Calls POST with `running()` now, and whenever it has changed, until `stop`.
+
+        Blocks. Raises ToolError when the stream of events ends, or xl fails.
+        """
+        with self._lock:
+            if self._is_stopping:
+                return
+            self._watched = self._open(EVENTS)
+        posted: frozenset[str] | None = None
+        has_zombies = False
+        with self._watched as stream:
+            while stream.read(QUIET, LOOK_AGAIN if has_zombies else None) is not None:
+                domains = self.domains()
+                has_zombies = any(domain.is_dying for domain in domains)
+                now = frozenset(self._guest_of(domain) for domain in domains)
+                if now != posted:
+                    posted = now
+                    post(now)
+
+    def stop(self) -> None:
+        """Ends `watch`, now or whenever it is called; may be called from another thread."""
+        with self._lock:
+            self._is_stopping = True
+            if self._watched is not None:
+                self._watched.stop()
+
+    def _guest_of(self, domain: Domain) -> str:
+        return self._guests.get(domain.uuid) or domain.name or f"domain-{domain.number}"
+
+    def _domains_of(self, guest: str) -> list[Domain]:
+        return [domain for domain in self.domains() if self._guest_of(domain) == guest]
+
+    def _definition_file(self, guest: str) -> Path:
+        return self._definitions / f"{checked(guest)}.cfg"

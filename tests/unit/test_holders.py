@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Who keeps a DRBD device open, found in a small sysfs and procfs."""
+
+from pathlib import Path
+
+from haagent.storage.holders import holders
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_every_kind_of_holder_is_found(tmp_path: Path) -> None:
+    backend = tmp_path / "sys/bus/xen-backend/devices"
+    write(backend / "vbd-7-51712/physical_device", "93:3\n")
+    write(backend / "vbd-8-51712/physical_device", "93:4\n")
+    write(tmp_path / "proc/self/mountinfo", "36 1 147:3 / /mnt rw - ext4 /dev/drbd3 rw\n37 1\n")
+    write(tmp_path / "sys/block/drbd3/holders/dm-1", "")
+    write(tmp_path / "proc/42/comm", "blkid\n")
+    (tmp_path / "proc/42/fd").mkdir()
+    (tmp_path / "proc/42/fd/3").symlink_to("/dev/drbd3")
+    (tmp_path / "proc/42/fd/4").symlink_to("/dev/drbd31")
+    assert holders(3, tmp_path) == (
+        "the guest with Xen's number 7",
+        "the mount on /mnt",
+        "the device dm-1 on top of it",
+        "process 42 (blkid)",
+    )
+    assert holders(31, tmp_path) == ("process 42 (blkid)",)
+    assert holders(0, tmp_path) == ()

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: MIT
+"""xl's lists, the definition of a guest, and the verbs against a small Xen."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from haagent.errors import OperatorError, ParseError, ToolError
+from haagent.guests.definition import Guest, definition, identity
+from haagent.guests.xen import Domain, Xen, parse_list
+from haagent.run import Stream
+
+DATA = Path(__file__).parents[1] / "data/xen"
+STRANGER = UUID("3ab5c8d2-55f0-4d5f-9c9e-0d8f6c0f4a11")
+COUNTER = identity("counter")
+HEADING = (DATA / "list-only-dom0.txt").read_text().splitlines()[0]
+GUEST = Guest(
+    name="counter",
+    memory=192,
+    vcpus=1,
+    disks=(("xvda", "/dev/drbd0"),),
+    mac="00:16:3e:00:00:01",
+    bridge="lan",
+)
+
+
+class Hypervisor:
+    """What xl talks to. A refusal is used up by one attempt."""
+
+    def __init__(self, *domains: Domain) -> None:
+        self.domains = list(domains)
+        self.refusals: list[tuple[int | None, str]] = []
+        self.leaves_a_half = False  # a failing `xl create` leaves a paused domain behind
+        self.makes_zombies = False  # a destroyed domain's memory is still in use
+        self.is_idle = False  # says yes, and does nothing
+        self.done: list[tuple[str, ...]] = []
+        self.timeouts: list[float] = []
+
+    def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        assert argv[0] == "xl"
+        if argv[1] == "list":
+            return "\n".join((HEADING, *map(self.line, self.domains), ""))
+        self.done.append(tuple(argv[1:]))
+        self.timeouts.append(timeout)
+        if argv[1] == "create" and (self.leaves_a_half or not (self.refusals or self.is_idle)):
+            assert "counter" in Path(argv[-1]).read_text()
+            half = Domain(9, "counter", COUNTER, is_paused=self.leaves_a_half)
+            self.domains.append(half)
+        if self.refusals:
+            raise ToolError(argv, *self.refusals.pop(0))
+        if argv[1] in ("shutdown", "destroy") and not self.is_idle:
+            self.end(int(argv[-1]), is_destroyed=argv[1] == "destroy")
+        return ""
+
+    def end(self, number: int, is_destroyed: bool) -> None:
+        (domain,) = [domain for domain in self.domains if domain.number == number]
+        self.domains.remove(domain)
+        if not is_destroyed:
+            self.domains.append(replace(domain, is_shut_down=True))
+        elif self.makes_zombies:
+            self.domains.append(replace(domain, name=None, is_dying=True))
+
+    @staticmethod
+    def line(domain: Domain) -> str:
+        flags = "".join(
+            letter if is_so else "-"
+            for letter, is_so in (
+                ("-b", True),
+                ("p", domain.is_paused),
+                ("s", domain.is_shut_down),
+                ("-", True),
+                ("d", domain.is_dying),
+            )
+        )
+        name = domain.name or "(null)"
+        return f"{name:40} {domain.number:5}   192     1     {flags}       1.0 {domain.uuid} - -"
+
+
+def running(number: int = 3) -> Domain:
+    return Domain(number, "counter", COUNTER)
+
+
+def xen(
+    hypervisor: Hypervisor,
+    tmp_path: Path,
+    limit: float = 5.0,
+    pause: Callable[[float], None] | None = None,
+) -> Xen:
+    pauses: list[float] = []
+
+    def no_longer_than_some_pauses(seconds: float) -> None:
+        pauses.append(seconds)
+        assert len(pauses) < 50
+
+    pause = pause or no_longer_than_some_pauses
+    made = Xen(["counter"], run=hypervisor, definitions=tmp_path, limit=limit, pause=pause)
+    made.define(GUEST)
+    return made
+
+
+def listed(name: str) -> Xen:
+    """An adapter to which xl prints the list NAME of tests/data/xen."""
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        return (DATA / name).read_text()
+
+    return Xen(["counter"], run=run)
+
+
+def test_domain_0_is_no_guest() -> None:
+    assert parse_list((DATA / "list-only-dom0.txt").read_text()) == ()
+
+
+def test_running_domains() -> None:
+    assert parse_list((DATA / "list-running.txt").read_text()) == (
+        Domain(1, "counter", COUNTER),
+        Domain(12, "a-guest-with-a-name-of-32-letters", STRANGER),
+    )
+
+
+def test_a_domain_that_shut_down_exists_until_it_is_destroyed() -> None:
+    adapter = listed("list-shut-down.txt")
+    assert [domain.is_shut_down for domain in adapter.domains()] == [True, True]
+    assert adapter.running() == {"counter", "crashed"}
+    assert adapter.zombies() == frozenset()
+
+
+def test_a_zombie_is_known_by_its_identity() -> None:
+    adapter = listed("list-zombies.txt")
+    assert adapter.running() == adapter.zombies() == {"counter", "domain-7"}
+
+
+def test_a_guest_under_another_name_is_still_that_guest() -> None:
+    assert listed("list-renamed.txt").running() == {"counter"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "counter 1 192 1 -b---- 4.2",
+        "Name ID Mem VCPUs State Time(s)\n",  # not the long form
+        f"{HEADING}\ncounter 1 192 1 -b---- 4.2\n",
+        f"{HEADING}\n{Hypervisor.line(running()).replace('-b----', '-b-X--')}\n",
+        f"{HEADING}\nlibxl: error: something\n",
+    ],
+)
+def test_a_list_that_is_not_understood(text: str) -> None:
+    with pytest.raises(ParseError):
+        parse_list(text)
+
+
+def test_the_definition_of_the_built_in_guest() -> None:
+    assert definition(GUEST) == (DATA / "counter.cfg").read_text()
+
+
+def test_disks_are_in_the_guests_order() -> None:
+    guest = replace(GUEST, disks=(("xvdb", "/dev/drbd7"), ("xvda", "/dev/drbd3")))
+    text = definition(guest)
+    assert text.index("vdev=xvdb") < text.index("target=/dev/drbd7") < text.index("vdev=xvda")
+
+
+def test_a_guest_is_never_started_by_xl() -> None:
+    ways = [line.split(" = ") for line in definition(GUEST).splitlines() if line.startswith("on_")]
+    assert {way for way, _ in ways} == {
+        f"on_{way}" for way in ("poweroff", "reboot", "crash", "watchdog", "soft_reset")
+    }
+    assert {what for _, what in ways} == {'"destroy"'}
+
+
+def test_an_identity_never_changes() -> None:
+    assert identity("counter") == UUID("896596fc-ae18-56f9-8e6b-1b8d5c292d0c")
+    assert identity("other") != COUNTER
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 'a"\non_crash="restart'},
+        {"name": "Counter"},
+        {"name": "all"},
+        {"name": ""},
+        {"memory": 0},
+        {"memory": True},
+        {"memory": "192\nvcpus=2"},
+        {"vcpus": 513},
+        {"disks": ()},
+        {"disks": (("xvda", "/dev/sda"),)},
+        {"disks": (("xvda", "/dev/drbd0,script=evil"),)},
+        {"disks": (("xvda,access=r", "/dev/drbd0"),)},
+        {"disks": (("xvda", "/dev/drbd0"), ("xvda", "/dev/drbd1"))},
+        {"mac": "00:16:3E:00:00:01"},
+        {"mac": "01:16:3e:00:00:01"},
+        {"mac": "00:16:3e:00:00:01\n"},
+        {"bridge": "lan,script=evil"},
+        {"bridge": "b" * 16},
+        {"kernel": 'kernel"'},
+        {"kernel": "/boot/../x y"},
+    ],
+)
+def test_nothing_can_be_slipped_into_a_definition(change: dict[str, object]) -> None:
+    with pytest.raises(OperatorError):
+        replace(GUEST, **change)  # type: ignore[arg-type]
+
+
+def test_create(tmp_path: Path) -> None:
+    hypervisor = Hypervisor()
+    xen(hypervisor, tmp_path).create("counter")
+    assert hypervisor.done == [("create", "--quiet", f"{tmp_path}/counter.cfg")]
+    assert (tmp_path / "counter.cfg").read_text() == definition(GUEST)
+    assert [file.name for file in tmp_path.iterdir()] == ["counter.cfg"]
+
+
+def test_create_without_a_domain_afterwards_is_an_error(tmp_path: Path) -> None:
+    hypervisor = Hypervisor()
+    hypervisor.is_idle = True
+    with pytest.raises(ToolError, match="no domain"):
+        xen(hypervisor, tmp_path).create("counter")
+
+
+def test_create_beside_a_domain_leaves_that_alone(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(running())
+    with pytest.raises(ToolError, match="exists already"):
+        xen(hypervisor, tmp_path).create("counter")
+    assert hypervisor.done == []
+
+
+@pytest.mark.parametrize("refusals", [[], [(3, "no memory")], [(None, "")]])
+def test_a_half_made_domain_does_not_stay(
+    tmp_path: Path, refusals: list[tuple[int | None, str]]
+) -> None:
+    hypervisor = Hypervisor()
+    hypervisor.leaves_a_half = True
+    hypervisor.refusals = refusals
+    with pytest.raises(ToolError):
+        xen(hypervisor, tmp_path).create("counter")
+    assert hypervisor.domains == []
+
+
+def test_destroy_is_by_number_and_only_that_guest(tmp_path: Path) -> None:
+    other = Domain(5, "other", STRANGER)
+    hypervisor = Hypervisor(running(3), other)
+    xen(hypervisor, tmp_path).destroy("counter")
+    assert hypervisor.done == [("destroy", "3")]
+    assert hypervisor.domains == [other]
+
+
+def test_what_is_gone_is_destroyed(tmp_path: Path) -> None:
+    hypervisor = Hypervisor()
+    xen(hypervisor, tmp_path).destroy("counter")
+    assert hypervisor.done == []
+
+
+def test_destroy_tries_again(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(running())
+    hypervisor.refusals = [(1, "destroy failed (rc=-3)")]
+    xen(hypervisor, tmp_path).destroy("counter")
+    assert hypervisor.done == [("destroy", "3")] * 2
+
+
+def test_a_zombie_is_waited_for(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(running())
+    hypervisor.makes_zombies = True
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            hypervisor.domains.clear()
+
+    xen(hypervisor, tmp_path, pause=pause).destroy("counter")
+    assert (len(waited), hypervisor.done) == (3, [("destroy", "3")])
+
+
+@pytest.mark.parametrize("way", ["makes_zombies", "is_idle"])
+def test_destroy_says_what_is_still_there(tmp_path: Path, way: str) -> None:
+    hypervisor = Hypervisor(running())
+    setattr(hypervisor, way, True)
+    with pytest.raises(ToolError, match="counter is still there"):
+        xen(hypervisor, tmp_path, limit=0).destroy("counter")
+
+
+def test_a_willing_guest_shuts_down(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(running())
+    assert xen(hypervisor, tmp_path).shutdown("counter", grace=30)
+    # The domain that has shut down still exists: nobody else may be there to remove it.
+    assert hypervisor.done == [("shutdown", "--wait", "3"), ("destroy", "3")]
+    assert hypervisor.timeouts[0] == 30
+    assert hypervisor.domains == []
+
+
+@pytest.mark.parametrize("refusal", [(None, ""), (1, "PV control interface not available")])
+def test_an_unwilling_guest_is_destroyed(tmp_path: Path, refusal: tuple[int | None, str]) -> None:
+    hypervisor = Hypervisor(running())
+    hypervisor.refusals = [refusal]
+    assert not xen(hypervisor, tmp_path).shutdown("counter", grace=30)
+    assert hypervisor.domains == []
+
+
+def test_a_zombie_is_not_asked_to_shut_down(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(Domain(3, None, COUNTER, is_dying=True))
+    with pytest.raises(ToolError, match="still there"):
+        xen(hypervisor, tmp_path, limit=0).shutdown("counter", grace=30)
+    assert hypervisor.done == []
+
+
+def watched(
+    hypervisor: Hypervisor, script: str, posts: list[frozenset[str]], stop_after: int
+) -> None:
+    adapter = Xen(["counter"], run=hypervisor, stream=lambda argv: Stream(("sh", "-c", script)))
+
+    guard = threading.Timer(20, adapter.stop)
+
+    def post(names: frozenset[str]) -> None:
+        posts.append(names)
+        hypervisor.domains = [] if names else [running()]
+        if len(posts) == stop_after:
+            threading.Thread(target=adapter.stop).start()
+
+    guard.start()
+    try:
+        adapter.watch(post)
+    finally:
+        guard.cancel()
+
+
+def test_watch_posts_the_start_and_each_change() -> None:
+    posts: list[frozenset[str]] = []
+    script = "echo @introduceDomain; sleep 0.2; echo @releaseDomain; sleep 600"
+    watched(Hypervisor(), script, posts, stop_after=2)
+    assert posts == [frozenset(), {"counter"}]
+
+
+def test_watch_looks_after_zombies_without_an_event() -> None:
+    posts: list[frozenset[str]] = []
+    zombie = Domain(3, None, COUNTER, is_dying=True)
+    watched(Hypervisor(zombie), "echo @releaseDomain; sleep 600", posts, stop_after=2)
+    assert posts == [{"counter"}, frozenset()]
+
+
+def test_the_end_of_the_events_is_an_error() -> None:
+    posts: list[frozenset[str]] = []
+    script = "echo @introduceDomain; echo xenstored is gone >&2; exit 1"
+    with pytest.raises(ToolError, match="xenstored is gone"):
+        watched(Hypervisor(), script, posts, stop_after=9)
+    assert posts == [frozenset()]
+
+
+def test_an_event_that_changes_nothing_is_not_posted() -> None:
+    posts: list[frozenset[str]] = []
+    script = "echo @introduceDomain; sleep 0.2; echo @releaseDomain; exit 1"
+    adapter = Xen([], run=Hypervisor(), stream=lambda argv: Stream(("sh", "-c", script)))
+    with pytest.raises(ToolError):
+        adapter.watch(posts.append)
+    assert posts == [frozenset()]
+
+
+def test_the_first_look_is_not_before_the_watches_are_set() -> None:
+    posts: list[frozenset[str]] = []
+    with pytest.raises(ToolError):
+        watched(Hypervisor(), "exit 1", posts, stop_after=9)
+    assert posts == []
+
+
+def test_a_watch_that_was_stopped_before_does_not_begin() -> None:
+    adapter = Xen([], stream=lambda argv: pytest.fail("started"))
+    adapter.stop()
+    adapter.watch(lambda names: None)
