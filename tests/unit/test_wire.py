@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+import hashlib
+import hmac
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pytest
+
+from haagent.cluster import wire
+from haagent.cluster.wire import LARGEST, decode, encode
+from haagent.core.model import (
+    NEVER,
+    Disk,
+    Figures,
+    GuestHello,
+    Hello,
+    Path,
+    Phase,
+    Request,
+)
+from haagent.errors import BugError, PeerError
+
+KEY = b"k" * 32
+FIGURES = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
+PLAIN = Hello(
+    node=1,
+    boot="b1",
+    number=7,
+    heard_boot="",
+    heard={Path.LAN: 3},
+    scale=1.0,
+    figures=FIGURES,
+    has_referee=False,
+    guests={},
+)
+
+
+def random_value(kind: Any, rng: random.Random) -> Any:
+    """Any value of KIND, found by its type hints, so that a new field of a hello is tried too."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{f.name: random_value(hints[f.name], rng) for f in fields(kind)})
+    if get_origin(kind) is UnionType:
+        return random_value(rng.choice(get_args(kind)), rng)
+    if get_origin(kind) is Mapping:
+        names, items = get_args(kind)
+        count = rng.randrange(4)
+        return {random_value(names, rng): random_value(items, rng) for _ in range(count)}
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return rng.choice(list(kind))
+    made = {
+        bool: rng.random() < 0.5,
+        int: rng.choice([0, 1, -1, rng.getrandbits(63), -rng.getrandbits(63)]),
+        float: rng.choice([0.0, 0.1, 1e300, rng.random()]),
+        str: rng.choice(["", "mail-1", "Gäste", "x" * 255]),
+        NoneType: None,
+    }
+    return made[kind]
+
+
+def without_times(hello: Hello) -> Hello:
+    """HELLO as the peer must see it: a request's time is the sender's own."""
+
+    def bare(request: Request | None) -> Request | None:
+        return request and replace(request, at=NEVER)
+
+    return replace(
+        hello,
+        guests={
+            name: replace(guest, request=bare(guest.request), grant=bare(guest.grant))
+            for name, guest in hello.guests.items()
+        },
+    )
+
+
+def signed(body: bytes) -> bytes:
+    """BODY with a signature that holds, made as the format says and not by the code under test."""
+    return hmac.new(KEY, b"shoestring hello\0" + body, hashlib.sha256).digest() + body
+
+
+def content(hello: Hello = PLAIN) -> Any:
+    """The JSON of HELLO, to be spoiled."""
+    return json.loads(encode(hello, KEY)[32:])
+
+
+def resigned(spoiled: Any) -> bytes:
+    return signed(json.dumps(spoiled).encode())
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_is_said_is_what_is_heard(seed: int) -> None:
+    rng = random.Random(seed)
+    hello = replace(random_value(Hello, rng), node=rng.randrange(2))
+    assert decode(encode(hello, KEY), KEY) == without_times(hello)
+
+
+def test_the_format_is_fixed() -> None:
+    """Two nodes with different versions of us must read each other, or refuse by version."""
+    assert encode(PLAIN, KEY) == signed(
+        b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
+        b'"watchdog":5.0},"guests":{},"has_referee":false,"heard":{"LAN":3},"heard_boot":"",'
+        b'"node":1,"number":7,"scale":1.0},"version":1}'
+    )
+
+
+def largest_guest() -> GuestHello:
+    """Every field as long as it gets."""
+    largest = {bool: False, int: -(2**63) + 1, Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
+    request = Request(2**63 - 1, 2**63 - 1)
+    values: dict[str, Any] = {}
+    for name, kind in get_type_hints(GuestHello).items():
+        but_none = next((k for k in get_args(kind) if k is not NoneType), kind)
+        values[name] = request if but_none is Request else largest[but_none]
+    return GuestHello(**values)
+
+
+def test_twenty_guests_fit() -> None:
+    guest = largest_guest()
+    twenty = replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(20)})
+    assert decode(encode(twenty, KEY), KEY) == twenty
+    with pytest.raises(BugError, match="too large"):
+        encode(replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(40)}), KEY)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), NEVER])
+def test_no_time_without_end_is_sent(number: float) -> None:
+    with pytest.raises(BugError, match=r"hello\.scale is out of bounds"):
+        encode(replace(PLAIN, scale=number), KEY)
+
+
+def test_a_type_that_is_not_listed_does_not_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_WORDS", wire._WORDS - {Path})
+    with pytest.raises(BugError, match=r"Path.*, which the wire does not carry"):
+        encode(PLAIN, KEY)
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    genuine = encode(PLAIN, KEY)
+    for position in range(len(genuine) * 8):
+        spoiled = bytearray(genuine)
+        spoiled[position // 8] ^= 1 << position % 8
+        with pytest.raises(PeerError, match="not signed"):
+            decode(bytes(spoiled), KEY)
+
+
+def test_every_truncation_is_noticed() -> None:
+    genuine = encode(PLAIN, KEY)
+    for length in range(len(genuine)):
+        with pytest.raises(PeerError, match="not signed" if length > 32 else "no hello"):
+            decode(genuine[:length], KEY)
+    with pytest.raises(PeerError, match="no hello"):
+        decode(genuine + b" " * LARGEST, KEY)
+
+
+def test_another_pair_is_not_understood() -> None:
+    with pytest.raises(PeerError, match="not signed") as caught:
+        decode(encode(PLAIN, KEY), b"j" * 32)
+    assert "jjj" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b'{"version":1,"version":1,"hello":{}}', "twice"),
+        (b'{"version":1,"hello":NaN}', "NaN is no number"),
+        (b'{"version":1,"hello":-Infinity}', "-Infinity is no number"),
+        (b"[" * 10000, "not JSON"),
+        (b"1" * 5000, "not JSON"),
+        (b"[]", "version None"),
+        (b'{"version":2,"hello":{}}', "version 2, we speak 1"),
+        (b'{"version":true,"hello":{}}', "version True"),
+        (b'{"version":1}', "message lacks hello"),
+        (b'{"version":1,"hello":[]}', "hello is not an object"),
+        (b'{"version":1,"hello":{},"more":1}', "message has unknown fields"),
+    ],
+)
+def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
+    with pytest.raises(PeerError, match=why):
+        decode(signed(body), KEY)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("number", "7", "hello.number is '7', which is no int"),
+        ("number", True, "hello.number is True, which is no int"),
+        ("number", 7.0, "hello.number is 7.0, which is no int"),
+        ("number", 2**63, "hello.number is out of bounds"),
+        ("number", None, "hello.number is None"),
+        ("scale", 1, "hello.scale is 1, which is no float"),
+        ("has_referee", 0, "hello.has_referee is 0, which is no bool"),
+        ("boot", "b\n1", "hello.boot is out of bounds"),
+        ("boot", "\ud800", "hello.boot is out of bounds"),
+        ("boot", "x" * 256, "hello.boot is out of bounds"),
+        ("heard", [], "hello.heard is not an object"),
+        ("heard", {"carrier pigeon": 1}, "is 'carrier pigeon', which is no Path"),
+        ("heard", {"LAN": "1"}, "hello.heard.LAN. is '1', which is no int"),
+        ("figures", None, "hello.figures is not an object"),
+        ("node", 2, "hello.node is 2"),
+    ],
+)
+def test_each_field_is_what_it_says(field: str, value: Any, why: str) -> None:
+    spoiled = content()
+    spoiled["hello"][field] = value
+    with pytest.raises(PeerError, match=why):
+        decode(resigned(spoiled), KEY)
+
+
+def test_a_number_that_overflows_is_refused() -> None:
+    body = json.dumps(content()).replace('"scale": 1.0', '"scale": 1e999').encode()
+    assert b"1e999" in body
+    with pytest.raises(PeerError, match=r"hello\.scale is out of bounds: inf"):
+        decode(signed(body), KEY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"disk": None}, r"guests\[mail\]\.disk is None, which is no Disk"),
+        ({"mood": "good"}, r"guests\[mail\] has unknown fields: .*mood"),
+        ({"phase": "asleep"}, r"\.phase is 'asleep', which is no Phase"),
+        ({"disk": ["UpToDate"]}, r"\.disk is \['UpToDate'\], which is no Disk"),
+        ({"farewell": "no"}, r"\.farewell is 'no', which is no int"),
+        ({"request": {"nonce": 1}}, r"\.request lacks term"),
+        ({"request": {"nonce": 1, "term": 2, "at": 3.0}}, r"\.request has unknown fields: .*at"),
+    ],
+)
+def test_the_fields_of_a_guest_are_checked_too(changes: dict[str, Any], why: str) -> None:
+    spoiled = content(replace(PLAIN, guests={"mail": largest_guest()}))
+    spoiled["hello"]["guests"]["mail"].update(changes)
+    with pytest.raises(PeerError, match=why):
+        decode(resigned(spoiled), KEY)
+
+
+def test_a_missing_field_is_noticed() -> None:
+    for field in content()["hello"]:
+        spoiled = content()
+        del spoiled["hello"][field]
+        with pytest.raises(PeerError, match=f"hello lacks {field}"):
+            decode(resigned(spoiled), KEY)
+
+
+def test_a_request_does_not_tell_its_time() -> None:
+    guest = replace(largest_guest(), request=Request(1, 2, at=99.0))
+    said = content(replace(PLAIN, guests={"mail": guest}))["hello"]["guests"]["mail"]
+    assert said["request"] == {"nonce": 1, "term": 2}
