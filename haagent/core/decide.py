@@ -160,7 +160,8 @@ def _domain_seen(turn: Turn, event: events.DomainSeen) -> None:
 def _done(turn: Turn, event: events.Done) -> None:
     handler = DONE.get((turn.mine(event.guest).phase, event.deed))
     if event.deed is Deed.CONNECT:
-        turn.write(event.guest, is_parted=False)
+        if turn.mine(event.guest).phase in (Phase.RELEASED, Phase.HOLDING):
+            turn.write(event.guest, is_parted=False)  # else it is about to be taken down again
     elif handler:
         handler(turn, event.guest)
     else:

@@ -340,6 +340,7 @@ class NodeState:
     referee: Referee = field(default_factory=Referee)
     usable_since: float | None = None  # since when both have the referee and the LAN; None: not now
     unusable_since: float = NEVER
+    hears_peer: bool = False  # as it was last judged; for the log, no rule depends on it
     doubted: float = NEVER  # when we last stood still: what we believe is older than it looks
     is_armed: bool = False  # the watchdog would reset us
     left: float | None = None  # when the machine was asked to shut down

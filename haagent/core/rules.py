@@ -59,6 +59,7 @@ def turn_over(turn: Turn) -> None:
         doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
     if not proofs.has_referee(state):
         break_chains(turn, "the gateway does not answer us")
+    _watch_peer(turn)
     _watch_referee(turn)
     for guest in turn.state.guests:
         _settle(turn, guest)
@@ -137,6 +138,14 @@ def keep_promise_of_peer(turn: Turn, guest: str, words: GuestHello) -> None:
     elif ledger.evidence != words.promise:
         turn.write(guest, evidence=words.promise)
         turn.say(guest, "the peer promised not to start it: no gateway answers both of us")
+
+
+def _watch_peer(turn: Turn) -> None:
+    hears = proofs.is_talking(turn.state)
+    if hears != turn.state.hears_peer:
+        turn.set(hears_peer=hears)
+        peer = turn.state.pair.names[1 - turn.state.me]
+        turn.say("", f"{peer} is heard" if hears else f"{peer} is silent on every path")
 
 
 def _watch_referee(turn: Turn) -> None:
