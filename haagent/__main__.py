@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The command line: `haagent timers` prints the figures the pair lives by."""
+"""Where `haagent` begins: DRBD's handler at once, everything else through haagent/cli.py."""
 
-import argparse
-from dataclasses import asdict
-
-from haagent import __version__
-from haagent.core.timing import Timing
+import sys
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="haagent", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"haagent {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    timers = commands.add_parser("timers", help="print every timer, in seconds")
-    timers.add_argument("--scale", type=float, default=1.0, help="stretch them all by this factor")
-    arguments = parser.parse_args()
-    for name, seconds in asdict(Timing().scaled(arguments.scale)).items():
-        print(f"{name:<14}{seconds:8.2f}")
+def main() -> int:
+    """The exit code. safety: `haagent fence-peer` is judged by it, see fencing/fence_peer.py."""
+    if sys.argv[1:] == ["fence-peer"]:
+        from haagent.fencing import fence_peer
+
+        return fence_peer.main()
+    from haagent.cli import main as command
+
+    return command(sys.argv[1:])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: MIT
+"""What is wrong with a pair, in the words of the person who must put it right at night.
+
+Pure. Every complaint says what is wrong, what it means and what to do. The pair is protected if and
+only if there is none: so each condition of "either machine may fail now" has its complaint here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from haagent.core.model import (
+    HELD,
+    NEVER,
+    GuestHello,
+    GuestState,
+    Link,
+    NodeState,
+    Path,
+    PathState,
+    Phase,
+)
+
+Missing = Callable[[NodeState, str], Sequence[str]]
+
+OWN_PATHS = {
+    Path.CROSSOVER: ("the crossover cable", "Look at that cable and at its lamps on both sides."),
+    Path.LAN: ("the LAN", "Look at the LAN cables of both machines and at the switch."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is needed for the verdict and is not the core's to know."""
+
+    heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
+    failed_units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Three sentences."""
+
+    what: str
+    means: str
+    do: str
+
+
+def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Complaint, ...]:
+    """Everything that keeps the pair from being protected, the worst first."""
+    guests = list(state.guests)
+    return (
+        *(c for guest in guests for c in _whereabouts(state, guest, missing)),
+        *(c for guest in guests for c in _data(state, guest)),
+        *_node(state),
+        *_peer(state),
+        *(c for guest in guests for c in _promises(state, guest)),
+        *_referee(state),
+        *_heartbeat(around),
+        *_units(around),
+    )
+
+
+def names(state: NodeState) -> tuple[str, str]:
+    """Ours, the peer's."""
+    return state.pair.names[state.me], state.pair.names[1 - state.me]
+
+
+def moment(at: float) -> float | None:
+    return None if at == NEVER else at
+
+
+def is_recent(state: NodeState, at: float) -> bool:
+    """Not longer ago than a path may be silent."""
+    return state.now - at <= state.timing.dead
+
+
+def is_talking(state: NodeState) -> bool:
+    return is_recent(state, state.peer.hello_at)
+
+
+def hello_of(state: NodeState, guest: str) -> GuestHello | None:
+    """What the peer last said about GUEST, however long ago."""
+    return state.peer.hello.guests.get(guest) if state.peer.hello else None
+
+
+def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
+    """The nodes that are known to run GUEST."""
+    me, peer = names(state)
+    mine, hello = state.guests[guest], hello_of(state, guest)
+    here = mine.phase in HELD and mine.is_running is not False
+    there = hello is not None and hello.phase in HELD and is_talking(state)
+    return (me,) * here + (peer,) * there
+
+
+def is_split_brain(state: NodeState, guest: str) -> bool:
+    """DRBD gave up connecting, and it was not us who told it to."""
+    resource = state.guests[guest].resource
+    parted = state.durable.ledgers[guest].is_parted
+    return resource is not None and resource.link is Link.STANDALONE and not parted
+
+
+def _whereabouts(state: NodeState, guest: str, missing: Missing) -> Iterator[Complaint]:
+    me, peer = names(state)
+    mine = state.guests[guest]
+    where = runs_on(state, guest)
+    if len(where) > 1:
+        yield Complaint(
+            f"{guest} runs on both machines.",
+            "Two copies of its disk are being written, and they drift apart.",
+            "The older one ends by itself within a minute. If it does not, pull the power cord of "
+            "the machine that you trust less.",
+        )
+    elif not where:
+        yield _stopped(state, guest, missing)
+    if mine.phase is Phase.FROZEN:
+        limit = state.timing.self_fence + state.timing.resume
+        yield Complaint(
+            f"{guest} is frozen on {me}: what it writes waits.",
+            f"The mirror lost {peer}, and nothing proves yet that {peer} is off.",
+            f"Wait {limit:.0f} seconds: then it goes on here, or ends here and starts on {peer}. "
+            "Meanwhile look at both cables.",
+        )
+    elif mine.phase is Phase.STOPPING:
+        yield Complaint(
+            f"{guest} is being shut down on {me}.",
+            f"It starts on {peer} when its disk is released.",
+            "Wait.",
+        )
+
+
+def _stopped(state: NodeState, guest: str, missing: Missing) -> Complaint:
+    me, peer = names(state)
+    mine, hello = state.guests[guest], hello_of(state, guest)
+    match mine.phase:
+        case Phase.PROMOTING | Phase.CREATING:
+            return Complaint(f"{guest} is being started on {me}.", "It is not up yet.", "Wait.")
+        case Phase.DESTROYING:
+            return Complaint(
+                f"{guest} is being ended on {me}.",
+                "It must not go on here: it may start on the other machine.",
+                "Wait. If this stays, this machine resets itself.",
+            )
+    if (
+        hello is not None
+        and is_talking(state)
+        and hello.phase
+        not in (
+            Phase.RELEASED,
+            Phase.FORFEITING,
+        )
+    ):
+        return Complaint(f"{guest} is {hello.phase} on {peer}.", "It is not up yet.", "Wait.")
+    why = "; ".join(missing(state, guest))
+    if is_talking(state):
+        return Complaint(
+            f"{guest} runs nowhere.",
+            f"It cannot start on {me}: {why}."
+            if why
+            else f"Nothing keeps it from starting on {me}.",
+            "Wait a minute. If it stays so, look at what the other machine's screen says.",
+        )
+    was_there = hello is not None and hello.phase in HELD
+    return Complaint(
+        f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
+        f"It cannot start on {me}: {why}." if why else f"It is about to start on {me}.",
+        f"Switch {peer} on. Only if {peer} is off and stays off: `haagent start {guest} --anyway` "
+        f"on {me}, which gives up whatever {peer} wrote last.",
+    )
+
+
+def _data(state: NodeState, guest: str) -> Iterator[Complaint]:
+    me, peer = names(state)
+    ledger = state.durable.ledgers[guest]
+    if is_split_brain(state, guest):
+        yield Complaint(
+            f"{guest}: split brain. The two copies do not connect.",
+            "Each may hold writes that the other has not. Nothing was discarded.",
+            "Leave both machines on. Decide which copy counts and save the other one first; then, "
+            f"on the side to give up: `drbdadm connect --discard-my-data {guest}`.",
+        )
+    elif not state.guests[guest].is_in_sync:
+        yield _not_in_sync(state, guest, state.guests[guest])
+    if ledger.by_operator:
+        yield Complaint(
+            f"Do not power up {peer} alone.",
+            f"A person chose the copy of {guest} on {me}. The one on {peer} is another.",
+            f"Power {peer} up while {me} runs. This goes away when the two have met.",
+        )
+
+
+def _not_in_sync(state: NodeState, guest: str, mine: GuestState) -> Complaint:
+    me, peer = names(state)
+    resource = mine.resource
+    if resource is None:
+        return Complaint(
+            f"{guest}: its disk is not known yet.",
+            "DRBD has not said what it has.",
+            "Wait a minute. If it stays so: `journalctl -b -u haagent`.",
+        )
+    match resource.link:
+        case Link.SYNC_SOURCE | Link.SYNC_TARGET:
+            old, new = (peer, me) if resource.link is Link.SYNC_SOURCE else (me, peer)
+            return Complaint(
+                f"{guest}: the copy on {old} is being brought up to date.",
+                f"Until that is done, everything is on {new} alone.",
+                "Wait, and leave both machines on.",
+            )
+        case Link.CONNECTED:
+            return Complaint(
+                f"{guest}: its copy is {resource.disk} on {me} and {resource.peer_disk} on {peer}.",
+                "Both must be UpToDate; a disk that does not work is left out.",
+                "Look for disk errors on both machines: `journalctl -k`.",
+            )
+    alone = state.durable.ledgers[guest].alone
+    return Complaint(
+        f"{guest} is not mirrored: DRBD is {resource.link}.",
+        f"{me} writes alone, because {alone}." if alone else "The two copies may differ.",
+        f"Bring {peer} and the crossover cable back; the mirror follows by itself.",
+    )
+
+
+def _node(state: NodeState) -> Iterator[Complaint]:
+    me, peer = names(state)
+    if state.is_fenced:
+        yield Complaint(
+            f"{me} has given up.",
+            f"Nothing proved that {peer} was off, so {me} ended its guests.",
+            "Wait: its watchdog restarts it.",
+        )
+    if state.left is not None:
+        yield Complaint(
+            f"{me} is shutting down.",
+            f"Its guests go to {peer}, if {peer} can take them.",
+            "Wait.",
+        )
+    if not state.is_armed:
+        yield Complaint(
+            f"The watchdog of {me} is not armed.",
+            f"If {me} hangs, nothing ends its guests: {peer} must not take over.",
+            "See why: `journalctl -b -u haagent`.",
+        )
+
+
+def _peer(state: NodeState) -> Iterator[Complaint]:
+    me, peer = names(state)
+    hello = state.peer.hello
+    paths = {path: state.peer.paths.get(path, PathState()) for path in OWN_PATHS}
+    if hello is None or not is_talking(state):
+        yield Complaint(
+            f"{peer} is silent.",
+            "It is off, or it hangs, or no cable carries its words.",
+            f"Look at {peer}: switch it on, or look at its screen. Then at both cables.",
+        )
+        return
+    for path, heard in paths.items():
+        way, look = OWN_PATHS[path]
+        if not is_recent(state, heard.last_word):
+            yield Complaint(
+                f"Nothing comes from {peer} over {way}.",
+                "The other way still works. If it fails too, no machine knows of the other.",
+                look,
+            )
+        elif not is_recent(state, heard.two_way):
+            yield Complaint(
+                f"{peer} does not hear {me} over {way}.",
+                "It works in one direction only, and does not count.",
+                look,
+            )
+    if not hello.figures.is_armed:
+        yield Complaint(
+            f"The watchdog of {peer} is not armed.",
+            f"If {peer} hangs, nothing ends its guests: {me} must not take over.",
+            f"See why, on {peer}: `journalctl -b -u haagent`.",
+        )
+    if any(words.farewell is not None for words in hello.guests.values()):
+        yield Complaint(
+            f"{peer} is shutting down.", f"{me} is on its own then.", "Switch it on again."
+        )
+    if hello.scale != state.pair.scale:
+        yield Complaint(
+            f"The time scale is {state.pair.scale:g} on {me} and {hello.scale:g} on {peer}.",
+            "Their timers do not fit together: neither may rely on the other's.",
+            "Take shoestring.timescale= off both kernel command lines, and restart them.",
+        )
+
+
+def _promises(state: NodeState, guest: str) -> Iterator[Complaint]:
+    hello = hello_of(state, guest)
+    for name, stands_down in zip(
+        names(state),
+        (state.durable.ledgers[guest].stands_down, hello is not None and hello.stands_down),
+        strict=True,
+    ):
+        if stands_down:
+            yield Complaint(
+                f"{name} stands down for {guest}.",
+                f"It promised not to start {guest} while no gateway answers both machines.",
+                "Bring the gateway back. The promise is then given back by itself.",
+            )
+
+
+def referee_sentence(state: NodeState) -> str:
+    """Whom the gateway answers."""
+    me, peer = names(state)
+    if state.usable_since is not None:
+        return f"answers {me} and {peer}"
+    hello = state.peer.hello
+    deaf = [me] * (not _is_answered(state))
+    if hello is not None and is_talking(state):
+        deaf += [peer] * (not hello.has_referee)
+        return f"does not answer {' and '.join(deaf)}" if deaf else "answers, but not reliably yet"
+    return f"does not answer {me}" if deaf else f"answers {me}"
+
+
+def _is_answered(state: NodeState) -> bool:
+    return state.now - state.referee.answered <= state.timing.referee
+
+
+def _referee(state: NodeState) -> Iterator[Complaint]:
+    me, _ = names(state)
+    if state.usable_since is not None or (not is_talking(state) and _is_answered(state)):
+        return  # a silent peer has a complaint of its own
+    yield Complaint(
+        f"No referee: the gateway {referee_sentence(state)}.",
+        "Neither machine could tell whether it is the one cut off, so none takes over."
+        if is_talking(state)
+        else f"{me} may be the one cut off, so it takes nothing over.",
+        "Look at the router and the LAN. `haagent show-config` lists the referees.",
+    )
+
+
+def _heartbeat(around: Surroundings) -> Iterator[Complaint]:
+    if not around.heartbeat:
+        yield Complaint(
+            "heartbeat has no link to the other machine."
+            if around.heartbeat is not None
+            else "heartbeat does not answer.",
+            "A third way of hearing the other machine is missing.",
+            "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
+        )
+        return
+    for link in sorted(link for link, is_up in around.heartbeat.items() if not is_up):
+        yield Complaint(
+            f"heartbeat hears nothing on {link}.",
+            "One of its ways to the other machine is down.",
+            "Look at that cable on both machines.",
+        )
+
+
+def _units(around: Surroundings) -> Iterator[Complaint]:
+    for unit in around.failed_units:
+        yield Complaint(
+            f"{unit} has failed.",
+            "A part of the system does not run.",
+            f"See why: `journalctl -b -u {unit}`.",
+        )

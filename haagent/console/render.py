@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Draws a snapshot as lines of plain ASCII, the most important ones first.
+
+Pure. It must not leave a line that a terminal would wrap, and says so when it leaves lines out.
+"""
+
+import textwrap
+from collections.abc import Iterator
+
+from haagent.console.snapshot import GuestView, PathView, Snapshot, Verdict
+from haagent.errors import OperatorError
+
+CALM = "Either machine may fail now: the guests go on."
+SHARE = 3  # of the lines, a guest each, while something else must be said too
+
+
+def render(shown: Snapshot, width: int, height: int, now: float | None = None) -> list[str]:
+    """At most HEIGHT lines of at most WIDTH characters.
+
+    NOW is a moment of the clock that the snapshot was taken by; without it, ages are those of
+    then.
+    """
+    now = shown.at if now is None else now
+    lines = [_title(shown, width)]
+    lines += _guests(shown, width, height)
+    for complaint in shown.complaints:
+        lines += _fold(f"! {complaint.what}", width)
+        lines += _fold(f"  {complaint.means}", width)
+        lines += _fold(f"  -> {complaint.do}", width)
+    if not shown.complaints:
+        lines += _fold(CALM, width)
+    for sentence in _details(shown, now):
+        lines += _fold(sentence, width)
+    return fit(lines, width, height)
+
+
+def silence(
+    error: OperatorError, last: Snapshot | None, width: int, height: int, now: float
+) -> list[str]:
+    """The page for an agent that does not answer: what that means, and what it said LAST."""
+    lines = ["NOT KNOWN"]
+    lines += _fold(f"! {error.message}", width)
+    lines += _fold(f"  -> {error.hint}", width)
+    if last is not None:
+        lines += _fold(f"What it said {age(last.at, now)} ago, and may not be so any more:", width)
+        lines += render(last, width, height, now)
+    return fit(lines, width, height)
+
+
+def fit(lines: list[str], width: int, height: int) -> list[str]:
+    """The first of LINES; the last one tells how many were left out. Raises nothing."""
+    lines = [line.encode("ascii", "replace").decode()[:width].rstrip() for line in lines]
+    if len(lines) <= height:
+        return lines
+    left_out = len(lines) - height + 1
+    more = [f"({left_out} more lines: `haagent status` shows all)", f"({left_out} more lines)"]
+    last = next((text for text in more if len(text) <= width), "..."[:width])
+    return [*lines[: height - 1], last][:height]
+
+
+def _title(shown: Snapshot, width: int) -> str:
+    count = len(shown.complaints)
+    title = str(shown.verdict)
+    if count > 1:
+        title += f", {count} reasons"
+    pair = f"{shown.me} (and {shown.peer})"
+    if shown.scale != 1:
+        pair = f"time x{shown.scale:g}  {pair}"
+    return f"{title}  {pair:>{max(0, width - len(title) - 2)}}"
+
+
+def _guests(shown: Snapshot, width: int, height: int) -> Iterator[str]:
+    """A line for each guest, those in trouble first; the others are counted when there are many."""
+    ordered = sorted(shown.guests, key=lambda guest: (_is_well(guest), guest.name))
+    room = len(ordered) if shown.verdict is Verdict.PROTECTED else max(1, height // SHARE)
+    if len(ordered) > room:
+        ordered, rest = ordered[: room - 1], ordered[room - 1 :]
+    else:
+        rest = []
+    column = max((len(guest.name) for guest in ordered), default=0)
+    for guest in ordered:
+        yield f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}"
+    if rest:
+        running = sum(1 for guest in rest if guest.runs_on)
+        yield f"and {len(rest)} more guests: {running} running"
+
+
+def _is_well(guest: GuestView) -> bool:
+    return len(guest.runs_on) == 1 and guest.is_in_sync
+
+
+def _where(guest: GuestView) -> str:
+    return f"on {' AND '.join(guest.runs_on)}" if guest.runs_on else "not running"
+
+
+def _copies(guest: GuestView) -> str:
+    if guest.is_split_brain:
+        return "SPLIT BRAIN"
+    if guest.is_in_sync:
+        return "mirrored"
+    return f"{guest.link or 'DRBD silent'}, {guest.disk or '?'}/{guest.peer_disk or '?'}"
+
+
+def _details(shown: Snapshot, now: float) -> Iterator[str]:
+    heard = ", ".join(
+        f"{path.name} {age(path.last_word, now)}{' (one way)' * _is_deaf(path)}"
+        for path in shown.paths
+    )
+    yield f"Heard: {heard}"
+    links = shown.heartbeat
+    if links is not None:
+        yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
+    yield f"Gateway: {shown.referee}"
+    yield f"Watchdog: {shown.watchdogs}"
+    yield f"If both cables fail at once: {shown.policy}"
+    if shown.scale != 1:
+        yield f"Time scale {shown.scale:g}: every timer is stretched. Only for emulated machines."
+    for guest in shown.guests:
+        there = f", {guest.peer_phase} on {shown.peer}" if guest.peer_phase else ""
+        yield (
+            f"{guest.name}: {guest.phase} on {shown.me}{there}, term {guest.term}"
+            f"{', alone' if guest.is_alone else ''}; DRBD {guest.link or 'silent'}, "
+            f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
+        )
+        if guest.missing and not guest.runs_on:
+            yield f"  before it may start on {shown.me}: {'; '.join(guest.missing)}"
+
+
+def _is_deaf(path: PathView) -> bool:
+    return path.last_word is not None and not path.is_two_way
+
+
+def _up(is_up: bool) -> str:
+    return "up" if is_up else "DOWN"
+
+
+def age(moment: float | None, now: float) -> str:
+    """How long ago MOMENT was, in words that do not change more often than once a second."""
+    if moment is None:
+        return "never"
+    seconds = max(0, int(now - moment))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """TEXT in lines of WIDTH, the later ones as far in as the first."""
+    indent = " " * min(len(text) - len(text.lstrip()) + 2 * text.startswith("!"), width // 4)
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""What the agent knows, as a person needs it: one verdict, what is wrong, where everything is.
+
+Pure. It must not decide anything that the core decides; whether the pair is protected is a
+sentence about the state, and changes nothing. Times are moments of the machine's monotonic clock,
+or None for never, so that whoever draws it can tell ages that grow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from haagent.console import complaints
+from haagent.console.complaints import Complaint, Missing, Surroundings
+from haagent.core.model import (
+    NEVER,
+    PRESENT,
+    GuestHello,
+    NodeState,
+    Path,
+    PathState,
+    Resource,
+)
+from haagent.errors import PeerError
+
+VERSION = 1  # of this shape; a console of another version says so instead of guessing
+
+STALE = 10.0  # seconds; a living agent says something new every keepalive
+
+
+class Verdict(StrEnum):
+    """The first word on the screen, and the exit code of `haagent status` by its order."""
+
+    PROTECTED = "PROTECTED"
+    NOT_PROTECTED = "NOT PROTECTED"
+    STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestView:
+    """One guest. Phases and DRBD's words are those of core/model.py; "" is not known."""
+
+    name: str
+    runs_on: tuple[str, ...]  # names of nodes; more than one is a disaster
+    phase: str
+    peer_phase: str
+    term: int
+    link: str
+    disk: str
+    peer_disk: str
+    is_in_sync: bool
+    is_alone: bool
+    is_split_brain: bool
+    missing: tuple[str, ...]  # what stands in the way of a start here; sentences
+    ours: tuple[str, ...]  # the history of our copy; sentences
+    theirs: tuple[str, ...]  # of the peer's, as far as we were told
+
+
+@dataclass(frozen=True, slots=True)
+class PathView:
+    """One way to the peer."""
+
+    name: str
+    last_word: float | None
+    is_two_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a console shows."""
+
+    me: str
+    peer: str
+    at: float  # when it was taken
+    verdict: Verdict
+    complaints: tuple[Complaint, ...]  # the worst first; none if and only if PROTECTED
+    guests: tuple[GuestView, ...]
+    paths: tuple[PathView, ...]
+    heartbeat: tuple[tuple[str, bool], ...] | None  # link, is it up; None: it does not answer
+    referee: str  # a sentence
+    watchdogs: str  # a sentence
+    policy: str
+    scale: float
+    version: int = VERSION
+
+
+def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = None) -> Snapshot:
+    """STATE for a person. MISSING says what stands in the way of a start: core/proofs.py's does.
+
+    Without AROUND nothing is known of heartbeat, and the pair does not count as protected.
+    """
+    around = around or Surroundings()
+    me, peer = complaints.names(state)
+    found = complaints.find(state, around, missing)
+    return Snapshot(
+        me=me,
+        peer=peer,
+        at=state.now,
+        verdict=_verdict(state, found),
+        complaints=found,
+        guests=tuple(_guest(state, guest, missing) for guest in state.guests),
+        paths=tuple(_path(state, path) for path in Path),
+        heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
+        referee=complaints.referee_sentence(state),
+        watchdogs=_watchdogs(state),
+        policy=str(state.pair.policy),
+        scale=state.pair.scale,
+    )
+
+
+def _verdict(state: NodeState, found: tuple[Complaint, ...]) -> Verdict:
+    if not all(complaints.runs_on(state, guest) for guest in state.guests):
+        return Verdict.STOPPED
+    return Verdict.NOT_PROTECTED if found else Verdict.PROTECTED
+
+
+def _guest(state: NodeState, guest: str, missing: Missing) -> GuestView:
+    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
+    hello = complaints.hello_of(state, guest)
+    resource = mine.resource
+    return GuestView(
+        name=guest,
+        runs_on=complaints.runs_on(state, guest),
+        phase=str(mine.phase),
+        peer_phase=str(hello.phase) if hello and complaints.is_talking(state) else "",
+        term=ledger.term,
+        link=str(resource.link) if resource else "",
+        disk=str(resource.disk) if resource else "",
+        peer_disk=str(resource.peer_disk) if resource else "",
+        is_in_sync=mine.is_in_sync,
+        is_alone=ledger.alone is not None,
+        is_split_brain=complaints.is_split_brain(state, guest),
+        missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
+        ours=_our_history(state, guest, resource),
+        theirs=_their_history(state, hello),
+    )
+
+
+def _our_history(state: NodeState, guest: str, resource: Resource | None) -> tuple[str, ...]:
+    ledger = state.durable.ledgers[guest]
+    sentences = [f"its data belongs to term {ledger.term}"]
+    if ledger.theirs > ledger.term:
+        sentences.append(f"the peer has had it since, in term {ledger.theirs}")
+    if resource is None:
+        sentences.append("DRBD has not told what it is")
+    else:
+        sentences.append(f"DRBD calls it {resource.disk}, and the peer's {resource.peer_disk}")
+    if ledger.alone is not None:
+        sentences.append(f"it was written to without the peer: {ledger.alone}")
+    if ledger.by_operator:
+        sentences.append("a person chose it once, and the two have not met since")
+    if state.peer.connected == NEVER:
+        sentences.append("the two copies have not met since this machine started")
+    return tuple(sentences)
+
+
+def _their_history(state: NodeState, hello: GuestHello | None) -> tuple[str, ...]:
+    if hello is None:
+        return ("nothing was heard of it since this machine started",)
+    sentences = [
+        f"its data belongs to term {hello.term}",
+        f"DRBD there calls it {hello.disk}",
+        f"the guest was {hello.phase} there",
+    ]
+    if hello.is_alone:
+        sentences.append("it was written to without us")
+    if not complaints.is_talking(state):
+        sentences.append("all this is what the peer said last; it is silent now")
+    return tuple(sentences)
+
+
+def _path(state: NodeState, path: Path) -> PathView:
+    heard = state.peer.paths.get(path, PathState())
+    return PathView(
+        name=str(path),
+        last_word=complaints.moment(heard.last_word),
+        is_two_way=complaints.is_recent(state, heard.two_way),
+    )
+
+
+def _watchdogs(state: NodeState) -> str:
+    me, peer = complaints.names(state)
+    figures = state.peer.hello.figures if state.peer.hello else None
+    ours = "armed" if state.is_armed else "NOT armed"
+    theirs = "not known" if figures is None else "armed" if figures.is_armed else "NOT armed"
+    return f"{ours} on {me}, {theirs} on {peer}"
+
+
+def is_stale(shown: Snapshot, now: float) -> bool:
+    """The agent has said nothing for so long that nothing of it may be taken for the present."""
+    return now - shown.at > STALE * shown.scale
+
+
+def to_dict(shown: Snapshot) -> dict[str, Any]:
+    """SHOWN as JSON takes it; `from_dict` is the reverse."""
+    return asdict(shown)
+
+
+def from_dict(data: Mapping[str, Any]) -> Snapshot:
+    """The reverse of `to_dict`, also after a way through JSON. Raises PeerError."""
+    if data.get("version") != VERSION:
+        raise PeerError(f"the agent's snapshot has version {data.get('version')}, not {VERSION}")
+    try:
+        heartbeat = data["heartbeat"]
+        return Snapshot(
+            **{
+                **data,
+                "verdict": Verdict(data["verdict"]),
+                "complaints": tuple(Complaint(**item) for item in data["complaints"]),
+                "guests": tuple(_guest_from(item) for item in data["guests"]),
+                "paths": tuple(PathView(**item) for item in data["paths"]),
+                "heartbeat": None if heartbeat is None else tuple((k, up) for k, up in heartbeat),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PeerError(f"the agent's snapshot is not understood: {error!r}") from error
+
+
+def _guest_from(data: Mapping[str, Any]) -> GuestView:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return GuestView(**fields)

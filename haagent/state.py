@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""Owns what must survive a power cut: two copies of `Durable` in one folder.
+
+It must not judge what it keeps. It must not hand out anything that it does not understand: an
+agent that does not know what it promised must not decide.
+
+Each copy is JSON: `{"content": {"version", "counter", "durable"}, "sha256"}`. The checksum is over
+the content as `_canonical` spells it. A save writes both copies, one after the other, the weaker
+one first. So one damaged copy, whichever it is, costs nothing that was ever acted on.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
+
+from haagent.core.model import Durable
+from haagent.errors import BugError, OperatorError
+
+FOLDER = Path("/state/haagent")
+NAMES = ("state-a.json", "state-b.json")
+VERSION = 1  # of the format; it rises with any change of Durable, with a golden file for each
+
+HINT = (
+    "The agent decides nothing until this is solved. Keep a copy of the folder {folder}. "
+    "If the other machine runs well, set this machine up again as its peer."
+)
+
+
+class StateError(OperatorError):
+    """The state cannot be understood, or not be written. Nothing may be decided on it."""
+
+
+class Disk(Protocol):
+    """A folder, step by step: a power cut may fall between any two calls."""
+
+    def prepare(self) -> None:
+        """The folder exists, durably."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content of NAME; None if there is no such file."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """A new file NAME with DATA on the medium, mode 0600; an old one is replaced."""
+
+    def rename(self, old: str, new: str) -> None:
+        """NEW is what OLD was: all of it or, after a power cut, nothing of it."""
+
+    def sync(self) -> None:
+        """The names in the folder are on the medium."""
+
+
+class Folder:
+    """A folder on a real disk. Every method raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def prepare(self) -> None:
+        if not self._path.is_dir():
+            self._path.mkdir(mode=0o700)
+            _sync_folder(self._path.parent)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self._path / name
+        path.unlink(missing_ok=True)
+        with open(path, "xb", opener=_private) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rename(self, old: str, new: str) -> None:
+        (self._path / old).replace(self._path / new)
+
+    def sync(self) -> None:
+        _sync_folder(self._path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _sync_folder(path: Path) -> None:
+    # fsync(2): a file's own fsync does not make its name durable.
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy, understood."""
+
+    counter: int
+    durable: Durable
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the two copies amount to."""
+
+    durable: Durable | None  # None: nothing was ever saved here
+    counter: int
+    weaker: int  # the index of the copy that the next save replaces first
+    is_whole: bool  # both copies are there and say the same
+    warnings: tuple[str, ...]  # sentences for the log
+
+
+class StateFile:
+    """Keeps `Durable` in FOLDER. One object, one thread; `load` comes before the first `save`."""
+
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+        self._disk: Disk = disk or Folder(folder)
+        self._folder = folder
+        self._counter: int | None = None
+        self._weaker = 0
+        self.warnings: tuple[str, ...] = ()
+
+    def load(self, guests: Collection[str]) -> Durable | None:
+        """What was saved last; None if nothing ever was. GUESTS are the configured ones.
+
+        `warnings` then says what was odd. A guest that was never saved is missing from the result.
+        Raises StateError, and has changed nothing then, if both copies are damaged, of a newer
+        format, or of a guest that is not configured.
+        """
+        found = examine(self._folder, guests, self._disk)
+        self._counter, self._weaker = found.counter, found.weaker
+        self.warnings = found.warnings
+        if found.durable is not None and not found.is_whole:
+            # safety: the agent acts on what it loads. It must not hang on one copy from then on.
+            self.save(found.durable)
+        return found.durable
+
+    def save(self, durable: Durable) -> None:
+        """On the medium, twice, when this returns: the caller acts on it at once.
+
+        Raises StateError if it could not be written; then nothing may be done that needs it.
+        """
+        if self._counter is None:
+            raise BugError("state: saved before it was loaded")
+        # A failed save may have left its counter behind: it is not used again.
+        self._counter += 1
+        data = encode(durable, self._counter)
+        try:
+            self._disk.prepare()
+            for _ in NAMES:
+                self._replace(NAMES[self._weaker], data)
+                # safety: from here on the other copy is the older one, even if the next step fails.
+                self._weaker = 1 - self._weaker
+        except OSError as error:
+            raise StateError(
+                f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
+                "Look for errors of the boot medium with `journalctl -k`; replace it if there "
+                "are any. If it is full, make room under /state.",
+            ) from error
+
+    def _replace(self, name: str, data: bytes) -> None:
+        new = f"{name}.new"
+        self._disk.write(new, data)
+        self._disk.rename(new, name)
+        self._disk.sync()
+
+
+def examine(folder: Path, guests: Collection[str], disk: Disk | None = None) -> Found:
+    """Reads both copies and changes nothing. Raises StateError as `StateFile.load` does."""
+    disk = disk or Folder(folder)
+    copies = [_read(disk, name, folder) for name in NAMES]
+    readable = [copy for copy in copies if isinstance(copy, Copy)]
+    if not readable:
+        if copies == [None, None]:
+            return Found(None, 0, 0, False, ())
+        raise StateError(
+            f"The agent's state in {folder} is lost: {'; '.join(_complaints(copies))}.",
+            HINT.format(folder=folder),
+        )
+    newest = max(readable, key=lambda copy: copy.counter)
+    is_whole = readable == [newest, newest]
+    if len(readable) == 2 and readable[0].counter == readable[1].counter and not is_whole:
+        raise StateError(
+            f"The two copies of the agent's state in {folder} contradict each other.",
+            HINT.format(folder=folder),
+        )
+    complaints = _complaints(copies)
+    if newest.counter == 1 and None in copies:
+        complaints = []  # the power failed in the very first save: nothing was lost
+    return Found(
+        newest.durable,
+        newest.counter,
+        1 - copies.index(newest),
+        is_whole,
+        (*complaints, *_compare_guests(newest.durable, guests, folder)),
+    )
+
+
+def _complaints(copies: list["Copy | str | None"]) -> list[str]:
+    return [
+        f"{name} {copy or 'is missing'}"
+        for name, copy in zip(NAMES, copies, strict=True)
+        if not isinstance(copy, Copy)
+    ]
+
+
+def _compare_guests(durable: Durable, guests: Collection[str], folder: Path) -> tuple[str, ...]:
+    unknown = sorted(durable.ledgers.keys() - set(guests))
+    if unknown:
+        # safety: forgetting a guest's terms would let an old copy of it start one day.
+        raise StateError(
+            f"The state in {folder} is about {', '.join(unknown)}, which is not configured.",
+            "Put the guest back into pair.yaml. If the state is of another pair, set this "
+            "machine up again.",
+        )
+    return tuple(
+        f"nothing was ever saved about {guest}: it starts as a new guest"
+        for guest in sorted(set(guests) - durable.ledgers.keys())
+    )
+
+
+def _read(disk: Disk, name: str, folder: Path) -> "Copy | str | None":
+    """The copy NAME, or what is wrong with it, or None if it is not there."""
+    try:
+        data = disk.read(name)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if data is None:
+        return None
+    try:
+        return decode(data)
+    except Damaged as damage:
+        return f"is damaged ({damage})"
+    except NotUnderstood as error:
+        # safety: a copy that is whole and says something new outweighs an older one.
+        raise StateError(
+            f"The state in {folder / name} is not for this version of the agent: {error}.",
+            "Start the version that wrote it. " + HINT.format(folder=folder),
+        ) from error
+
+
+class Damaged(Exception):
+    """These are not the bytes that were written."""
+
+
+class NotUnderstood(Exception):
+    """They are, and this agent does not know what they mean."""
+
+
+def encode(durable: Durable, counter: int) -> bytes:
+    """One copy as it is on disk."""
+    content = {"version": VERSION, "counter": counter, "durable": _plain(durable)}
+    checksum = hashlib.sha256(_canonical(content)).hexdigest()
+    return json.dumps({"content": content, "sha256": checksum}, indent=1).encode() + b"\n"
+
+
+def decode(data: bytes) -> Copy:
+    """The reverse of `encode`. Raises Damaged or NotUnderstood."""
+    try:
+        whole = json.loads(data)
+    except ValueError as error:
+        raise Damaged("it is not JSON") from error
+    match whole:
+        case {"content": dict() as content, "sha256": str() as checksum}:
+            pass
+        case _:
+            raise Damaged("it has no content or no checksum")
+    if hashlib.sha256(_canonical(content)).hexdigest() != checksum:
+        raise Damaged("its checksum is wrong")
+    if content.get("version") != VERSION:
+        raise NotUnderstood(f"its format is {content.get('version')}, not {VERSION}")
+    counter = _typed(int, content.get("counter"), "counter")
+    return Copy(counter, _typed(Durable, content.get("durable"), "durable"))
+
+
+def _canonical(content: object) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _plain(value: object) -> object:
+    """VALUE as what JSON knows. Raises BugError for what could not be read back as it was."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, StrEnum):
+        return value.name  # its value is a sentence, and sentences are reworded
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise BugError(f"state: {value!r} cannot be kept")
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    """VALUE as the type that HINT names: a dataclass with exactly its fields, Mapping[str, X],
+    X | None, a StrEnum, or int, float, str, bool. Raises NotUnderstood.
+    """
+    if get_origin(hint) is UnionType:
+        if value is None and NoneType in get_args(hint):
+            return None
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if is_dataclass(hint) and isinstance(hint, type):
+        hints = get_type_hints(hint)
+        if not isinstance(value, dict) or value.keys() != hints.keys():
+            raise NotUnderstood(f"{where} does not have the fields {', '.join(hints)}")
+        return hint(**{k: _typed(kind, value[k], f"{where}.{k}") for k, kind in hints.items()})
+    if get_origin(hint) is Mapping and isinstance(value, dict):
+        return {
+            key: _typed(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()
+        }
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        if value not in hint.__members__:
+            raise NotUnderstood(f"{where} is {value!r}")
+        return hint[value]
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        raise NotUnderstood(f"{where} is {value!r}")
+    return value

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""The loop around the core: what is decided is on disk before it is done, and a bug ends it."""
+
+import time
+from dataclasses import replace
+from pathlib import Path as File
+
+import pytest
+
+from haagent.clocks import Clocks
+from haagent.core import actions, events
+from haagent.core.decide import first_state
+from haagent.core.invariants import InvariantBroken
+from haagent.core.model import (
+    Disk,
+    Durable,
+    FenceAnswer,
+    Hello,
+    Link,
+    NodeState,
+    Pair,
+    Phase,
+    Resource,
+)
+from haagent.daemon import Loop
+from haagent.errors import ToolError
+from haagent.hands import GuestAction, Hands
+from haagent.state import StateError
+from tests.unit.test_proofs import survivor
+
+
+class Recorded:
+    """An outside that notes what is done to it, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.is_full = False
+        self.hellos: list[Hello] = []
+
+    def save(self, durable: Durable) -> None:
+        if self.is_full:
+            raise StateError("The state cannot be written.", "Make room.")
+        self.done.append("save")
+
+    def send(self, hello: Hello) -> None:
+        self.hellos.append(hello)
+
+    def probe_referee(self) -> None: ...
+    def probe_peer(self) -> None: ...
+
+    def feed(self) -> None:
+        self.done.append("feed")
+
+    def do(self, action: GuestAction) -> None:
+        self.done.append(type(action).__name__)
+
+    def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
+        self.done.append(f"answer {int(answer)}")
+
+    def reset(self) -> None:
+        self.done.append("reset")
+
+    def finish_leaving(self) -> None:
+        self.done.append("finish")
+
+    def publish(self, state: NodeState) -> None: ...
+
+
+def test_what_is_decided_is_on_disk_before_it_is_done() -> None:
+    outside = Recorded()
+    loop = Loop(survivor(), outside)
+    loop.take(events.Tick(121.0))
+    assert outside.done == ["save", "Promote", "feed"]
+
+
+def test_what_cannot_be_written_is_not_done() -> None:
+    outside = Recorded()
+    outside.is_full = True
+    loop = Loop(survivor(), outside)
+    loop.take(events.Tick(121.0))
+    assert outside.done == []
+    assert loop.state.guests["g"].phase is Phase.RELEASED
+    outside.is_full = False
+    loop.take(events.Tick(121.5))
+    assert outside.done == ["save", "Promote", "feed"]
+
+
+def test_a_broken_invariant_ends_the_loop() -> None:
+    state = survivor()
+    guest = replace(state.guests["g"], phase=Phase.HOLDING)
+    loop = Loop(replace(state, guests={"g": guest}), Recorded())
+    with pytest.raises(InvariantBroken):
+        loop.take(events.Tick(121.0))
+
+
+def test_an_adapter_that_gives_up_ends_the_loop() -> None:
+    loop = Loop(survivor(), Recorded())
+    loop.events.put(ToolError(["drbdsetup", "events2"], 1, "gone"))
+    with pytest.raises(ToolError):
+        loop.run(Clocks(2.0, File("/nowhere")))
+
+
+def test_a_turn_judges_only_when_the_queue_is_empty() -> None:
+    """The answer of the gateway waits in the queue: it is taken in before anything is judged."""
+    state = first_state(Pair(0, ("a", "b"), {"g": 0}), "boot", None, time.monotonic())
+    outside = Recorded()
+    loop = Loop(state, outside)
+    now = time.monotonic()
+    loop.events.put(events.RefereeAnswered(now, now))
+    in_sync = Resource(link=Link.CONNECTED, disk=Disk.UP_TO_DATE, peer_disk=Disk.UP_TO_DATE)
+    loop.events.put(events.ResourceChanged(now, "g", in_sync))
+
+    def stop(hello: Hello) -> None:
+        outside.hellos.append(hello)
+        raise KeyboardInterrupt
+
+    outside.send = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(Clocks(2.0, File("/nowhere")))
+    (hello,) = outside.hellos
+    assert hello.has_referee
+    assert hello.guests["g"].is_connected
+
+
+class Kit:
+    """DRBD and Xen that note what is done to them; promote fails while `is_stubborn`."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.is_stubborn = False
+
+    def outdate(self, guest: str) -> None:
+        self.done.append("outdate")
+
+    def connect(self, guest: str) -> None:
+        self.done.append("connect")
+
+    def promote(self, guest: str, disconnect: bool, timeout: float) -> None:
+        if self.is_stubborn:
+            raise ToolError(["drbdadm", "primary", guest], 11, "Refusing to be Primary")
+        self.done.append("promote")
+
+    def demote(self, guest: str) -> None:
+        self.done.append("demote")
+
+    def down(self, guest: str) -> None:
+        self.done.append("down")
+
+    def create(self, guest: str) -> None:
+        self.done.append("create")
+
+    def shutdown(self, guest: str, grace: float) -> bool:
+        self.done.append("shutdown")
+        return True
+
+    def destroy(self, guest: str) -> None:
+        self.done.append("destroy")
+
+
+def hands(kit: Kit, loop: Loop) -> Hands:
+    return Hands(
+        ["g"],
+        kit,
+        kit,
+        lambda guest: kit.done.append("announce"),
+        loop.events.put,
+        patience=1.0,
+        grace=1.0,
+    )
+
+
+DEEDS: tuple[tuple[GuestAction, list[str], events.Deed], ...] = (
+    (actions.Outdate("g"), ["outdate"], events.Deed.OUTDATE),
+    (actions.Connect("g"), ["connect"], events.Deed.CONNECT),
+    (actions.Promote("g", True), ["promote"], events.Deed.PROMOTE),
+    (actions.Create("g"), ["create", "announce"], events.Deed.CREATE),
+    (actions.Shutdown("g"), ["shutdown", "demote"], events.Deed.SHUTDOWN),
+    (actions.Destroy("g"), ["destroy", "demote"], events.Deed.DESTROY),
+)
+
+
+@pytest.mark.parametrize(("action", "done", "deed"), DEEDS)
+def test_a_deed_is_done_and_told(action: GuestAction, done: list[str], deed: events.Deed) -> None:
+    kit, loop = Kit(), Loop(survivor(), Recorded())
+    hands(kit, loop).do(action)
+    event = loop.events.get(timeout=10)
+    assert isinstance(event, events.Done)
+    assert (event.guest, event.deed) == ("g", deed)
+    assert kit.done == done
+
+
+def test_a_deed_that_fails_is_told_with_its_reason() -> None:
+    kit, loop = Kit(), Loop(survivor(), Recorded())
+    kit.is_stubborn = True
+    hands(kit, loop).do(actions.Promote("g", True))
+    event = loop.events.get(timeout=10)
+    assert isinstance(event, events.Failed)
+    assert "Refusing to be Primary" in event.why
+
+
+def test_a_machine_that_stood_still_is_noticed(tmp_path: File) -> None:
+    clock = tmp_path / "since_epoch"
+    clock.write_text("1000\n")
+    clocks = Clocks(2.0, clock)
+    assert clocks.gap(50.0) is None
+    clock.write_text("1001\n")
+    assert clocks.gap(50.4) is None  # whole seconds
+    clock.write_text("1021\n")
+    gap = clocks.gap(51.0)
+    assert gap is not None and gap == pytest.approx(19.4)
+    clock.write_text("1022\n")
+    assert clocks.gap(52.0) is None
+    clock.write_text("900\n")
+    assert clocks.gap(53.0) is None  # set back: proves nothing
+    clock.write_text("nonsense\n")
+    assert clocks.gap(54.0) is None

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: MIT
+"""The verdict on a pair: PROTECTED only if everything holds, else a complaint for what does not."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from haagent.console.complaints import Surroundings
+from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale, snapshot, to_dict
+from haagent.core import proofs
+from haagent.core.model import (
+    Disk,
+    Durable,
+    Evidence,
+    Figures,
+    GuestHello,
+    GuestState,
+    Hello,
+    Ledger,
+    Link,
+    NodeState,
+    Pair,
+    Path,
+    PathState,
+    Peer,
+    Phase,
+    Referee,
+    Resource,
+    Role,
+)
+from haagent.errors import PeerError
+
+NOW = 1000.0
+ARMED = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
+SYNCED = Resource(Role.PRIMARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_DATE)
+WORDS = GuestHello(
+    term=2,
+    theirs=2,
+    phase=Phase.RELEASED,
+    disk=Disk.UP_TO_DATE,
+    is_connected=True,
+    is_alone=False,
+    request=None,
+    grant=None,
+    promise=0,
+    stands_down=False,
+    evidence=0,
+    returned=0,
+    farewell=None,
+    keeps_farewell=False,
+)
+HEARD = PathState(last_word=NOW - 0.4, two_way=NOW - 0.6, number=7)
+WELL = NodeState(
+    pair=Pair(me=0, names=("anna", "berta"), guests={"counter": 0}),
+    boot="b0",
+    durable=Durable({"counter": Ledger(term=2)}, ARMED),
+    guests={"counter": GuestState(Phase.HOLDING, 900.0, SYNCED, is_running=True)},
+    now=NOW,
+    peer=Peer(
+        hello=Hello(1, "b1", 7, "b0", {}, 1.0, ARMED, True, {"counter": WORDS}),
+        hello_at=NOW - 0.4,
+        paths={Path.CROSSOVER: HEARD, Path.LAN: HEARD},
+        connected=NOW,
+    ),
+    referee=Referee(NOW - 0.1, 900.0),
+    usable_since=900.0,
+    is_armed=True,
+)
+AROUND = Surroundings(heartbeat={"crossover": True, "lan": True})
+
+Change = Callable[[NodeState], NodeState]
+
+
+def nothing_missing(state: NodeState, guest: str) -> Sequence[str]:
+    return ()
+
+
+def something_missing(state: NodeState, guest: str) -> Sequence[str]:
+    return (f"{guest} is not ready", "berta is there")
+
+
+def look(state: NodeState, around: Surroundings = AROUND) -> Snapshot:
+    return snapshot(state, something_missing, around)
+
+
+def guest(**changes: Any) -> Change:
+    return lambda state: replace(
+        state, guests={"counter": replace(state.guests["counter"], **changes)}
+    )
+
+
+def resource(**changes: Any) -> Change:
+    return guest(resource=replace(SYNCED, **changes))
+
+
+def ledger(**changes: Any) -> Change:
+    def change(state: NodeState) -> NodeState:
+        changed = replace(state.durable.ledgers["counter"], **changes)
+        return replace(state, durable=replace(state.durable, ledgers={"counter": changed}))
+
+    return change
+
+
+def node(**changes: Any) -> Change:
+    return lambda state: replace(state, **changes)
+
+
+def hello(**changes: Any) -> Change:
+    def change(state: NodeState) -> NodeState:
+        assert state.peer.hello is not None
+        return replace(state, peer=replace(state.peer, hello=replace(state.peer.hello, **changes)))
+
+    return change
+
+
+def words(**changes: Any) -> Change:
+    return hello(guests={"counter": replace(WORDS, **changes)})
+
+
+def path(which: Path, **changes: Any) -> Change:
+    return lambda state: replace(
+        state,
+        peer=replace(state.peer, paths={**state.peer.paths, which: replace(HEARD, **changes)}),
+    )
+
+
+def silent(state: NodeState) -> NodeState:
+    return replace(state, peer=replace(state.peer, hello_at=NOW - 60))
+
+
+def both(*changes: Change) -> Change:
+    def change(state: NodeState) -> NodeState:
+        for one in changes:
+            state = one(state)
+        return state
+
+    return change
+
+
+elsewhere = both(guest(phase=Phase.RELEASED, is_running=False), words(phase=Phase.HOLDING))
+
+
+def test_a_pair_in_which_everything_holds_is_protected() -> None:
+    shown = look(WELL)
+    assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
+    assert shown.guests[0].runs_on == ("anna",)
+    assert shown.referee == "answers anna and berta"
+    assert shown.watchdogs == "armed on anna, armed on berta"
+
+
+def test_so_is_one_whose_guest_is_on_the_peer() -> None:
+    shown = look(elsewhere(WELL))
+    assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
+    assert shown.guests[0].runs_on == ("berta",)
+
+
+NOT_PROTECTED: list[tuple[str, Change]] = [
+    ("counter: its disk is not known yet.", guest(resource=None)),
+    ("counter: the copy on berta is being brought up to date.", resource(link=Link.SYNC_SOURCE)),
+    ("counter: the copy on anna is being brought up to date.", resource(link=Link.SYNC_TARGET)),
+    ("counter: its copy is UpToDate on anna and Diskless on", resource(peer_disk=Disk.DISKLESS)),
+    ("counter: its copy is Diskless on anna and UpToDate on", resource(disk=Disk.DISKLESS)),
+    ("counter is not mirrored: DRBD is Connecting.", resource(link=Link.CONNECTING)),
+    ("counter: split brain.", resource(link=Link.STANDALONE)),
+    (
+        "counter is not mirrored: DRBD is StandAlone.",
+        both(resource(link=Link.STANDALONE), ledger(is_parted=True)),
+    ),
+    ("counter is frozen on anna", guest(phase=Phase.FROZEN)),
+    ("counter is being shut down on anna.", guest(phase=Phase.STOPPING)),
+    ("counter runs on both machines.", words(phase=Phase.HOLDING)),
+    ("Do not power up berta alone.", ledger(by_operator=True)),
+    ("anna has given up.", node(is_fenced=True)),
+    ("anna is shutting down.", node(left=NOW)),
+    ("The watchdog of anna is not armed.", node(is_armed=False)),
+    ("The watchdog of berta is not armed.", hello(figures=replace(ARMED, is_armed=False))),
+    ("berta is silent.", silent),
+    ("berta is silent.", node(peer=Peer())),
+    ("Nothing comes from berta over the crossover", path(Path.CROSSOVER, last_word=NOW - 5.1)),
+    ("Nothing comes from berta over the LAN.", path(Path.LAN, last_word=NOW - 5.1)),
+    ("berta does not hear anna over the crossover", path(Path.CROSSOVER, two_way=NOW - 5.1)),
+    ("berta does not hear anna over the LAN.", path(Path.LAN, two_way=NOW - 5.1)),
+    ("berta is shutting down.", words(farewell=2)),
+    ("The time scale is 1 on anna and 6 on berta.", hello(scale=6.0)),
+    ("anna stands down for counter.", ledger(stands_down=True)),
+    ("berta stands down for counter.", words(stands_down=True)),
+    ("No referee: the gateway answers, but not reliably yet.", node(usable_since=None)),
+    (
+        "No referee: the gateway does not answer anna.",
+        node(usable_since=None, referee=Referee(NOW - 2.1)),
+    ),
+    (
+        "No referee: the gateway does not answer berta.",
+        both(node(usable_since=None), hello(has_referee=False)),
+    ),
+    (
+        "No referee: the gateway does not answer anna and berta.",
+        both(node(usable_since=None, referee=Referee()), hello(has_referee=False)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "change"), NOT_PROTECTED)
+def test_whatever_does_not_hold_has_its_complaint(what: str, change: Change) -> None:
+    shown = look(change(WELL))
+    assert shown.verdict is Verdict.NOT_PROTECTED
+    assert any(complaint.what.startswith(what) for complaint in shown.complaints), shown.complaints
+
+
+@pytest.mark.parametrize(
+    ("what", "around"),
+    [
+        ("heartbeat does not answer.", Surroundings()),
+        ("heartbeat has no link", Surroundings(heartbeat={})),
+        ("heartbeat hears nothing on lan.", Surroundings({"crossover": True, "lan": False})),
+        ("drbd.service has failed.", replace(AROUND, failed_units=("drbd.service",))),
+    ],
+)
+def test_so_has_what_the_core_does_not_know(what: str, around: Surroundings) -> None:
+    shown = look(WELL, around)
+    assert shown.verdict is Verdict.NOT_PROTECTED
+    assert [complaint.what.startswith(what) for complaint in shown.complaints] == [True]
+
+
+def test_without_a_word_about_its_surroundings_a_pair_is_not_protected() -> None:
+    assert snapshot(WELL, nothing_missing).verdict is Verdict.NOT_PROTECTED
+
+
+STOPPED: list[tuple[str, Change]] = [
+    ("counter runs nowhere.", guest(phase=Phase.RELEASED)),
+    ("counter runs nowhere.", guest(phase=Phase.HOLDING, is_running=False)),
+    ("counter is being started on anna.", guest(phase=Phase.PROMOTING)),
+    ("counter is being started on anna.", guest(phase=Phase.CREATING)),
+    ("counter is being ended on anna.", guest(phase=Phase.DESTROYING)),
+    (
+        "counter is creating on berta.",
+        both(guest(phase=Phase.RELEASED), words(phase=Phase.CREATING)),
+    ),
+    ("counter was on berta, and berta is silent.", both(elsewhere, silent)),
+    ("counter runs nowhere.", both(guest(phase=Phase.RELEASED), node(peer=Peer()))),
+]
+
+
+@pytest.mark.parametrize(("what", "change"), STOPPED)
+def test_a_guest_that_runs_nowhere_is_the_first_thing_said(what: str, change: Change) -> None:
+    shown = look(change(WELL))
+    assert shown.verdict is Verdict.STOPPED
+    assert shown.complaints[0].what == what
+    assert shown.guests[0].runs_on == ()
+
+
+def test_one_guest_that_runs_nowhere_is_enough() -> None:
+    state = replace(
+        WELL,
+        guests={**WELL.guests, "mail": replace(WELL.guests["counter"], phase=Phase.RELEASED)},
+        durable=Durable({**WELL.durable.ledgers, "mail": Ledger(term=0)}),
+    )
+    shown = look(state)
+    assert shown.verdict is Verdict.STOPPED
+    assert [view.runs_on for view in shown.guests] == [("anna",), ()]
+
+
+def test_what_is_missing_is_said_where_the_guest_stops() -> None:
+    shown = look(both(elsewhere, silent)(WELL))
+    means = shown.complaints[0].means
+    assert means == "It cannot start on anna: counter is not ready; berta is there."
+    assert "haagent start counter --anyway" in shown.complaints[0].do
+    assert shown.guests[0].missing == ("counter is not ready", "berta is there")
+
+
+def test_nobody_is_told_to_force_a_start_while_the_peer_talks() -> None:
+    shown = look(guest(phase=Phase.RELEASED)(WELL))
+    assert all("--anyway" not in complaint.do for complaint in shown.complaints)
+
+
+def test_the_sentences_of_the_core_fit_in() -> None:
+    shown = snapshot(both(elsewhere, silent)(WELL), proofs.missing, AROUND)
+    assert "berta" in shown.complaints[0].means
+
+
+def test_a_silent_peer_takes_the_referee_along_only_if_it_is_gone() -> None:
+    alone = node(usable_since=None)(silent(WELL))
+    assert [c.what for c in look(alone).complaints] == ["berta is silent."]
+    cut_off = look(node(referee=Referee(NOW - 2.1))(alone))
+    assert cut_off.complaints[1].what == "No referee: the gateway does not answer anna."
+    assert cut_off.complaints[1].means.startswith("anna may be the one cut off")
+
+
+def test_a_holder_alone_is_said_to_be() -> None:
+    change = both(
+        silent,
+        resource(link=Link.CONNECTING, peer_disk=Disk.OUTDATED),
+        ledger(alone=Evidence.GATEWAY, term=4),
+    )
+    shown = look(change(WELL))
+    assert shown.verdict is Verdict.NOT_PROTECTED
+    assert [complaint.what for complaint in shown.complaints] == [
+        "counter is not mirrored: DRBD is Connecting.",
+        "berta is silent.",
+    ]
+    assert "anna writes alone, because the gateway answers us" in shown.complaints[0].means
+    assert shown.guests[0].is_alone
+
+
+def test_split_brain_discards_nothing_and_says_so() -> None:
+    (complaint, *_) = look(resource(link=Link.STANDALONE)(WELL)).complaints
+    assert "split brain" in complaint.what
+    assert "Nothing was discarded" in complaint.means
+
+
+def test_an_agent_that_stood_still_is_noticed() -> None:
+    shown = look(WELL)
+    assert not is_stale(shown, NOW + 10)
+    assert is_stale(shown, NOW + 10.1)
+    assert not is_stale(replace(shown, scale=6.0), NOW + 60)
+
+
+def test_both_histories_are_told() -> None:
+    change = both(
+        silent,
+        resource(link=Link.CONNECTING, disk=Disk.CONSISTENT, peer_disk=Disk.UNKNOWN),
+        ledger(term=2, theirs=3),
+        words(term=3, is_alone=True, phase=Phase.HOLDING),
+        lambda state: replace(state, peer=replace(state.peer, connected=float("-inf"))),
+    )
+    (view,) = look(change(WELL)).guests
+    assert view.ours == (
+        "its data belongs to term 2",
+        "the peer has had it since, in term 3",
+        "DRBD calls it Consistent, and the peer's DUnknown",
+        "the two copies have not met since this machine started",
+    )
+    assert view.theirs == (
+        "its data belongs to term 3",
+        "DRBD there calls it UpToDate",
+        "the guest was holding there",
+        "it was written to without us",
+        "all this is what the peer said last; it is silent now",
+    )
+
+
+def test_a_peer_that_was_never_heard_has_no_history() -> None:
+    (view,) = look(node(peer=Peer())(WELL)).guests
+    assert view.theirs == ("nothing was heard of it since this machine started",)
+
+
+@pytest.mark.parametrize("change", [change for _, change in NOT_PROTECTED + STOPPED])
+def test_it_survives_the_way_through_json(change: Change) -> None:
+    shown = look(change(WELL))
+    text = json.dumps(to_dict(shown), allow_nan=False)
+    assert from_dict(json.loads(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": 2},
+        {"verdict": "FINE"},
+        {"guests": [{}]},
+        {"guests": None},
+        {"complaints": [{"what": "x"}]},
+        {"more": 1},
+    ],
+)
+def test_another_shape_is_not_guessed_at(damage: dict[str, Any]) -> None:
+    with pytest.raises(PeerError):
+        from_dict({**to_dict(look(WELL)), **damage})
+    with pytest.raises(PeerError):
+        from_dict({})
+
+
+@pytest.mark.parametrize("change", [change for _, change in NOT_PROTECTED + STOPPED])
+def test_every_complaint_is_three_plain_sentences(change: Change) -> None:
+    for complaint in look(change(WELL)).complaints:
+        for text in (complaint.what, complaint.means, complaint.do):
+            assert text.isascii()
+            assert text.endswith((".", "`"))

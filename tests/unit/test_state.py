@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""The agent's state on disk: what survives a power cut at any moment, and what is refused."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+import pytest
+
+from haagent.core.model import Durable, Evidence, Farewell, Figures, Ledger
+from haagent.errors import BugError
+from haagent.state import NAMES, Folder, StateError, StateFile, decode, encode, examine
+
+A, B = NAMES
+STEPS = 7  # of a save: the folder; write, rename, sync for each copy
+DATA = Path(__file__).parent.parent / "data" / "state"
+GUESTS = ("counter",)
+OLD = Durable({"counter": Ledger(term=0)})
+NEW = Durable({"counter": Ledger(term=2, promise=1, stands_down=True, held_in="boot")})
+FULL = Durable(
+    {
+        "counter": Ledger(
+            term=6,
+            theirs=5,
+            alone=Evidence.GATEWAY,
+            by_operator=True,
+            promise=3,
+            stands_down=True,
+            evidence=2,
+            returned=1,
+            farewell=Farewell("0b5e", 5),
+            is_parted=True,
+            held_in="1c2d",
+        ),
+        "mail": Ledger(term=1),
+    },
+    Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0),
+)
+
+
+class PowerCut(Exception):
+    """The machine is off."""
+
+
+@dataclass
+class ForgetfulDisk:
+    """A folder that keeps names only once they were synced, and whose power fails on command.
+
+    Changes of names reach the medium in order (ext4's journal); a power cut keeps any number of
+    those that were not synced.
+    """
+
+    medium: dict[str, bytes] = field(default_factory=dict)
+    waiting: list[Callable[[dict[str, bytes]], object]] = field(default_factory=list)
+    steps_left: int = 1000
+
+    def _step(self) -> None:
+        if not self.steps_left:
+            raise PowerCut
+        self.steps_left -= 1
+
+    def prepare(self) -> None:
+        self._step()
+
+    def read(self, name: str) -> bytes | None:
+        files = dict(self.medium)
+        for change in self.waiting:
+            change(files)
+        return files.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        # Until the write returns, anything may be in the file.
+        self.waiting.append(lambda files: files.update({name: data[: len(data) // 2]}))
+        self._step()
+        self.waiting.append(lambda files: files.update({name: data}))
+
+    def rename(self, old: str, new: str) -> None:
+        self._step()
+        self.waiting.append(lambda files: files.update({new: files.pop(old)}))
+
+    def sync(self) -> None:
+        self._step()
+        for change in self.waiting:
+            change(self.medium)
+        self.waiting.clear()
+
+    def survivors(self) -> "Iterator[ForgetfulDisk]":
+        """Every folder that may be found when the power is back."""
+        for kept in range(len(self.waiting) + 1):
+            files = dict(self.medium)
+            for change in self.waiting[:kept]:
+                change(files)
+            yield ForgetfulDisk(files)
+
+
+def loaded(disk: ForgetfulDisk) -> StateFile:
+    state = StateFile(Path("/nowhere"), disk)
+    state.load(GUESTS)
+    return state
+
+
+def with_old_state() -> ForgetfulDisk:
+    disk = ForgetfulDisk()
+    loaded(disk).save(OLD)
+    return disk
+
+
+def read(disk: ForgetfulDisk) -> Durable | None:
+    return StateFile(Path("/nowhere"), disk).load(GUESTS)
+
+
+def damage(data: bytes) -> bytes:
+    """One flipped bit, in the middle of what matters."""
+    at = data.index(b'"term"') + 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+def test_a_power_cut_in_a_save_leaves_the_old_or_the_new_state(steps: int) -> None:
+    disk = with_old_state()
+    state = loaded(disk)
+    disk.steps_left = steps
+    with pytest.raises(PowerCut):
+        state.save(NEW)
+    for survivor in disk.survivors():
+        assert read(survivor) in (OLD, NEW)
+        # And what was found is kept from then on, whatever happens to either copy.
+        assert_survives_damage(survivor)
+
+
+def test_a_save_has_no_further_step() -> None:
+    disk = with_old_state()
+    state = loaded(disk)
+    disk.steps_left = STEPS
+    state.save(NEW)
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+def test_a_power_cut_in_the_first_save_leaves_nothing_or_the_state(steps: int) -> None:
+    disk = ForgetfulDisk()
+    state = loaded(disk)
+    disk.steps_left = steps
+    with pytest.raises(PowerCut):
+        state.save(NEW)
+    for survivor in disk.survivors():
+        assert read(survivor) in (None, NEW)
+
+
+def test_what_was_saved_is_on_the_medium_when_save_returns() -> None:
+    disk = with_old_state()
+    loaded(disk).save(NEW)
+    for survivor in disk.survivors():
+        assert read(survivor) == NEW
+
+
+def assert_survives_damage(disk: ForgetfulDisk) -> None:
+    before = read(disk)
+    for name in NAMES:
+        for bad in (b"", b"\xff", damage(disk.medium[name]), disk.medium[name][:-40]):
+            state = StateFile(Path("/nowhere"), ForgetfulDisk({**disk.medium, name: bad}))
+            assert state.load(GUESTS) == before
+            assert name in state.warnings[0]
+
+
+def test_one_damaged_copy_costs_nothing_and_is_reported() -> None:
+    disk = with_old_state()
+    loaded(disk).save(NEW)
+    assert read(disk) == NEW
+    assert_survives_damage(disk)
+
+
+def test_a_damaged_copy_is_replaced_at_once() -> None:
+    disk = with_old_state()
+    disk.medium[A] = damage(disk.medium[A])
+    read(disk)
+    disk.medium[B] = damage(disk.medium[B])
+    assert read(disk) == OLD
+
+
+def test_the_copy_in_doubt_is_replaced_first() -> None:
+    for bad, weaker in ((A, 0), (B, 1)):
+        disk = with_old_state()
+        disk.medium[bad] = damage(disk.medium[bad])
+        assert examine(Path("/nowhere"), GUESTS, disk).weaker == weaker
+    older = ForgetfulDisk({A: encode(OLD, 5), B: encode(NEW, 6)})
+    assert examine(Path("/nowhere"), GUESTS, older).weaker == 0
+
+
+def test_a_lost_copy_is_reported() -> None:
+    disk = with_old_state()
+    loaded(disk).save(NEW)
+    del disk.medium[B]
+    state = loaded(disk)
+    assert state.warnings == (f"{B} is missing",)
+
+
+def test_two_damaged_copies_are_refused_and_left_alone() -> None:
+    disk = with_old_state()
+    for name in NAMES:
+        disk.medium[name] = damage(disk.medium[name])
+    before = dict(disk.medium)
+    state = StateFile(Path("/nowhere"), disk)
+    with pytest.raises(StateError, match="lost"):
+        state.load(GUESTS)
+    with pytest.raises(BugError):
+        state.save(NEW)
+    assert disk.medium == before
+
+
+def test_one_damaged_and_one_missing_copy_are_refused() -> None:
+    disk = with_old_state()
+    disk.medium[A] = damage(disk.medium[A])
+    del disk.medium[B]
+    with pytest.raises(StateError, match="lost"):
+        read(disk)
+
+
+def altered(data: bytes, old: str, new: str) -> bytes:
+    """DATA with another content, and the checksum that belongs to it."""
+    content = json.loads(data.replace(old.encode(), new.encode()))["content"]
+    spelled = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    checksum = hashlib.sha256(spelled).hexdigest()
+    return json.dumps({"content": content, "sha256": checksum}).encode()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"version": 1', '"version": 2'),
+        ('"by_operator": false', '"by_operator": 0'),
+        ('"term": 0', '"term": "0"'),
+        ('"term": 0', '"term": true'),
+        ('"alone": null', '"alone": "a guess"'),
+        ('"held_in"', '"held_at"'),
+        ('"peer_figures": null', '"peer_figures": null, "more": 1'),
+        (
+            '"peer_figures": null',
+            '"peer_figures": {"is_armed": true, "self_fence": Infinity, "watchdog": 5.0, '
+            '"feed": 1.0}',
+        ),
+    ],
+)
+def test_what_is_whole_but_not_understood_is_refused(name: str, old: str, new: str) -> None:
+    disk = with_old_state()
+    disk.medium[name] = altered(disk.medium[name], old, new)
+    before = dict(disk.medium)
+    with pytest.raises(StateError, match="not for this version"):
+        read(disk)
+    assert disk.medium == before
+
+
+def test_copies_that_contradict_each_other_are_refused() -> None:
+    disk = ForgetfulDisk({A: encode(OLD, 5), B: encode(NEW, 5)})
+    with pytest.raises(StateError, match="contradict"):
+        read(disk)
+
+
+def test_the_higher_counter_wins() -> None:
+    assert read(ForgetfulDisk({A: encode(OLD, 5), B: encode(NEW, 6)})) == NEW
+    assert read(ForgetfulDisk({A: encode(NEW, 10), B: encode(OLD, 9)})) == NEW
+
+
+def test_a_guest_that_is_not_configured_is_refused() -> None:
+    disk = with_old_state()
+    with pytest.raises(StateError, match="counter, which is not configured"):
+        StateFile(Path("/nowhere"), disk).load(["mail"])
+
+
+def test_a_new_guest_is_reported_and_left_to_the_core() -> None:
+    state = StateFile(Path("/nowhere"), with_old_state())
+    assert state.load(["counter", "mail"]) == OLD
+    assert state.warnings == ("nothing was ever saved about mail: it starts as a new guest",)
+
+
+def test_it_must_be_loaded_before_it_is_saved() -> None:
+    with pytest.raises(BugError):
+        StateFile(Path("/nowhere"), ForgetfulDisk()).save(NEW)
+
+
+def test_what_cannot_be_read_back_is_not_saved() -> None:
+    figures = Figures(is_armed=True, self_fence=float("-inf"), watchdog=5.0, feed=1.0)
+    with pytest.raises(BugError):
+        loaded(ForgetfulDisk()).save(replace(NEW, peer_figures=figures))
+
+
+def test_everything_is_read_back_as_it_was() -> None:
+    assert decode(encode(FULL, 7)).durable == FULL
+    assert decode(encode(FULL, 7)).counter == 7
+
+
+def test_nothing_of_a_ledger_is_left_out_of_the_tests() -> None:
+    full, usual = FULL.ledgers["counter"], Ledger(term=0)
+    assert [f.name for f in fields(Ledger) if getattr(full, f.name) == getattr(usual, f.name)] == []
+
+
+def test_the_golden_file_of_version_1() -> None:
+    golden = (DATA / "version-1.json").read_bytes()
+    assert decode(golden).durable == FULL
+    assert encode(FULL, 42) == golden
+
+
+class FullDisk(ForgetfulDisk):
+    def write(self, name: str, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_disk_that_takes_nothing_is_an_error_with_a_hint() -> None:
+    with pytest.raises(StateError, match="No space left") as caught:
+        loaded(FullDisk()).save(NEW)
+    assert "journalctl -k" in caught.value.hint
+
+
+def test_after_a_failed_save_the_next_one_wins() -> None:
+    class Flaky(ForgetfulDisk):
+        fails = True
+
+        def sync(self) -> None:
+            super().sync()
+            if self.fails:
+                raise OSError(5, "Input/output error")
+
+    disk = Flaky(with_old_state().medium)
+    state = loaded(disk)
+    with pytest.raises(StateError):
+        state.save(replace(OLD, peer_figures=FULL.peer_figures))
+    disk.fails = False
+    state.save(NEW)
+    assert read(disk) == NEW
+
+
+def test_on_a_real_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "agent"
+    state = StateFile(folder)
+    assert state.load(FULL.ledgers) is None
+    state.save(FULL)
+    assert StateFile(folder).load(FULL.ledgers) == FULL
+    assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_look_changes_nothing(tmp_path: Path) -> None:
+    StateFile(tmp_path).load(GUESTS)
+    (tmp_path / A).write_bytes(encode(NEW, 3))
+    found = examine(tmp_path, GUESTS)
+    assert (found.durable, found.is_whole) == (NEW, False)
+    assert [path.name for path in tmp_path.iterdir()] == [A]
+
+
+def test_a_real_folder_syncs_the_file_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = Folder(tmp_path / "agent")
+    folder.prepare()
+    folder.write("new", b"x")
+    folder.rename("new", "file")
+    folder.sync()
+    assert synced == [tmp_path.name, "new", "agent"]
+    assert folder.read("file") == b"x"
+
+
+def test_a_file_left_by_a_power_cut_is_made_anew_and_private(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"torn")
+    (tmp_path / "new").chmod(0o644)
+    Folder(tmp_path).write("new", b"x")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
