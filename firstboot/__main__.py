@@ -1,35 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Owns the console until the machine belongs to a pair: greets, shows the hardware, waits.
+"""The console until the machine belongs to a pair, and the set-up that makes it belong to one.
 
-The page is drawn again when Enter is pressed and when a disk or network card comes or goes.
+python3 -m firstboot         greets, shows the hardware, waits; the page is drawn again when
+                             Enter is pressed and when a disk or network card comes or goes
+python3 -m firstboot apply   does what answers.yaml on the stick says, if there is one;
+                             ends with 1 if that was not possible
 """
 
+import argparse
 import select
 import socket
 import sys
+from pathlib import Path
 
+from firstboot import files
 from firstboot.faces import line
+from firstboot.hotplug import LARGEST, QUIET, concerns_hardware, hardware_changes
 from firstboot.probe import probe
+from haagent.errors import OperatorError, ShoestringError
 
-NETLINK_KOBJECT_UEVENT = (
-    15  # include/uapi/linux/netlink.h; group 1 is the kernel, group 2 is udev, after its rules
+# What the set-up had to say at its end; the greeting repeats it.
+LAST_WORDS = Path("/run/shoestring/set-up")
+OUR_FAULT = (
+    "The set-up ended by a fault of its own. `journalctl -u shoestring-setup` tells more.\n"
+    "Switch the machine off and on to try again."
 )
-UDEV_GROUP = 2
-QUIET = 0.5  # seconds without an event before the page is drawn: devices come in bursts
-
-
-def hardware_changes() -> socket.socket:
-    """A socket that becomes readable when udev has dealt with a device."""
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
-    events.bind((0, UDEV_GROUP))
-    return events
-
-
-def concerns_hardware(message: bytes) -> bool:
-    """Whether a udev message is about a disk or a network card. Its properties are NUL-separated
-    KEY=value.
-    """
-    return any(f"SUBSYSTEM={name}\0".encode() in message for name in ("block", "net"))
 
 
 def wait_for_reason(events: socket.socket) -> bool:
@@ -40,18 +35,50 @@ def wait_for_reason(events: socket.socket) -> bool:
         if not ready:
             return True
         if events in ready:
-            changed = concerns_hardware(events.recv(65536)) or changed
+            changed = concerns_hardware(events.recv(LARGEST)) or changed
         if sys.stdin in ready:
             return bool(sys.stdin.readline())
 
 
-def main() -> None:
+def greet() -> None:
+    """Shows the first page for as long as somebody may look at it."""
     events = hardware_changes()
     while True:
-        print("\n" + line.greeting(probe()), flush=True)
+        said = LAST_WORDS.read_text() if LAST_WORDS.exists() else ""
+        print("\n" + line.greeting(probe(), said), flush=True)
         if not wait_for_reason(events):
             return
 
 
+def apply() -> int:
+    """Carries out the answers; the exit status. The one place that catches our errors."""
+    # Not above: the greeting needs none of it, and should be there soon.
+    from firstboot.appliance import Appliance, hidden
+    from firstboot.apply import set_up
+    from firstboot.screen import Screen
+
+    screen = Screen()
+    files.write(LAST_WORDS, OUR_FAULT.encode(), 0o644)  # until we know better
+    try:
+        set_up(Appliance(), screen.tell)
+    except ShoestringError as error:
+        hint = error.hint if isinstance(error, OperatorError) else "Switch it off and on to go on."
+        words = hidden(f"The set-up of this machine stopped.\n{error}\n{hint}")
+        screen.tell(words)
+        files.write(LAST_WORDS, words.encode(), 0o644)
+        return 1
+    files.remove(LAST_WORDS)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="firstboot", description=__doc__.split("\n")[0])
+    parser.add_argument("command", nargs="?", choices=["greet", "apply"], default="greet")
+    if parser.parse_args().command == "apply":
+        return apply()
+    greet()
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECTOR = 512  # bytes; the unit of /sys/block/*/size whatever the disk's own sectors are
+ESP_LABEL = "shoestring-esp"
+LVM = "LVM2_member"  # blkid(8) on a physical volume
 VIRTUAL_DISKS = ("dm-", "drbd", "fd", "loop", "md", "nbd", "ram", "sr", "zram")
 
 
@@ -23,6 +25,8 @@ class Disk:
     size: int  # bytes
     is_removable: bool
     is_boot_medium: bool
+    holds: tuple[str, ...] = ()  # what is on it, as blkid(8) names it; empty if nothing was found
+    physical_volume: str = ""  # the LVM identity of the physical volume that fills it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Machine:
     state_size: int | None  # bytes of the mounted state partition, or None
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
+    esp: str = ""  # the ESP of the medium that we booted from, below /dev
 
 
 def probe(root: Path = Path("/")) -> Machine:
@@ -73,6 +78,7 @@ def probe(root: Path = Path("/")) -> Machine:
             for d in _entries(root / "sys/block")
             if not d.name.startswith(VIRTUAL_DISKS) and _text(d / "size") not in ("", "0")
         ),
+        esp=_esp(root / "sys/block", mounts),
     )
 
 
@@ -130,8 +136,24 @@ def _nic(entry: Path) -> Nic:
     )
 
 
+def _esp(block: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> str:
+    """The partition called shoestring-esp on the disk that the root is on: with two sticks in one
+    machine, the name alone would not do. The kernel tells a partition's name in its uevent.
+    """
+    for disk in _entries(block):
+        if _is_boot_medium(disk, mounts):
+            for uevent in disk.glob("*/uevent"):
+                if f"PARTNAME={ESP_LABEL}" in _text(uevent).splitlines():
+                    return uevent.parent.name
+    return ""
+
+
+def _is_boot_medium(disk: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> bool:
+    numbers = {_text(path) for path in (disk / "dev", *disk.glob("*/dev"))}
+    return mounts.get("/", ("", ()))[0] in numbers
+
+
 def _disk(root: Path, entry: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> Disk:
-    numbers = {_text(p) for p in (entry / "dev", *entry.glob("*/dev"))}
     udev = dict(
         line.removeprefix("E:").split("=", 1)
         for line in _text(root / "run/udev/data" / f"b{_text(entry / 'dev')}").splitlines()
@@ -145,5 +167,14 @@ def _disk(root: Path, entry: Path, mounts: dict[str, tuple[str, tuple[str, ...]]
         serial=udev.get("ID_SERIAL_SHORT") or udev.get("ID_SERIAL") or _text(entry / "serial"),
         size=int(_text(entry / "size") or 0) * SECTOR,
         is_removable=_text(entry / "removable") == "1",
-        is_boot_medium=mounts.get("/", ("", ()))[0] in numbers,
+        is_boot_medium=_is_boot_medium(entry, mounts),
+        holds=_holds(entry, udev),
+        physical_volume=udev.get("ID_FS_UUID", "") if udev.get("ID_FS_TYPE") == LVM else "",
     )
+
+
+def _holds(entry: Path, udev: dict[str, str]) -> tuple[str, ...]:
+    """What udev's blkid found, and partitions that the kernel found."""
+    found = [udev[key] for key in ("ID_PART_TABLE_TYPE", "ID_FS_TYPE") if udev.get(key)]
+    partitions = [path.parent.name for path in sorted(entry.glob("*/partition"))]
+    return tuple(found + partitions)

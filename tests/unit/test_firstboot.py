@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.__main__ import concerns_hardware
 from firstboot.faces import line
+from firstboot.hotplug import concerns_hardware
 from firstboot.probe import Disk, Machine, Nic, probe
 
 FILES = {
@@ -116,6 +116,45 @@ def test_the_page_says_what_was_found() -> None:
         "931.5 GiB  WDC WD10, serial WD-123",
     ):
         assert text in page
+
+
+def test_says_what_is_on_a_disk(root: Path) -> None:
+    """As udev's blkid and the kernel tell it: a blank disk is the only one that may be taken."""
+    database = root / "run/udev/data/b8:16"
+    blank = database.read_text()
+
+    database.write_text(blank + "E:ID_PART_TABLE_TYPE=gpt\n")
+    (root / "sys/block/sdb/sdb1").mkdir()
+    (root / "sys/block/sdb/sdb1/partition").write_text("1\n")
+    assert probe(root).disks[1].holds == ("gpt", "sdb1")
+    assert probe(root).disks[1].physical_volume == ""
+
+    database.write_text(blank + "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=CcKxoH-s0fg\n")
+    (root / "sys/block/sdb/sdb1/partition").unlink()
+    assert probe(root).disks[1].holds == ("LVM2_member",)
+    assert probe(root).disks[1].physical_volume == "CcKxoH-s0fg"
+
+    database.write_text(blank + "E:ID_FS_TYPE=ext4\nE:ID_FS_UUID=CcKxoH-s0fg\n")
+    assert probe(root).disks[1].physical_volume == ""
+
+
+def test_finds_the_esp_of_the_stick_it_booted_from(root: Path) -> None:
+    for partition in ("sda/sda1", "sda/sda2", "sdb/sdb1"):
+        (root / "sys/block" / partition).mkdir(exist_ok=True)
+    (root / "sys/block/sda/sda1/uevent").write_text("DEVNAME=sda1\nPARTNAME=shoestring-bios\n")
+    other = root / "sys/block/sdb/sdb1/uevent"  # a second stick, not the one that is running
+    other.write_text("DEVNAME=sdb1\nPARTNAME=shoestring-esp\n")
+    assert probe(root).esp == ""
+    (root / "sys/block/sda/sda2/uevent").write_text("DEVNAME=sda2\nPARTNAME=shoestring-esp\n")
+    assert probe(root).esp == "sda2"
+
+
+def test_the_page_repeats_what_a_set_up_had_to_say() -> None:
+    page = line.greeting(WHOLE, "The set-up stopped.\n" + "No disk has the serial number X. " * 5)
+    assert "The set-up stopped.\nNo disk" in page
+    assert "This machine is not set up" not in page
+    assert max(map(len, page.splitlines())) <= line.WIDTH
+    assert "This machine is not set up" in line.greeting(WHOLE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: MIT
+"""Reads answers.yaml: the text of the file in, `Answers` out, or everything that is wrong with it.
+
+Owns the shape of the file. It looks at no hardware (validate.py does) and touches no disk. No
+complaint ever quotes the secret.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
+
+import yaml
+
+from haagent.core.model import Policy
+from haagent.errors import OperatorError
+from haagent.guests.name import checked
+
+FILE = "answers.yaml"
+VERSION = 1
+ARM = "erase the disks named here"
+LONGEST = 65536  # characters; a file of answers is a page or two
+MOST_GUESTS = 20
+MOST_REFEREES = 3
+SECRET_LENGTH = 32  # hex characters at least: 128 bits
+DIFFERENT_DIGITS = 6  # 32 random digits have fewer once in a million million times
+LEAST_MEMORY = 64  # MiB
+
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, one label, lower case
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+SIZE = re.compile(r"([1-9][0-9]{0,6})([MGT])")
+UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+SERIAL = re.compile(r"[!-~]{1,64}")
+
+# Text in, value out. Raises ValueError with the rest of a sentence that begins with the key.
+Parse = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """One network as this node sees it: its own card and address, and the peer's."""
+
+    mac: str  # lower case, colons
+    address: IPv4Interface
+    peer: IPv4Address
+    peer_mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """One guest. The built-in one is made by the set-up; any other starts with an empty disk."""
+
+    name: str
+    is_built_in: bool
+    first_node: int
+    mac: str
+    address: IPv4Interface | None  # None: it asks for one by DHCP
+    memory: int  # MiB
+    disk: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a person decided, for this one of the two machines."""
+
+    me: int  # 0 or 1
+    names: tuple[str, str]
+    disk: str  # the serial number of this machine's data disk
+    crossover: Cable
+    lan: Cable
+    gateway: IPv4Address
+    referees: tuple[IPv4Address, ...]
+    policy: Policy
+    secret: str = field(repr=False)  # lower case hex, the same on both machines
+    guests: tuple[Guest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong, and where. LINE counts from 1."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{FILE}:{self.line}: {self.text}"
+
+
+class AnswersError(OperatorError):
+    """The file cannot be followed; COMPLAINTS, at least one, in the order of its lines."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        self.complaints = tuple(sorted(complaints, key=lambda complaint: complaint.line))
+        super().__init__(
+            "\n".join(map(str, self.complaints)),
+            f"Nothing was changed. Correct {FILE} on the stick and start again.",
+        )
+
+
+def read(text: str) -> Answers:
+    """The answers in TEXT. Raises AnswersError, with every complaint there is."""
+    complaints: list[Complaint] = []
+    answers = _answers(_Section(complaints, _root(text), "the file"))
+    if complaints:
+        raise AnswersError(complaints)
+    return answers
+
+
+def _root(text: str) -> yaml.Node:
+    if len(text) > LONGEST:
+        raise AnswersError([Complaint(1, f"the file is longer than {LONGEST} characters")])
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        # The rest of the error may quote the file, and the file holds the secret.
+        mark = error.problem_mark or error.context_mark
+        raise AnswersError(
+            [Complaint(mark.line + 1 if mark else 1, f"this is not YAML: {error.problem}")]
+        ) from None
+    except yaml.YAMLError:
+        raise AnswersError([Complaint(1, "this is not plain text in UTF-8")]) from None
+    if root is None:
+        raise AnswersError([Complaint(1, "the file is empty")])
+    return root
+
+
+class _Section:
+    """One mapping of the file. Complaints are collected: what cannot be read becomes None, and
+    nothing is made of it in the end.
+
+    Values are taken as they were written, not as YAML resolves them: a MAC address of nothing but
+    digits would become a number.
+    """
+
+    def __init__(self, complaints: list[Complaint], node: yaml.Node | None, name: str) -> None:
+        self._complaints = complaints
+        self._node = node  # None: it is missing, which was complained about once and is enough
+        self._name = name
+        self._entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        self._asked: list[str] = []
+        if node is not None and not isinstance(node, yaml.MappingNode):
+            self._complain(node, f"{name} should be a list of `key: value`")
+            self._node = None
+        elif node is not None:
+            for key, value in node.value:
+                word = key.value if isinstance(key, yaml.ScalarNode) else "?"
+                if word in self._entries:
+                    self._complain(key, f"{name} has {word!r} twice")
+                self._entries[word] = key, value
+
+    def take(self, key: str, parse: Parse, *, is_needed: bool = True, default: Any = None) -> Any:
+        """The value of KEY, parsed. DEFAULT counts only if the key is not needed and not there."""
+        node = self._find(key, is_needed)
+        return default if node is None else self._parsed(key, node, parse)
+
+    def take_list(
+        self, key: str, parse: Parse, counts: range, *, is_needed: bool = True, default: Any = None
+    ) -> Any:
+        """The values of the list under KEY, as a tuple; COUNTS says how many there may be."""
+        node = self._find(key, is_needed)
+        if node is None:
+            return default
+        if not isinstance(node, yaml.SequenceNode):
+            return self._complain(node, f"{key} should be a list, such as [one, two]")
+        if len(node.value) not in counts:
+            most = f" to {counts[-1]}" if len(counts) > 1 else ""
+            self._complain(node, f"{key} should be a list of {counts[0]}{most}")
+        return tuple(self._parsed(key, entry, parse) for entry in node.value)
+
+    def section(self, key: str) -> "_Section":
+        """The mapping under KEY."""
+        return _Section(self._complaints, self._find(key, True), key)
+
+    def named_sections(self, parse: Parse, counts: range) -> Mapping[str, "_Section"]:
+        """Every entry as a section of its own, where the keys are names."""
+        if self._node is not None and len(self._entries) not in counts:
+            self._complain(
+                self._node, f"{self._name} should have {counts[0]} to {counts[-1]} entries"
+            )
+        found = {}
+        for key, (node, value) in self._entries.items():
+            self._asked.append(key)
+            self._parsed("the name", node, parse)
+            found[key] = _Section(self._complaints, value, key)
+        return found
+
+    def finish(self) -> None:
+        """Complains about every key that nobody asked for."""
+        for key, (node, _) in self._entries.items():
+            if key not in self._asked:
+                near = difflib.get_close_matches(key, self._asked, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                self._complain(node, f"{self._name} has no {key!r}{hint}")
+
+    def _find(self, key: str, is_needed: bool) -> yaml.Node | None:
+        self._asked.append(key)
+        if key in self._entries:
+            return self._entries[key][1]
+        if is_needed and self._node is not None:
+            self._complain(self._node, f"{self._name} needs {key!r}")
+        return None
+
+    def _parsed(self, key: str, node: yaml.Node, parse: Parse) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            return self._complain(node, f"{key} should be one value")
+        try:
+            return parse(node.value)
+        except ValueError as error:
+            return self._complain(node, f"{key} {error}")
+
+    def _complain(self, node: yaml.Node, text: str) -> None:
+        self._complaints.append(Complaint(node.start_mark.line + 1, text))
+
+
+def _answers(file: _Section) -> Answers:
+    file.take("version", _version)
+    file.take("arm", _armed)
+    lan = file.section("lan")
+    gateway = lan.take("gateway", _address)
+    answers = Answers(
+        me=file.take("me", _node),
+        names=file.take_list("names", _host_name, range(2, 3)),
+        disk=_disk(file.section("data-disk")),
+        crossover=_cable(file.section("crossover")),
+        lan=_cable(lan),
+        gateway=gateway,
+        referees=file.take_list(
+            "referees",
+            _address,
+            range(1, MOST_REFEREES + 1),
+            is_needed=False,
+            default=(gateway,),
+        ),
+        policy=file.take("policy", _policy),
+        secret=file.take("secret", _secret),
+        guests=tuple(
+            _guest(name, section)
+            # By name: a guest's place gives it its number, and both machines must count alike.
+            for name, section in sorted(
+                file.section("guests")
+                .named_sections(_guest_name, range(1, MOST_GUESTS + 1))
+                .items()
+            )
+        ),
+    )
+    file.finish()
+    return answers
+
+
+def _disk(section: _Section) -> Any:
+    serial = section.take("serial", _serial)
+    section.finish()
+    return serial
+
+
+def _cable(section: _Section) -> Cable:
+    cable = Cable(
+        mac=section.take("mac", _mac),
+        address=section.take("address", _interface),
+        peer=section.take("peer", _address),
+        peer_mac=section.take("peer-mac", _mac),
+    )
+    section.finish()
+    return cable
+
+
+def _guest(name: str, section: _Section) -> Guest:
+    guest = Guest(
+        name=name,
+        is_built_in=section.take("built-in", _yes_or_no, is_needed=False, default=False),
+        first_node=section.take("first-node", _node),
+        mac=section.take("mac", _mac),
+        address=section.take("address", _interface, is_needed=False),
+        memory=section.take("memory", _memory),
+        disk=section.take("disk", _size),
+    )
+    section.finish()
+    return guest
+
+
+def _version(text: str) -> int:
+    if text != str(VERSION):
+        raise ValueError(f"should be {VERSION}: this appliance knows no other")
+    return VERSION
+
+
+def _armed(text: str) -> bool:
+    if text != ARM:
+        raise ValueError(f'should be exactly "{ARM}": without it nothing is done')
+    return True
+
+
+def _node(text: str) -> int:
+    if text not in ("0", "1"):
+        raise ValueError("should be 0 or 1")
+    return int(text)
+
+
+def _host_name(text: str) -> str:
+    if not HOST_NAME.fullmatch(text) or text == "localhost":
+        raise ValueError(
+            f"should hold host names of lower case letters, digits and hyphens, not {text!r}"
+        )
+    return text
+
+
+def _guest_name(text: str) -> str:
+    try:
+        return checked(text)
+    except OperatorError as error:
+        raise ValueError(f"will not do: {error.message}. {error.hint}") from None
+
+
+def _serial(text: str) -> str:
+    if not SERIAL.fullmatch(text):
+        raise ValueError("should be a disk's serial number, as the first page shows it")
+    return text
+
+
+def _mac(text: str) -> str:
+    mac = text.lower()
+    if not MAC.fullmatch(mac):
+        raise ValueError("should be a MAC address, such as 52:54:00:12:34:56")
+    # IEEE 802: the lowest bit of the first octet marks an address of a group, not of a card.
+    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
+        raise ValueError(f"{text} is not the address of a network card")
+    return mac
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        raise ValueError("should be an IPv4 address, such as 192.168.1.11") from None
+    if address.is_multicast or address.is_loopback or address.is_unspecified:
+        raise ValueError(f"{text} is not the address of a machine")
+    return address
+
+
+def _interface(text: str) -> IPv4Interface:
+    address, slash, prefix = text.partition("/")
+    if not slash or not re.fullmatch("[0-9]{1,2}", prefix) or int(prefix) > 32:
+        raise ValueError("should be an IPv4 address with its prefix, such as 192.168.1.11/24")
+    return IPv4Interface((_address(address), int(prefix)))
+
+
+def _policy(text: str) -> Policy:
+    try:
+        return Policy(text)
+    except ValueError:
+        raise ValueError(f"should be one of: {', '.join(Policy)}") from None
+
+
+def _secret(text: str) -> str:
+    # safety: no complaint may quote it.
+    if not re.fullmatch(f"[0-9a-fA-F]{{{SECRET_LENGTH},256}}", text):
+        raise ValueError(f"should be at least {SECRET_LENGTH} hex characters, made at random")
+    if len(set(text.lower())) < DIFFERENT_DIGITS:
+        raise ValueError("should be made at random: this one is too regular")
+    return text.lower()
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("should be true or false")
+    return text == "true"
+
+
+def _memory(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{1,6}", text) or int(text) < LEAST_MEMORY:
+        raise ValueError(f"should be a number of MiB, at least {LEAST_MEMORY}")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    match = SIZE.fullmatch(text)
+    if not match:
+        raise ValueError("should be a size, such as 512M, 20G or 1T")
+    return int(match[1]) * UNITS[match[2]]

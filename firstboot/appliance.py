@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""The real hands: what hands.py promises, done to the machine we run on, by its own programs.
+
+No policy is in here. Whatever lands on the data disk is flushed to the platter before a method
+ends, because the journal that is written next lives on another disk.
+"""
+
+import json
+import re
+import socket
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+from firstboot import files, stick
+from firstboot.hands import Interface, Signature
+from firstboot.hotplug import await_change, hardware_changes
+from firstboot.probe import LVM, Machine, probe
+from firstboot.rendering import CROSSOVER, GROUP, LAN, File, volume
+from haagent import config
+from haagent.core.model import Resource
+from haagent.errors import OperatorError, ParseError, ToolError
+from haagent.run import Run, run
+from haagent.storage import lvm
+from haagent.storage.drbd import Drbd, drbdadm
+
+LIMIT = 120.0  # seconds for one program
+LONG_LIMIT = 1800.0  # for making the guest's disk: its writes wait while the peer is away
+ADDRESSES_WITHIN = 120  # seconds that systemd-networkd gets
+MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
+WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
+# What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
+JUST_CREATED = "0000000000000004:0000000000000000:"
+CONSOLES = ("tty1", "hvc0", "ttyS0")  # the preset has a greeting on each
+KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
+
+
+class Appliance:
+    """This machine."""
+
+    def __init__(self, run: Run = run) -> None:
+        self._run = run
+        # Opened before anybody looks at the hardware: no change is missed.
+        self._changes = hardware_changes()
+
+    def machine(self) -> Machine:
+        return probe()
+
+    def time_scale(self) -> float:
+        return config.time_scale()
+
+    def await_hardware(self) -> None:
+        await_change(self._changes)
+
+    def answers(self) -> str | None:
+        with stick.mounted(self._esp(), run=self._run) as folder:
+            return stick.read_answers(folder)
+
+    def retire_answers(self) -> None:
+        with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
+            stick.retire_answers(folder)
+
+    def read(self, path: str) -> File | None:
+        place = Path(path)
+        try:
+            return File(path, place.read_text(encoding="utf-8"), place.stat().st_mode & 0o7777)
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _failing(path, "read", error) from error
+
+    def write(self, file: File) -> None:
+        try:
+            files.write(Path(file.path), file.text.encode(), file.mode)
+        except OSError as error:
+            raise _failing(file.path, "written", error) from error
+
+    def host_name(self) -> str:
+        return socket.gethostname()
+
+    def set_host_name(self, name: str) -> None:
+        socket.sethostname(name)
+
+    def interfaces(self) -> Mapping[str, Interface]:
+        argv = ("ip", "-json", "address", "show")
+        return parse_interfaces(argv, self._run(argv, timeout=LIMIT))
+
+    def rename_card(self, name: str) -> None:
+        # A card that is up keeps its name, and udev gives names only when a card is new to it.
+        self._run(("ip", "link", "set", "dev", name, "down"), timeout=LIMIT)
+        self._run(("udevadm", "control", "--reload"), timeout=LIMIT)
+        card = f"/sys/class/net/{name}"
+        self._run(("udevadm", "trigger", "--action=add", "--settle", card), timeout=LIMIT)
+
+    def restart_network(self) -> None:
+        self._run(("systemctl", "restart", "systemd-networkd.service"), timeout=LIMIT)
+        # With or without a cable, as in the network files.
+        names = (f"--interface={name}:no-carrier" for name in (CROSSOVER, LAN))
+        argv = (WAIT_ONLINE, "--quiet", f"--timeout={ADDRESSES_WITHIN}", *names)
+        self._run(argv, timeout=2 * ADDRESSES_WITHIN)
+
+    def signature(self, disk: str) -> Signature:
+        argv = ("wipefs", "--noheadings", "--output", "TYPE,UUID", f"/dev/{disk}")
+        return parse_signature(self._run(argv, timeout=LIMIT))
+
+    def clear_disk(self, disk: str) -> None:
+        device = Path("/dev") / disk
+        # What is just being activated since the disk appeared would keep it busy.
+        self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
+        for found in lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT)):
+            # A group that a power cut left unreadable has another name here, and nothing active.
+            if Path(found.device).resolve() == device.resolve() and found.group == GROUP:
+                self._run(("vgremove", "--force", "--yes", GROUP), timeout=LIMIT)
+        self._wipe(device)
+
+    def make_group(self, disk: str, physical_volume: str) -> None:
+        device = Path("/dev") / disk
+        lvm.ensure_volume_group(device, GROUP, uuid=physical_volume, run=self._run)
+        _flush(device)
+
+    def has_volume(self, guest: str) -> bool:
+        text = self._run(lvm.list_volumes(GROUP), timeout=LIMIT)
+        return any(
+            found.name == guest and not found.is_unfinished for found in lvm.parse_volumes(text)
+        )
+
+    def make_volume(self, guest: str, size: int) -> None:
+        self._wipe(lvm.ensure_volume(guest, size, GROUP, run=self._run))
+
+    def make_metadata(self, guest: str) -> None:
+        argv = drbdadm("create-md", guest)
+        self._run(argv, timeout=LIMIT)
+        found = self._run(drbdadm("get-gi", guest), timeout=LIMIT)
+        if not found.startswith(JUST_CREATED):
+            raise ToolError(argv, 0, f"the metadata reads {found.strip()}")
+        _flush(Path(volume(guest)))
+
+    def start_mirror(self, guest: str) -> None:
+        self._run(("lvchange", "--activate", "y", f"{GROUP}/{guest}"), timeout=LIMIT)
+        drbd = Drbd(limit=LIMIT, run=self._run)
+        drbd.up(guest)
+        drbd.connect(guest)
+
+    def await_mirror(self, guest: str, is_enough: Callable[[Resource], bool]) -> Resource:
+        drbd = Drbd(limit=LIMIT, run=self._run)
+        seen: list[Resource] = []
+
+        def look(name: str, now: Resource) -> None:
+            if name == guest and not seen and is_enough(now):
+                seen.append(now)
+                drbd.stop()
+
+        drbd.watch(look)
+        return seen[0]
+
+    def skip_first_sync(self, guest: str) -> None:
+        argv = ("drbdadm", "new-current-uuid", "--clear-bitmap", f"{guest}/0")
+        self._run(argv, timeout=LIMIT)
+
+    def promote(self, guest: str) -> None:
+        Drbd(limit=LIMIT, run=self._run).promote(guest, disconnect=False, timeout=LIMIT)
+
+    def demote(self, guest: str) -> None:
+        Drbd(limit=LIMIT, run=self._run).demote(guest)
+
+    def fill(self, device: str, address: IPv4Interface | None, gateway: IPv4Address) -> None:
+        self._wipe(Path(device))
+        network = () if address is None else (str(address), str(gateway))
+        self._run((MAKE_DISK, device, *network), timeout=LONG_LIMIT)
+        _flush(Path(device))
+
+    def hand_over(self) -> None:
+        greetings = (f"firstboot@{name}.service" for name in CONSOLES)
+        self._run(("systemctl", "--no-block", "stop", *greetings), timeout=LIMIT)
+        self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
+
+    def _esp(self) -> str:
+        esp = self.machine().esp
+        if not esp:
+            raise OperatorError(
+                "The stick that this machine started from has no ESP.", "Flash it anew."
+            )
+        return esp
+
+    def _wipe(self, device: Path) -> None:
+        argv = ("wipefs", "--all", "--quiet", str(device))
+        self._run(argv, timeout=LIMIT)
+        _flush(device)
+        left = self._run(("wipefs", "--noheadings", "--output", "TYPE", str(device)), timeout=LIMIT)
+        if left.strip():
+            raise ToolError(argv, 0, f"{device} still holds {left.strip()}")
+
+
+def _flush(device: Path) -> None:
+    """What was written to DEVICE is on its platter. Raises OperatorError."""
+    try:
+        files.sync(device)
+    except OSError as error:
+        raise OperatorError(
+            f"{device} does not keep what is written to it: {error.strerror}",
+            "The data disk or its cable is failing. Replace it.",
+        ) from error
+
+
+def hidden(text: str) -> str:
+    """TEXT without anything that could be a key of the pair, or its secret. For whatever is shown
+    to people: a program may quote its configuration in an error.
+    """
+    return KEY.sub("(hidden)", text)
+
+
+def parse_signature(text: str) -> Signature:
+    """From `wipefs --noheadings --output TYPE,UUID`: a line for each mark that was found."""
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    kinds = tuple(dict.fromkeys(line[0] for line in lines))
+    is_ours_alone = kinds == (LVM,) and len(lines) == 1 and len(lines[0]) == 2
+    return Signature(kinds, lines[0][1] if is_ours_alone else "")
+
+
+def parse_interfaces(argv: tuple[str, ...], text: str) -> dict[str, Interface]:
+    """From `ip -json address show`. Raises ParseError."""
+    try:
+        return {
+            str(link["ifname"]): Interface(
+                mac=str(link.get("address", "")),
+                bridge=str(link.get("master", "")),
+                addresses=tuple(
+                    IPv4Interface((one["local"], one["prefixlen"])) for one in _inet(link)
+                ),
+                broadcasts=tuple(
+                    IPv4Address(one["broadcast"]) for one in _inet(link) if "broadcast" in one
+                ),
+            )
+            for link in json.loads(text)
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ParseError(argv, text[:200]) from error
+
+
+def _inet(link: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    return [one for one in link.get("addr_info", []) if one["family"] == "inet"]
+
+
+def _failing(path: str, verb: str, error: OSError | UnicodeDecodeError) -> OperatorError:
+    why = error.strerror if isinstance(error, OSError) else "it is not text"
+    return OperatorError(
+        f"{path} cannot be {verb}: {why}", "The stick may be full or failing. Use another one."
+    )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What a set-up needs done to a machine: the one interface that apply.py acts through.
+
+No policy is in here. appliance.py has the real hands; the tests have a machine of their own whose
+power can be cut.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Protocol
+
+from firstboot.probe import Machine
+from firstboot.rendering import File
+from haagent.core.model import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface, as ip(8) shows it."""
+
+    mac: str
+    bridge: str  # that it is a port of; empty: of none
+    addresses: tuple[IPv4Interface, ...]
+    broadcasts: tuple[IPv4Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What is on a disk, read from the disk just now."""
+
+    kinds: tuple[str, ...]  # as wipefs(8) names them; empty: nothing it knows
+    physical_volume: str  # the LVM identity, if that is all there is; else empty
+
+
+class Hands(Protocol):
+    """Every method ends when what it did lasts, or raises ShoestringError. All can be repeated."""
+
+    def machine(self) -> Machine:
+        """The hardware there is now."""
+
+    def time_scale(self) -> float:
+        """The factor on the kernel's command line."""
+
+    def await_hardware(self) -> None:
+        """Blocks until a disk or a network card came or went."""
+
+    def answers(self) -> str | None:
+        """The text of answers.yaml on the stick, None if there is none."""
+
+    def retire_answers(self) -> None:
+        """Puts answers.yaml away without its secret."""
+
+    def read(self, path: str) -> File | None:
+        """The file at PATH, None if there is none."""
+
+    def write(self, file: File) -> None:
+        """Replaces the file as a whole: after a power cut it is the old one or the new one."""
+
+    def host_name(self) -> str:
+        """The kernel's."""
+
+    def set_host_name(self, name: str) -> None:
+        """The kernel's, for this boot."""
+
+    def interfaces(self) -> Mapping[str, Interface]:
+        """All of them, by name."""
+
+    def rename_card(self, name: str) -> None:
+        """Lets udev give the card NAME its name from our files."""
+
+    def restart_network(self) -> None:
+        """Lets systemd-networkd read our files, and waits until it has carried them out."""
+
+    def signature(self, disk: str) -> Signature:
+        """What is on the disk called DISK."""
+
+    def clear_disk(self, disk: str) -> None:
+        """Makes the disk blank. safety: it asks nobody."""
+
+    def make_group(self, disk: str, physical_volume: str) -> None:
+        """Our volume group on the whole of a blank disk; refuses any other."""
+
+    def has_volume(self, guest: str) -> bool:
+        """Whether our group has a volume for GUEST."""
+
+    def make_volume(self, guest: str, size: int) -> None:
+        """A volume of SIZE bytes."""
+
+    def make_metadata(self, guest: str) -> None:
+        """DRBD's metadata of a volume that was never used, on GUEST's blank volume."""
+
+    def start_mirror(self, guest: str) -> None:
+        """DRBD has the resource and looks for its peer."""
+
+    def await_mirror(self, guest: str, is_enough: Callable[[Resource], bool]) -> Resource:
+        """Blocks until GUEST's resource is as IS_ENOUGH wants it, and calls it at each change."""
+
+    def skip_first_sync(self, guest: str) -> None:
+        """Declares two connected, never used copies the same."""
+
+    def promote(self, guest: str) -> None:
+        """Makes us Primary."""
+
+    def demote(self, guest: str) -> None:
+        """Makes us Secondary."""
+
+    def fill(self, device: str, address: IPv4Interface | None, gateway: IPv4Address) -> None:
+        """Replaces whatever is on DEVICE by the built-in guest's file system."""
+
+    def hand_over(self) -> None:
+        """Lets systemd start what waited for the end of the set-up."""

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Tells when a disk or a network card came or went. Reads nothing of the device itself."""
+
+import select
+import socket
+
+NETLINK_KOBJECT_UEVENT = (
+    15  # include/uapi/linux/netlink.h; group 1 is the kernel, group 2 is udev, after its rules
+)
+UDEV_GROUP = 2
+QUIET = 0.5  # seconds without an event before anybody looks again: devices come in bursts
+LARGEST = 65536  # bytes of a message
+
+
+def hardware_changes() -> socket.socket:
+    """A socket that becomes readable when udev has dealt with a device."""
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
+    events.bind((0, UDEV_GROUP))
+    return events
+
+
+def concerns_hardware(message: bytes) -> bool:
+    """Whether a udev message is about a disk or a network card. Its properties are NUL-separated
+    KEY=value.
+    """
+    return any(f"SUBSYSTEM={name}\0".encode() in message for name in ("block", "net"))
+
+
+def await_change(events: socket.socket) -> None:
+    """Blocks until hardware changed, and then until it was quiet for a moment."""
+    changed = False
+    while True:
+        ready, _, _ = select.select([events], [], [], QUIET if changed else None)
+        if not ready:
+            return
+        try:
+            changed = concerns_hardware(events.recv(LARGEST)) or changed
+        except OSError:
+            # ENOBUFS, netlink(7): more came than was kept, so something may have changed.
+            changed = True

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""Renders the configuration of one node: answers in, files out. Pure but for reading templates.
+
+Owns which file holds what. Everything that reaches a template was parsed by answers.py, so no value
+can bring a line of its own.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+
+import haagent
+from firstboot import keys
+from firstboot.answers import Answers, Cable
+from haagent.core.timing import Timing
+
+STATE = "/state/etc"
+NETWORK = f"{STATE}/systemd/network"
+SETTINGS = f"{STATE}/shoestring/pair.yaml"  # where it is, this machine belongs to a pair
+FIRST_PORT = 7788  # of DRBD, one for each guest
+LONGEST_PING_TIMEOUT = 300  # tenths of a second; linux/drbd_limits.h of 8.4
+GROUP = "shoestring"  # the LVM volume group
+CROSSOVER, LAN_CARD, LAN = "crossover", "lan0", "lan"  # what the interfaces are called here
+PUBLIC, SECRET = 0o644, 0o600
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.ChoiceLoader(
+        [
+            jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+            jinja2.FileSystemLoader(Path(haagent.__file__).parent / "templates"),
+        ]
+    ),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,  # what is written is no HTML
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to be. Its text may hold a key, so it is not printed."""
+
+    path: str
+    text: str = field(repr=False)
+    mode: int = PUBLIC
+
+
+def render(template: str, **values: object) -> str:
+    return TEMPLATES.get_template(template).render(values)
+
+
+def host_name(answers: Answers) -> tuple[File, ...]:
+    return (File(f"{STATE}/hostname", f"{answers.names[answers.me]}\n"),)
+
+
+def network(answers: Answers) -> tuple[File, ...]:
+    """The LAN's own file is the last: systemd-networkd is not started without it."""
+    return (
+        _card(CROSSOVER, "The card with the crossover cable", answers.crossover),
+        _card(LAN_CARD, "The LAN's card", answers.lan),
+        File(f"{NETWORK}/20-lan.netdev", render("lan.netdev.j2", mac=answers.lan.mac)),
+        File(
+            f"{NETWORK}/30-crossover.network",
+            render(
+                "address.network.j2",
+                title="The crossover cable",
+                name=CROSSOVER,
+                address=answers.crossover.address,
+                gateway=None,
+            ),
+        ),
+        File(f"{NETWORK}/30-lan0.network", render("lan0.network.j2")),
+        File(
+            f"{NETWORK}/30-lan.network",
+            render(
+                "address.network.j2",
+                title="The LAN",
+                name=LAN,
+                address=answers.lan.address,
+                gateway=answers.gateway,
+            ),
+        ),
+    )
+
+
+def _card(name: str, title: str, cable: Cable) -> File:
+    text = render("card.link.j2", name=name, title=title, mac=cable.mac)
+    return File(f"{NETWORK}/10-{name}.link", text)
+
+
+def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
+    """DRBD's configuration: what is common, and one file for each guest."""
+    common = render(
+        "shoestring.conf.j2",
+        ping=math.ceil(timing.drbd_ping),
+        # drbd.conf(5): both in tenths of a second. A peer that is asked and says nothing is lost
+        # as soon as one that leaves a request unanswered.
+        ping_timeout=min(math.ceil(timing.drbd_timeout * 10), LONGEST_PING_TIMEOUT),
+        timeout=math.ceil(timing.drbd_timeout * 10),
+        connect=math.ceil(timing.drbd_timeout) + 1,  # drbd.conf(5): more than timeout
+    )
+    addresses = _by_node(answers, answers.crossover)
+    return (
+        File(f"{STATE}/drbd.d/shoestring.conf", common),
+        *(
+            File(
+                f"{STATE}/drbd.d/{guest.name}.res",
+                render(
+                    "guest.res.j2",
+                    guest=guest.name,
+                    device=device(number),
+                    minor=number,
+                    volume=volume(guest.name),
+                    nodes=tuple(zip(answers.names, addresses, strict=True)),
+                    port=FIRST_PORT + number,
+                    secret=keys.mirror(answers.secret, guest.name),
+                ),
+                SECRET,
+            )
+            for number, guest in enumerate(answers.guests)
+        ),
+    )
+
+
+def heartbeat(answers: Answers, timing: Timing) -> tuple[File, ...]:
+    """heartbeat refuses authkeys that others may read."""
+    text = render(
+        "ha.cf.j2",
+        keepalive=_milliseconds(timing.keepalive),
+        dead=_milliseconds(timing.dead),
+        warn=_milliseconds(timing.dead / 2),
+        initdead=_milliseconds(timing.dead * 2),
+        interfaces=(CROSSOVER, LAN),
+        names=answers.names,
+    )
+    key = keys.heartbeat(answers.secret)
+    return (
+        File(f"{STATE}/ha.d/authkeys", f"auth 1\n1 sha1 {key}\n", SECRET),
+        File(f"{STATE}/ha.d/ha.cf", text),
+    )
+
+
+def agent(answers: Answers) -> tuple[File, ...]:
+    """The agent's own. Its settings come last: they say that this machine belongs to a pair."""
+    settings = render(
+        "pair.yaml.j2",
+        me=answers.me,
+        names=answers.names,
+        policy=answers.policy.value,
+        crossover=_path(CROSSOVER, answers.crossover),
+        lan=_path(LAN, answers.lan),
+        bridge=LAN,
+        referees=answers.referees,
+        key_file=f"{STATE}/shoestring/pair.key",
+        guests={
+            guest.name: {
+                "first_node": guest.first_node,
+                "mac": guest.mac,
+                "address": guest.address.ip if guest.address else None,
+                "memory": guest.memory,
+                "vcpus": 1,
+                "disks": (("xvda", device(number)),),
+            }
+            for number, guest in enumerate(answers.guests)
+        },
+    )
+    return (
+        File(f"{STATE}/shoestring/pair.key", f"{keys.agent(answers.secret)}\n", SECRET),
+        File(SETTINGS, settings),
+    )
+
+
+def device(number: int) -> str:
+    """What dom0 calls the mirrored disk of guest NUMBER."""
+    return f"/dev/drbd{number}"
+
+
+def volume(guest: str) -> str:
+    """The logical volume below it."""
+    return f"/dev/{GROUP}/{guest}"
+
+
+def _by_node(answers: Answers, cable: Cable) -> tuple[object, ...]:
+    """The two addresses on CABLE, node 0's first."""
+    both = (cable.address.ip, cable.peer)
+    return both if answers.me == 0 else both[::-1]
+
+
+def _path(interface: str, cable: Cable) -> Mapping[str, object]:
+    return {
+        "interface": interface,
+        "address": cable.address.ip,
+        "peer_address": cable.peer,
+        "peer_mac": cable.peer_mac,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""Makes the plan of a set-up: answers in, an ordered tuple of steps out. Pure.
+
+A step says what shall be so, not how: apply.py carries it out. Owns the order, which is what makes
+a plan safe to cut anywhere: nothing that could start a guest is written before both copies of its
+disk are the same, and the secret is erased when everything that needs it is there.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+from firstboot import rendering
+from firstboot.answers import Answers
+from firstboot.keys import physical_volume
+from firstboot.rendering import File
+from haagent.core.timing import Timing
+
+LEADER = 0  # the node that does what only one may do
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFiles:
+    """FILES are there, word for word, in this order."""
+
+    name: str
+    title: str
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameHost:
+    """The running kernel knows the name that the next boot will give it."""
+
+    host: str
+    name: str = "name"
+    title: str = "Taking the new name"
+
+
+@dataclass(frozen=True, slots=True)
+class StartNetwork:
+    """The cards have their names and the interfaces their addresses."""
+
+    cards: tuple[tuple[str, str], ...]  # name, MAC address
+    bridge: str
+    port: str  # the card in the bridge
+    addresses: tuple[tuple[str, IPv4Interface], ...]  # interface, address
+    name: str = "network"
+    title: str = "Starting the network"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeStorage:
+    """The data disk is our volume group, with a volume for each guest, ready to be mirrored and
+    never used. All of it or nothing: what a power cut left is made again from a blank disk.
+    """
+
+    serial: str
+    physical_volume: str  # the identity that tells our disk from anybody else's
+    volumes: tuple[tuple[str, int], ...]  # guest, bytes
+    name: str = "storage"
+    title: str = "Making the data disk ours"
+
+
+@dataclass(frozen=True, slots=True)
+class StartMirror:
+    """DRBD has the guest's disk and looks for the peer's."""
+
+    guest: str
+    title: str
+
+    @property
+    def name(self) -> str:
+        return f"mirror {self.guest}"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSync:
+    """Both copies are UpToDate. Both are blank, so that the leader may say it without copying."""
+
+    guest: str
+    peer: str
+    is_leader: bool
+    title: str
+
+    @property
+    def name(self) -> str:
+        return f"sync {self.guest}"
+
+
+@dataclass(frozen=True, slots=True)
+class FillGuest:
+    """The built-in guest's file system is on its disk, here and there."""
+
+    guest: str
+    device: str
+    address: IPv4Interface | None
+    gateway: IPv4Address
+    title: str
+
+    @property
+    def name(self) -> str:
+        return f"guest {self.guest}"
+
+
+@dataclass(frozen=True, slots=True)
+class EraseSecret:
+    """The answers are put away without the secret. Nothing after it may need an answer."""
+
+    name: str = "secret"
+    title: str = "Erasing the secret from the stick"
+
+
+Step = (
+    WriteFiles
+    | NameHost
+    | StartNetwork
+    | MakeStorage
+    | StartMirror
+    | AwaitSync
+    | FillGuest
+    | EraseSecret
+)
+
+
+Plan = tuple[Step, ...]
+
+
+def plan(answers: Answers, scale: float) -> Plan:
+    """The plan for these answers, which validate.py has nothing against. SCALE stretches the
+    timers.
+    """
+    timing = Timing().scaled(scale)
+    return (
+        WriteFiles("host name", "Writing the name down", rendering.host_name(answers)),
+        NameHost(answers.names[answers.me]),
+        WriteFiles("network files", "Writing the network down", rendering.network(answers)),
+        _network(answers),
+        WriteFiles("mirror files", "Writing the mirror down", rendering.mirror(answers, timing)),
+        storage(answers),
+        WriteFiles(
+            "heartbeat files", "Writing heartbeat down", rendering.heartbeat(answers, timing)
+        ),
+        *_guests(answers),
+        # Its last file is what every unit of a finished pair waits for.
+        WriteFiles("agent files", "Writing the pair down", rendering.agent(answers)),
+        EraseSecret(),
+    )
+
+
+def storage(answers: Answers) -> MakeStorage:
+    """The one step that can destroy something."""
+    return MakeStorage(
+        answers.disk,
+        physical_volume(answers.secret, answers.me),
+        tuple((guest.name, guest.disk) for guest in answers.guests),
+    )
+
+
+def _network(answers: Answers) -> StartNetwork:
+    return StartNetwork(
+        cards=(
+            (rendering.CROSSOVER, answers.crossover.mac),
+            (rendering.LAN_CARD, answers.lan.mac),
+        ),
+        bridge=rendering.LAN,
+        port=rendering.LAN_CARD,
+        addresses=(
+            (rendering.CROSSOVER, answers.crossover.address),
+            (rendering.LAN, answers.lan.address),
+        ),
+    )
+
+
+def _guests(answers: Answers) -> list[Step]:
+    """All mirrors first: then the peer is waited for once."""
+    leads = answers.me == LEADER
+    peer = answers.names[1 - answers.me]
+    names = [guest.name for guest in answers.guests]
+    steps: list[Step] = [StartMirror(name, f"Starting the mirror of {name}") for name in names]
+    steps += [AwaitSync(name, peer, leads, f"Meeting {peer} about {name}") for name in names]
+    steps += [
+        FillGuest(
+            guest.name,
+            rendering.device(number),
+            guest.address,
+            answers.gateway,
+            f"Making the built-in guest {guest.name}",
+        )
+        for number, guest in enumerate(answers.guests)
+        if guest.is_built_in and leads
+    ]
+    return steps

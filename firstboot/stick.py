@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The one place on the stick that a person can write to: its ESP, a FAT file system, and on it
+answers.yaml. Reads the answers, and puts them away without the secret.
+
+It is mounted only for the moment that it is needed, and written to only at the end of a set-up.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from firstboot import answers, files
+from haagent.errors import OperatorError
+from haagent.run import Run, run
+
+MOUNT_POINT = Path("/run/shoestring/esp")
+RETIRED = "answers.done.yaml"
+ERASED = "erased"
+LIMIT = 120.0  # seconds for one program; a bad stick is slow
+
+
+@contextlib.contextmanager
+def mounted(partition: str, *, is_writable: bool = False, run: Run = run) -> Iterator[Path]:
+    """The ESP /dev/PARTITION as a folder. Raises ToolError."""
+    MOUNT_POINT.mkdir(parents=True, exist_ok=True)
+    if MOUNT_POINT.is_mount():
+        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
+    # safety: the file holds a secret, and FAT knows no modes.
+    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
+    run(
+        ("mount", "-t", "vfat", "-o", options, f"/dev/{partition}", str(MOUNT_POINT)), timeout=LIMIT
+    )
+    try:
+        yield MOUNT_POINT
+    finally:
+        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
+
+
+def read_answers(folder: Path) -> str | None:
+    """The text of answers.yaml, None if there is none. Raises OperatorError."""
+    path = folder / answers.FILE
+    try:
+        with path.open("rb") as file:
+            data = file.read(4 * answers.LONGEST)
+        return data.decode("utf-8-sig")  # some editors begin a file with a mark
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise answers.AnswersError(
+            [answers.Complaint(1, "this is not plain text in UTF-8")]
+        ) from None
+    except OSError as error:
+        raise OperatorError(
+            f"{answers.FILE} on the stick cannot be read: {error.strerror}",
+            "Write it again, or use another stick.",
+        ) from error
+
+
+def retire_answers(folder: Path) -> None:
+    """Replaces answers.yaml by answers.done.yaml without the secret. Raises OperatorError.
+
+    Can be cut anywhere and repeated. The secret is overwritten in its place before its file is
+    deleted: deleting alone would leave it on the stick for everybody who can read one.
+    """
+    path = folder / answers.FILE
+    if not path.exists():
+        return
+    try:
+        data = path.read_bytes()
+        without = _without_secret(data)
+        if without is not None:
+            files.write(folder / RETIRED, without, 0o600)
+        with path.open("r+b") as file:
+            file.write(b"\0" * len(data))
+        files.sync(path)
+        files.remove(path)
+    except OSError as error:
+        raise OperatorError(
+            f"The secret cannot be erased from the stick: {error.strerror}",
+            f"The pair works. Delete {answers.FILE} on another machine.",
+        ) from error
+
+
+def _without_secret(data: bytes) -> bytes | None:
+    """DATA with every occurrence of the secret replaced; None if there is nothing that it could be
+    told by, as in a file that was overwritten half.
+    """
+    try:
+        root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return None
+    entries = root.value if isinstance(root, yaml.MappingNode) else []
+    secrets = [
+        value.value
+        for key, value in entries
+        if isinstance(value, yaml.ScalarNode) and key.value == "secret"
+    ]
+    if not secrets or not all(secrets):
+        return None
+    for secret in secrets:
+        pattern = re.compile(re.escape(secret.encode()), re.IGNORECASE)
+        data = pattern.sub(ERASED.encode(), data)
+    return data

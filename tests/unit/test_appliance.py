@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""The real hands: what they understand of the programs they run, and what they never say."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from firstboot import files
+from firstboot.appliance import Appliance, hidden, parse_interfaces, parse_signature
+from firstboot.hands import Interface, Signature
+from firstboot.rendering import File
+from haagent.errors import OperatorError, ParseError, ToolError
+
+DATA = Path(__file__).parents[1] / "data/answers"
+ARGV = ("ip",)
+PV = "CcKxoH-s0fg-KJuV-4Nqd-xAk8-r08a-2ZvLYk"
+SECRET = "d7f57a68a8ec1f19d3a27b572c29085952e441cee2b8b08f"
+
+
+class Programs:
+    """Answers for the programs by the beginning of their command line; notes what was run."""
+
+    def __init__(self, **answers: str | ToolError | Callable[[], str]) -> None:
+        self.answers = {name.replace("_", " "): answer for name, answer in answers.items()}
+        self.ran: list[str] = []
+
+    def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        line = " ".join(argv)
+        self.ran.append(line)
+        for beginning, answer in self.answers.items():
+            if line.startswith(beginning):
+                if isinstance(answer, ToolError):
+                    raise answer
+                return answer if isinstance(answer, str) else answer()
+        return ""
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made to last, instead of doing it: there are no such disks here."""
+    found: list[str] = []
+    monkeypatch.setattr(files, "sync", lambda path: found.append(str(path)))
+    return found
+
+
+def test_reads_the_interfaces_of_a_node_without_a_cable() -> None:
+    """What iproute2 printed after systemd-networkd 257 had carried out the golden files."""
+    found = parse_interfaces(ARGV, (DATA / "ip-address.json").read_text())
+    lan = (IPv4Interface("10.0.2.11/24"),), (IPv4Address("10.0.2.255"),)
+    assert found["lan"] == Interface("52:54:00:00:0a:02", "", *lan)
+    assert found["lan0"] == Interface("52:54:00:00:0a:02", "lan", (), ())
+    crossover = (IPv4Interface("192.168.77.1/24"),), (IPv4Address("192.168.77.255"),)
+    assert found["crossover"] == Interface("52:54:00:00:0a:01", "", *crossover)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}x", '[{"mtu": 1}]', "[1]", '[{"ifname":"a","addr_info":1}]']
+)
+def test_does_not_guess_at_interfaces(text: str) -> None:
+    with pytest.raises(ParseError):
+        parse_interfaces(ARGV, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Signature((), "")),
+        (f"LVM2_member {PV}\n", Signature(("LVM2_member",), PV)),
+        ("gpt \ngpt \nPMBR \n", Signature(("gpt", "PMBR"), "")),
+        (f"LVM2_member {PV}\ndos \n", Signature(("LVM2_member", "dos"), "")),
+        (f"ext4 {PV}\n", Signature(("ext4",), "")),
+        ("LVM2_member \n", Signature(("LVM2_member",), "")),
+    ],
+)
+def test_tells_a_physical_volume_from_everything_else(text: str, expected: Signature) -> None:
+    assert parse_signature(text) == expected
+
+
+def test_hides_whatever_could_be_a_key() -> None:
+    told = f"Command 'drbdsetup-84 connect --shared-secret={SECRET} --timeout=30' terminated"
+    assert hidden(told) == told.replace(SECRET, "(hidden)")
+    assert hidden(SECRET.upper()) == "(hidden)"
+    assert hidden("0000000000000004:0000000000000000") == "0000000000000004:0000000000000000"
+
+
+def test_a_mirror_that_does_not_start_does_not_tell_the_secret() -> None:
+    """drbdadm prints the command that failed, word for word, and the secret is one of them."""
+    said = f"Command 'drbdsetup-84 connect --shared-secret={SECRET}' terminated with exit code 10"
+    programs = Programs(
+        drbdsetup_events2="exists -\n",
+        drbdadm_up=ToolError(("drbdadm", "up", "counter"), 10, said),
+    )
+    with pytest.raises(ToolError) as caught:
+        Appliance(programs).start_mirror("counter")
+    chain = f"{caught.value} {caught.value.stderr} {caught.value.__cause__}"
+    assert "exit code 10" in chain and SECRET not in chain
+    assert programs.ran[0] == "lvchange --activate y shoestring/counter"
+
+
+def test_new_metadata_is_read_back(synced: list[str]) -> None:
+    fresh = "0000000000000004:0000000000000000:0000000000000000:0000000000000000:0:0:0:0:0:0:0\n"
+    programs = Programs()
+    programs.answers = {"drbdadm get-gi": fresh}
+    Appliance(programs).make_metadata("counter")
+    assert programs.ran == ["drbdadm create-md counter", "drbdadm get-gi counter"]
+    assert synced == ["/dev/shoestring/counter"]
+
+    used = fresh.replace("0000000000000004", "33A1EDA95ECD9F2C")
+    programs.answers = {"drbdadm get-gi": used}
+    with pytest.raises(ToolError, match="the metadata reads 33A1EDA95ECD9F2C"):
+        Appliance(programs).make_metadata("counter")
+
+
+PVS = '{"report":[{"pv":[{"pv_name":"/dev/sdb","pv_uuid":"%s","vg_name":"%s"}]}]}'
+
+
+def test_clearing_our_disk_takes_our_group_off_it_first(synced: list[str]) -> None:
+    programs = Programs(pvs=PVS % (PV, "shoestring"))
+    Appliance(programs).clear_disk("sdb")
+    assert [line for line in programs.ran if not line.startswith(("pvs", "udevadm"))] == [
+        "vgremove --force --yes shoestring",
+        "wipefs --all --quiet /dev/sdb",
+        "wipefs --noheadings --output TYPE /dev/sdb",
+    ]
+    assert synced == ["/dev/sdb"]
+
+
+@pytest.mark.parametrize(
+    "pvs",
+    [
+        PVS % (PV, ""),
+        PVS % (PV, "[unknown]"),  # the group's own text is torn
+        PVS.replace("sdb", "sdc") % (PV, "shoestring"),  # another disk's
+    ],
+)
+def test_clearing_a_disk_removes_no_group_that_is_not_on_it(pvs: str, synced: list[str]) -> None:
+    programs = Programs(pvs=pvs)
+    Appliance(programs).clear_disk("sdb")
+    assert not any(line.startswith("vgremove") for line in programs.ran)
+
+
+def test_a_disk_that_cannot_be_cleared_is_told(synced: list[str]) -> None:
+    programs = Programs(pvs=PVS % (PV, ""))
+    programs.answers["wipefs --noheadings"] = "LVM2_member\n"
+    with pytest.raises(ToolError, match="/dev/sdb still holds LVM2_member"):
+        Appliance(programs).clear_disk("sdb")
+
+
+def test_a_disk_that_does_not_keep_its_data_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="does not keep what is written to it: No such file"):
+        Appliance(Programs()).fill(f"{tmp_path}/gone", None, IPv4Address("10.0.2.2"))
+
+
+def test_the_guest_is_made_on_a_blank_device_and_lasts(synced: list[str]) -> None:
+    make = "/usr/share/shoestring/guest/make-disk"
+    programs = Programs()
+    gateway = IPv4Address("10.0.2.2")
+    Appliance(programs).fill("/dev/drbd0", IPv4Interface("10.0.2.50/24"), gateway)
+    assert programs.ran[0] == "wipefs --all --quiet /dev/drbd0"
+    assert programs.ran[-1] == f"{make} /dev/drbd0 10.0.2.50/24 10.0.2.2"
+    assert synced == ["/dev/drbd0", "/dev/drbd0"]
+
+    Appliance(programs).fill("/dev/drbd0", None, gateway)
+    assert programs.ran[-1] == f"{make} /dev/drbd0"
+
+
+def test_files_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    hands = Appliance(Programs())
+    file = File(f"{tmp_path}/etc/file", "text\n", 0o600)
+    assert hands.read(file.path) is None
+    hands.write(file)
+    assert hands.read(file.path) == file
+
+
+def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
+    hands = Appliance(Programs())
+    with pytest.raises(OperatorError, match="cannot be read: Is a directory"):
+        hands.read(str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match="cannot be written: File exists"):
+        hands.write(File(f"{tmp_path}/file/file", ""))
+    (tmp_path / "file").write_bytes(b"\xff")
+    with pytest.raises(OperatorError, match="cannot be read: it is not text"):
+        hands.read(f"{tmp_path}/file")

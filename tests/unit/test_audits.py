@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Each audit is silent about a healthy run, and speaks when its violation is planted."""
+
+import json
+
+import pytest
+
+from tests.vm import audits
+from tests.vm.beacons import Beacon, parse
+
+
+def test_lost_names_what_is_missing() -> None:
+    assert audits.lost([1, 2, 3], [1, 2, 3, 4]) == []
+    assert audits.lost([1, 2, 3], [1, 3]) == [2]
+
+
+def test_a_number_handed_out_twice_is_two_writers() -> None:
+    assert audits.acknowledged_twice([1, 2, 5]) == []
+    assert audits.acknowledged_twice([1, 2, 3, 3]) == ["3 was acknowledged after 3"]
+    assert audits.acknowledged_twice([1, 3, 2]) == ["2 was acknowledged after 3"]
+
+
+def beacons(*told: tuple[float, str, int]) -> list[Beacon]:
+    return [Beacon(at, epoch, 1, last) for at, epoch, last in told]
+
+
+def test_an_older_start_that_is_still_heard_overlaps() -> None:
+    after = beacons((1.0, "01-a", 1), (2.0, "01-a", 2), (9.0, "02-b", 3))
+    assert audits.overlapping(after, 0.5) == []
+    late = [*after, *beacons((9.4, "01-a", 3))]
+    assert audits.overlapping(late, 0.5) == []
+    assert audits.overlapping([*late, *beacons((12.0, "01-a", 3))], 0.5) == [
+        "start 01-a was heard 3.0 s after a newer one"
+    ]
+
+
+def test_a_start_from_an_older_copy_finds_less() -> None:
+    healthy = beacons((1.0, "01-a", 7), (9.0, "02-b", 7), (10.0, "02-b", 8))
+    assert audits.last_went_back(healthy) == []
+    assert audits.last_went_back(beacons((1.0, "01-a", 7), (9.0, "02-b", 5))) == [
+        "start 02-b found 5, 01-a had 7"
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[  1.0] BUG: unable to handle page fault for address: 0000",
+        "[  1.0] Oops: 0000 [#1] PREEMPT SMP",
+        "[  1.0] INFO: task jbd2/drbd0-8:812 blocked for more than 120 seconds.",
+        "[  1.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
+        "[  1.0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks",
+        "[  1.0] EXT4-fs error (device drbd0): ext4_find_entry:1463",
+    ],
+)
+def test_a_sick_kernel_is_noticed(line: str) -> None:
+    healthy = "[  0.1] drbd counter: Starting worker thread\n[  0.2] all is well\n"
+    assert audits.sick_kernel(healthy) == []
+    assert audits.sick_kernel(healthy + line + "\n") == [line]
+
+
+def test_a_writer_that_waits_for_a_frozen_device_may_be_expected() -> None:
+    line = "[  1.0] INFO: task jbd2/drbd0-8:812 blocked for more than 120 seconds."
+    assert audits.sick_kernel(line, may_freeze=True) == []
+
+
+def test_failed_units_are_named() -> None:
+    assert audits.failed_units("\n") == []
+    assert audits.failed_units("haagent.service loaded failed failed The agent\n") == [
+        "haagent.service"
+    ]
+
+
+def test_identities_must_differ() -> None:
+    ours = {"machine-id": "1", "host name": "a"}
+    assert audits.shared_identities(ours, {"machine-id": "2", "host name": "b"}) == []
+    assert audits.shared_identities(ours, {"machine-id": "1", "host name": "b"}) == [
+        "both have machine-id 1"
+    ]
+
+
+def test_the_longest_gap() -> None:
+    assert audits.longest_gap([]) == 0
+    assert audits.longest_gap([1.0, 2.5, 3.0]) == 1.5
+
+
+def test_a_beacon_is_read_from_its_frame() -> None:
+    said = {"guest": "counter", "epoch": "00000001-ab", "seq": 4, "last": 9}
+    udp = b"\x00\x01\x00\x02\x00\x00\x00\x00" + json.dumps(said).encode()
+    ip = b"\x45" + bytes(8) + b"\x11" + bytes(10)
+    frame = b"\xff" * 6 + b"\x00" * 6 + b"\x08\x00" + ip + udp
+    assert parse(frame, 5.0) == Beacon(5.0, "00000001-ab", 4, 9)
+    assert parse(frame[:40], 5.0) is None
+    assert parse(frame.replace(b"\x11", b"\x06"), 5.0) is None
+    assert parse(b"", 5.0) is None
