@@ -4,6 +4,7 @@ acknowledged.
 """
 
 import threading
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ class Recorder:
 
     port: int
     acknowledged: list[int] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)  # when, on this host's monotonic clock
 
     def next(self, timeout: float = 10) -> int | None:
         """The next number, or None when no answer came: then nobody was promised anything."""
@@ -25,6 +27,7 @@ class Recorder:
         except (OSError, urllib.error.URLError, ValueError):
             return None
         self.acknowledged.append(number)
+        self.moments.append(time.monotonic())
         return number
 
     def present(self, timeout: float = 30) -> list[int] | None:
@@ -47,8 +50,3 @@ class Recorder:
         thread = threading.Thread(target=ask, daemon=True, name="recorder")
         thread.start()
         return thread
-
-
-def lost(acknowledged: list[int], present: list[int]) -> list[int]:
-    """The numbers that were acknowledged and are not there: the promise is that there are none."""
-    return sorted(set(acknowledged) - set(present))

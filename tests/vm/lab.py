@@ -51,7 +51,9 @@ class Lab:
         """Two machines as their users have them: a crossover cable, a LAN with a gateway, blank
         data disks.
         """
-        self.cables = Cables(self.folder, {"xo": ["a", "b"], "lan": ["a", "b"]}, gateway=True)
+        self.cables = Cables(
+            self.folder, {"xo": ["a", "b"], "lan": ["a", "b", "ear"]}, gateway=True
+        )
         macs = {"a": "52:54:00:00:0a", "b": "52:54:00:00:0b"}
         a, b = (
             self.machine(

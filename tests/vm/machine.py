@@ -138,7 +138,9 @@ class Machine:
         # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches.
         cpu = "host" if self._accel == "kvm" else "qemu64"
         argv = ["-nodefaults", "-S", "-name", self.name, "-machine", "q35", "-accel", self._accel]
-        argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc"]
+        # The clock stops with the machine: a checkpoint is no stall, and whoever is stopped by QMP
+        # cannot tell that it was.
+        argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc,clock=vm"]
         argv += [
             "-chardev",
             "stdio,id=console,signal=off,logfile=console.log,logappend=on",
@@ -194,6 +196,13 @@ class Machine:
         for disk in self.disks:
             disk.control(self.folder, "cut" if seed is None else f"cut {seed}")
         self._stop_disks()
+
+    def unplug(self, segment: str) -> None:
+        """Pulls the cable out of this machine's card: its carrier is gone (qemu-qmp-ref(7))."""
+        self.qmp("set_link", name=segment, up=False)
+
+    def plug(self, segment: str) -> None:
+        self.qmp("set_link", name=segment, up=True)
 
     def close(self) -> None:
         """Ends everything, whatever state it is in."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from pexpect import EOF, TIMEOUT
 
 from tests.vm.accel import acceleration
-from tests.vm.lab import SHIPPED, TEST_FLAVOUR, Lab
+from tests.vm.lab import SHIPPED, Lab
 from tests.vm.machine import Machine
+from tests.vm.pair import flash
 
 LEAVE = "\x1d"  # Ctrl-]
 
@@ -24,8 +25,9 @@ class Pair(cmd.Cmd):
 
     prompt = "pair> "
     intro = (
-        "Two machines, a and b, with a crossover cable (xo) and a LAN (lan). They boot in two\n"
-        "minutes or so. `console a` looks at one, `help` lists what else there is."
+        "Two machines, a and b, with a crossover cable (xo) and a LAN (lan). They boot in two or\n"
+        "three minutes and set themselves up in three more. `console a` looks at one, `help`\n"
+        "lists what else there is: cables and plugs to pull."
     )
 
     def __init__(self, lab: Lab) -> None:
@@ -144,10 +146,11 @@ def raw_terminal() -> Iterator[None]:
 
 
 def main() -> None:
-    image = SHIPPED if "--shipped" in sys.argv else TEST_FLAVOUR
     lab = Lab(acceleration())
     try:
-        for machine in lab.pair(image):
+        # Without answers on their sticks they greet, as freshly flashed ones do.
+        is_blank = "--blank" in sys.argv
+        for machine in lab.pair(SHIPPED) if is_blank else flash(lab).both:
             machine.power_on()
         Pair(lab).cmdloop()
     finally:

@@ -6,7 +6,8 @@ pulled plug.
 import threading
 
 from tests.vm import by_hand
-from tests.vm.counter import Recorder, lost
+from tests.vm.audits import lost
+from tests.vm.counter import Recorder
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""What must hold after every scenario, judged from outside the pair or from its kernels' logs.
+
+Each audit takes what was observed and returns sentences; an empty list is the promise kept. They
+share nothing with the agent: it cannot talk them out of what they saw.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tests.vm.beacons import Beacon
+
+# kernel-parameters.txt, bug-hunting.rst: what a kernel prints when it is not well.
+SICK = re.compile(
+    r"BUG:|Oops|general protection fault|Call Trace:|blocked for more than \d+ seconds"
+    r"|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|EXT4-fs error|I/O error, dev drbd"
+)
+# A frozen device is a guest's writer that waits: the kernel says so after two minutes.
+FROZEN_ON_PURPOSE = re.compile(r"task \S+ blocked for more than \d+ seconds")
+
+
+def lost(acknowledged: Sequence[int], present: Sequence[int]) -> list[int]:
+    """The numbers that were acknowledged and are not there: the promise is that there are none."""
+    return sorted(set(acknowledged) - set(present))
+
+
+def acknowledged_twice(acknowledged: Sequence[int]) -> list[str]:
+    """Two writers hand out the same number; one hands out each number once, upwards."""
+    found = []
+    highest = 0
+    for number in acknowledged:
+        if number <= highest:
+            found.append(f"{number} was acknowledged after {highest}")
+        highest = max(highest, number)
+    return found
+
+
+def overlapping(beacons: Sequence[Beacon], tolerance: float) -> list[str]:
+    """An older start of the guest that is heard later than TOLERANCE seconds after a newer one."""
+    found = []
+    first: dict[str, float] = {}
+    reported = set()
+    for beacon in beacons:
+        first.setdefault(beacon.epoch, beacon.at)
+        newer = [at for epoch, at in first.items() if epoch > beacon.epoch]
+        late = max((beacon.at - at for at in newer), default=0.0)
+        if late > tolerance and beacon.epoch not in reported:
+            reported.add(beacon.epoch)
+            found.append(f"start {beacon.epoch} was heard {late:.1f} s after a newer one")
+    return found
+
+
+def last_went_back(beacons: Sequence[Beacon]) -> list[str]:
+    """What a newer start finds on its disk is never less than an older one had said is there."""
+    found = []
+    highest, whose = 0, ""
+    for beacon in beacons:
+        if beacon.epoch > whose and beacon.last < highest:
+            found.append(f"start {beacon.epoch} found {beacon.last}, {whose} had {highest}")
+        if beacon.last > highest:
+            highest, whose = beacon.last, beacon.epoch
+    return found
+
+
+def sick_kernel(log: str, *, may_freeze: bool = False) -> list[str]:
+    """Lines of a kernel's LOG that no healthy machine prints."""
+    lines = [line for line in log.splitlines() if SICK.search(line)]
+    return [line for line in lines if not (may_freeze and FROZEN_ON_PURPOSE.search(line))]
+
+
+def failed_units(listing: str) -> list[str]:
+    """Units in LISTING, of `systemctl --failed --no-legend --plain`."""
+    return [line.split()[0] for line in listing.splitlines() if line.strip()]
+
+
+def shared_identities(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
+    """What two nodes have in common and must not."""
+    return [f"both have {what} {ours[what]}" for what in ours if ours[what] == theirs.get(what)]
+
+
+def longest_gap(moments: Sequence[float]) -> float:
+    """Seconds between two acknowledgements, at most."""
+    return max((b - a for a, b in pairwise(moments)), default=0.0)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""A pair that set itself up from answers: what most scenarios start with, from one checkpoint."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from haagent.core.timing import Timing
+from tests.vm import stick
+from tests.vm.cables import GATEWAY, GUEST
+from tests.vm.counter import Recorder
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.wait import wait_until
+
+SCALE = 4.0  # emulated machines are slow
+TIMING = Timing().scaled(SCALE)
+CROSSOVER = ("192.168.77.1", "192.168.77.2")
+LAN = ("10.0.2.11", "10.0.2.12")
+GUEST_MAC = "00:16:3e:00:00:01"
+SETUP = 1800  # seconds; generous, for two emulated machines on a busy host
+
+ANSWERS = """\
+version: 1
+arm: erase the disks named here
+me: {me}
+names: [a, b]
+data-disk:
+  serial: {serial}
+crossover:
+  mac: {crossover_mac}
+  address: {crossover}/24
+  peer: {peer_crossover}
+  peer-mac: {peer_crossover_mac}
+lan:
+  mac: {lan_mac}
+  address: {lan}/24
+  gateway: {gateway}
+  peer: {peer_lan}
+  peer-mac: {peer_lan_mac}
+policy: {policy}
+secret: {secret}
+guests:
+  counter:
+    built-in: true
+    first-node: 0
+    mac: {guest_mac}
+    address: {guest}/24
+    memory: 192
+    disk: 512M
+"""
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two machines, and the recorder outside of them."""
+
+    lab: Lab
+    a: Machine
+    b: Machine
+    recorder: Recorder
+
+    @property
+    def both(self) -> tuple[Machine, Machine]:
+        return self.a, self.b
+
+    def await_protected(self, deadline: float) -> None:
+        wait_until("both to say PROTECTED", lambda: all(map(is_protected, self.both)), deadline, 2)
+
+
+def status(machine: Machine) -> dict[str, Any]:
+    """What `haagent status --json` says; empty while the agent does not answer."""
+    result = machine.control.try_run("haagent status --json")
+    try:
+        answer = json.loads(result.out)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def is_protected(machine: Machine) -> bool:
+    return status(machine).get("verdict") == "PROTECTED"
+
+
+def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) -> str:
+    macs = {
+        f"{who}{segment}": next(nic.mac for nic in which.nics if nic.segment == plug)
+        for who, which in (("", machine), ("peer_", peer))
+        for segment, plug in (("crossover_mac", "xo"), ("lan_mac", "lan"))
+    }
+    return ANSWERS.format(
+        me=me,
+        serial=f"{machine.name}-data".upper(),
+        crossover=CROSSOVER[me],
+        peer_crossover=CROSSOVER[1 - me],
+        lan=LAN[me],
+        peer_lan=LAN[1 - me],
+        gateway=GATEWAY,
+        policy=policy,
+        secret=secret,
+        guest=GUEST,
+        guest_mac=GUEST_MAC,
+        **macs,
+    )
+
+
+def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:
+    """Two machines that are off, with answers on their sticks."""
+    a, b = lab.pair()
+    assert lab.cables is not None
+    secret = secrets.token_hex(32)
+    for me, (machine, peer) in enumerate(((a, b), (b, a))):
+        file = machine.disks[0].file(machine.folder)
+        stick.put(file, "answers.yaml", answers(machine, peer, me, secret, policy))
+        stick.stretch_time(file, scale)
+    return Pair(lab, a, b, Recorder(lab.cables.guest_port))
+
+
+def healthy_pair(lab: Lab) -> Pair:
+    """PROTECTED, the counter serving on `a`: from its checkpoint, or set up now."""
+    pair = flash(lab)
+    checkpoint = lab.checkpoint_key("healthy-pair")
+    if checkpoint.exists():
+        lab.load(checkpoint)
+    else:
+        for machine in pair.both:
+            machine.power_on()
+        for machine in pair.both:
+            machine.control.wait_for_boot(SETUP)
+        wait_until("the guest's first number", pair.recorder.next, SETUP, 2)
+        pair.await_protected(SETUP)
+        lab.save(checkpoint)
+    wait_until("a number from the guest", pair.recorder.next, 120)
+    return pair

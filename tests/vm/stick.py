@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Changes what is on a stick that was just flashed, as a person would on another PC: files of its
+ESP, with mtools; neither root nor a loop device is needed.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.vm import tools
+
+SECTOR = 512  # bytes; what sfdisk counts in
+
+
+def put(stick: Path, name: str, text: str) -> None:
+    """Writes TEXT to the file NAME of the ESP."""
+    _mtools("mcopy", "-D", "o", "-i", _esp(stick), "-", f"::/{name}", text=text)
+
+
+def get(stick: Path, name: str) -> str:
+    """The file NAME of the ESP."""
+    return _mtools("mcopy", "-i", _esp(stick), f"::/{name}", "-")
+
+
+def stretch_time(stick: Path, scale: float) -> None:
+    """Every timer of the agent takes SCALE times as long: emulated machines are slow."""
+    config = get(stick, "grub/grub.cfg")
+    changed = config.replace('set linux_args="', f'set linux_args="shoestring.timescale={scale} ')
+    assert changed != config, "grub.cfg has no linux_args any more"
+    put(stick, "grub/grub.cfg", changed)
+
+
+def _esp(stick: Path) -> str:
+    table = subprocess.run(
+        tools.command("sfdisk", "--json", stick),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # it misses the backup table at the end of the stick
+        check=True,
+    ).stdout
+    partitions = json.loads(table)["partitiontable"]["partitions"]
+    (start,) = (p["start"] for p in partitions if p.get("name") == "shoestring-esp")
+    return f"{stick}@@{start * SECTOR}"
+
+
+def _mtools(*argv: str, text: str | None = None) -> str:
+    ended = subprocess.run(
+        tools.command(*argv), input=text, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return ended.stdout

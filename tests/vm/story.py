@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""One scenario on a healthy pair: somebody asks the guest for numbers all the time, ears on the
+LAN, and the audits at its end.
+"""
+
+import re
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from tests.vm import audits
+from tests.vm.beacons import Beacons
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.pair import SCALE, healthy_pair
+from tests.vm.wait import wait_until
+
+BOOT = 900  # seconds; a generous deadline for a slow, busy host
+TAKEOVER = 900
+OVERLAP = 2.0 * SCALE  # seconds in which a start that is being ended may still be heard
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an agent's journal. AT is seconds of that machine's wall clock."""
+
+    at: float
+    text: str
+
+
+class Story:
+    """Use it as a context; `audit` at its end is the scenario's verdict."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.beacons = Beacons(lab.folder)
+        self.pair = healthy_pair(lab)
+        self.recorder = self.pair.recorder
+        self._stop = threading.Event()
+        self._asking: threading.Thread | None = None
+
+    def __enter__(self) -> "Story":
+        self._asking = self.recorder.keep_asking(self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end_asking()
+        self.beacons.close()
+
+    def _end_asking(self) -> None:
+        self._stop.set()
+        if self._asking is not None:
+            self._asking.join()
+
+    def await_numbers(self, count: int, deadline: float = TAKEOVER) -> float:
+        """COUNT more acknowledged numbers from now on; when the first of them came."""
+        before = len(self.recorder.acknowledged)
+        wait_until(
+            f"{count} more numbers",
+            lambda: len(self.recorder.acknowledged) >= before + count,
+            deadline,
+        )
+        return self.recorder.moments[before]
+
+    def await_line(self, machine: Machine, pattern: str, deadline: float = TAKEOVER) -> Line:
+        """The first line of MACHINE's agent, in this boot, that matches PATTERN."""
+        return wait_until(
+            f"{machine.name}'s agent to say {pattern!r}",
+            lambda: find(lines(machine), pattern),
+            deadline,
+            1.0,
+        )
+
+    def await_protected(self, deadline: float = BOOT) -> None:
+        self.pair.await_protected(deadline)
+
+    def return_of(self, machine: Machine) -> None:
+        """Switches MACHINE on again and waits until both are protected."""
+        machine.power_on()
+        machine.control.wait_for_boot(BOOT)
+        self.await_protected()
+
+    def audit(self, *, may_freeze: bool = False) -> None:
+        """Everything that must hold after any scenario, said at once. Prints the figures."""
+        self._end_asking()
+        present = wait_until("the guest's numbers", self.recorder.present, 300)
+        acknowledged = list(self.recorder.acknowledged)
+        lost = audits.lost(acknowledged, present)
+        gap = audits.longest_gap(self.recorder.moments)
+        print(f"acknowledged writes: {len(acknowledged)}, lost: {len(lost)}")
+        print(f"longest time without an acknowledged write: {gap:.1f} s (time scale {SCALE:g})")
+        found = [f"lost: {lost}"] if lost else []
+        found += audits.acknowledged_twice(acknowledged)
+        found += audits.overlapping(self.beacons.heard, OVERLAP)
+        found += audits.last_went_back(self.beacons.heard)
+        identities = []
+        for machine in self.pair.both:
+            if not machine.is_on:
+                continue
+            kernel = machine.run("dmesg")
+            found += audits.sick_kernel(kernel, may_freeze=may_freeze)
+            found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
+            identities.append(identity(machine))
+        if len(identities) == 2:
+            found += audits.shared_identities(*identities)
+        assert found == []
+        assert self.beacons.heard, "no beacon was heard: the audits of them mean nothing"
+
+
+def lines(machine: Machine) -> list[Line]:
+    """What the agent of MACHINE has logged in this boot."""
+    journal = machine.control.try_run(
+        "journalctl --boot --unit=haagent --no-pager --output=short-unix --quiet", 60
+    )
+    found = re.findall(r"^(\d+\.\d+) \S+ \S+: (.*)$", journal.out, re.MULTILINE)
+    return [Line(float(at), text) for at, text in found]
+
+
+def find(journal: list[Line], pattern: str, after: float = 0.0) -> Line | None:
+    return next(
+        (line for line in journal if line.at > after and re.search(pattern, line.text)), None
+    )
+
+
+def identity(machine: Machine) -> dict[str, str]:
+    """What must not be the same on two nodes."""
+    return {
+        "machine-id": machine.run("cat /etc/machine-id").strip(),
+        "host name": machine.run("hostname").strip(),
+        "bridge's MAC": machine.run("cat /sys/class/net/lan/address").strip(),
+    }
+
+
+def wall_clock(machine: Machine) -> tuple[float, float]:
+    """MACHINE's wall clock, and this host's monotonic clock at the same moment."""
+    before = time.monotonic()
+    wall = float(machine.run("date +%s.%N"))
+    return wall, (before + time.monotonic()) / 2
