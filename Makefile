@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-accept vm run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-accept vm demo run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,7 +39,10 @@ sim-accept: ## write the golden logs of the named histories anew; read the diffe
 vm: image test-image ## every scenario on emulated machines
 	$(PYTHON) -m pytest tests/vm
 
-run-pair: test-image ## two machines to play with, in this terminal
+demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
+	$(PYTHON) -m tests.vm.demo
+
+run-pair: image test-image ## two machines to play with, in this terminal: a pair that sets itself up
 	$(PYTHON) -m tests.vm.run_pair
 
 clean: ## forget everything that was built
