@@ -9,6 +9,8 @@ import secrets
 
 from haagent.core.timing import Timing
 from tests.vm.cables import GATEWAY, GUEST
+from tests.vm.counter import Recorder
+from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
 
@@ -63,6 +65,61 @@ node a b
 pacemaker ccm-only
 apiauth haagent uid=root
 """
+
+
+BOOT = 600  # seconds; a generous deadline for a slow, busy host
+
+
+def running_pair(lab: Lab) -> tuple[Machine, Machine, Recorder]:
+    """A healthy pair with the counter serving on `a`: from its checkpoint, or made now."""
+    a, b = lab.pair()
+    assert lab.cables is not None
+    recorder = Recorder(lab.cables.guest_port)
+    checkpoint = lab.checkpoint_key("running-pair")
+    if checkpoint.exists():
+        lab.load(checkpoint)
+    else:
+        for machine in (a, b):
+            machine.power_on()
+        for machine in (a, b):
+            machine.control.wait_for_boot(BOOT)
+            # The shell is there early: wait for the rest, and for udev to have named the cards.
+            machine.control.try_run("systemctl is-system-running --wait", timeout=BOOT)
+            machine.run("udevadm settle --timeout=300", timeout=300)
+            assert_appliance(machine)
+            connect(machine)
+        mirror(a, b)
+        start_heartbeat(a, b)
+        for machine in (a, b):
+            assert_only_messaging(machine)
+        make_guest(a)
+        start_guest(a)
+        wait_until("the guest's first number", recorder.next, 300)
+        lab.save(checkpoint)
+    wait_until("a number from the guest", recorder.next, 120)
+    return a, b, recorder
+
+
+def assert_appliance(machine: Machine) -> None:
+    """What only the inside shows: nothing can be written to the root, and nothing listens."""
+    for place in ("/", "/etc/", "/usr/"):
+        refused = machine.control.try_run(f"touch {place}something")
+        assert refused.rc != 0 and "Read-only file system" in refused.out, refused
+    assert machine.run("findmnt --noheadings --output FSTYPE,TARGET /state").split() == [
+        "ext4",
+        "/state",
+    ]
+    assert machine.run("ss --listening --numeric --no-header --tcp --udp").strip() == ""
+    assert machine.run("cat /sys/class/watchdog/*/identity").split().count("xen_wdt") == 1
+    assert machine.run("systemctl --failed --no-legend --plain").strip() == ""
+
+
+def assert_only_messaging(machine: Machine) -> None:
+    """heartbeat carries liveness and messages; none of its resource managers may run."""
+    running = set(machine.run("ps -eo comm=").split())
+    assert {"heartbeat", "ccm"} <= running, running
+    managers = {"crmd", "pacemakerd", "pengine", "lrmd", "stonithd", "ipfail", "ResourceManager"}
+    assert not running & managers, running & managers
 
 
 def interface(machine: Machine, segment: str) -> str:
