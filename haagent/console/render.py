@@ -34,6 +34,15 @@ def render(shown: Snapshot, width: int, height: int, now: float | None = None) -
     return fit(lines, width, height)
 
 
+def starting(width: int, height: int) -> list[str]:
+    """The page for a machine that has just started: its agent has not said anything yet."""
+    words = (
+        "The agent is not there yet. That is usual for the first minute or two after the start; "
+        "what goes on at the other machine is not touched by it."
+    )
+    return fit(["STARTING", *_fold(words, width)], width, height)
+
+
 def silence(
     error: OperatorError, last: Snapshot | None, width: int, height: int, now: float
 ) -> list[str]:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from haagent.client import AgentSilent, Connection
-from haagent.console.render import render, silence
+from haagent.console.render import render, silence, starting
 from haagent.console.snapshot import Snapshot, from_dict, is_stale
 from haagent.control import SOCKET, Ask
 from haagent.errors import OperatorError, PeerError, ShoestringError
 
 SECOND = 1.0  # ages are shown in seconds, and a lost agent or terminal is looked for again
+STARTING = 120.0  # seconds in which nobody need be alarmed that the agent is not there yet
 REPAINT = 60.0  # seconds; the kernel may have written over the page
 USUAL = (80, 24)  # of a terminal that does not tell its size, such as a serial line
 
@@ -48,6 +49,8 @@ class Console:
         self._drawn: list[str] = []
         self._size = (0, 0)
         self._repaint_at = 0.0
+        self._began = clock()
+        self._was_there = False  # the agent, ever
 
     def run(self) -> None:
         """Draws and waits, until it is interrupted."""
@@ -67,6 +70,7 @@ class Console:
     def _connect(self) -> None:
         try:
             self._connection = Connection({"ask": Ask.WATCH}, self._path)
+            self._was_there = True
         except AgentSilent as error:
             self._error = error
 
@@ -106,6 +110,8 @@ class Console:
 
     def _page(self, width: int, height: int) -> list[str]:
         now = self._clock()
+        if not self._was_there and now - self._began < STARTING:
+            return starting(width, height)
         if self._shown is None:
             return silence(self._error, self._last, width, height, now)
         if is_stale(self._shown, now):
