@@ -64,6 +64,8 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     if hello.node == state.me:
         return
     before = state.peer.hello
+    if hello.boot in state.peer.past_boots:
+        return  # kept back somewhere, or replayed: that boot is over
     is_new_boot = before is None or hello.boot != before.boot
     paths = {} if is_new_boot and before is not None else dict(state.peer.paths)
     path = paths.get(event.path, PathState())
@@ -79,6 +81,8 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     if not is_new_boot and before is not None and hello.number <= before.number:
         turn.set(peer=peer)
         return  # the same words by another way
+    if is_new_boot and before is not None:
+        peer = replace(peer, past_boots=peer.past_boots | {before.boot})
     turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
     if turn.state.durable.peer_figures != hello.figures:
         turn.set(durable=replace(turn.state.durable, peer_figures=hello.figures))

@@ -260,6 +260,7 @@ class Peer:
     """The other node, as far as it can be known."""
 
     hello: Hello | None = None  # its newest
+    past_boots: frozenset[str] = frozenset()  # those that a newer one replaced
     hello_at: float = NEVER
     paths: Mapping[Path, PathState] = field(default_factory=dict)
     confirmed: float = NEVER  # when we *sent* our newest message that it confirmed

@@ -64,6 +64,10 @@ class FakeHeartbeat:
         self.is_there = False
         self._far.send(b"!")
 
+    def close(self) -> None:
+        self._near.close()
+        self._far.close()
+
     def _new(self, kind: bytes) -> Any:
         if kind != b"heartbeat" or not self.has_memory:
             return ctypes.POINTER(Cluster)()  # NULL

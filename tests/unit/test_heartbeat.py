@@ -62,6 +62,7 @@ def report_nothing(*what: Any) -> None:
 def fake() -> Iterator[FakeHeartbeat]:
     made = FakeHeartbeat()
     yield made
+    made.close()
     assert made.faults == []
 
 
