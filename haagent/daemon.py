@@ -47,6 +47,7 @@ from haagent.state import FOLDER, StateError, StateFile
 from haagent.storage.drbd import Drbd
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+QUIET = 10.0  # seconds between two complaints about what came from outside
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 BOOT_ID = File("/proc/sys/kernel/random/boot_id")
 SYSRQ = File("/proc/sysrq-trigger")
@@ -165,6 +166,7 @@ class Machine:
         self.failed_units: tuple[str, ...] = ()
         self._is_armed = False
         self._is_leaving = False
+        self._complain_again = 0.0
 
     def start(self, post: Callable[[Event | BaseException], None]) -> None:
         """Opens everything that listens. POST takes events, and what ends the agent."""
@@ -273,15 +275,21 @@ class Machine:
         try:
             hello = decode(data, self.key)
         except PeerError as error:
-            log.warning("%s: %s", path, error)
+            self._complain(f"{path}: {error}")
             return
         if hello.scale != self.config.pair.scale:
             # safety: a peer whose timers run otherwise keeps none of our promises about time.
-            log.error(
-                "the peer's time scale is %g, ours is %g", hello.scale, self.config.pair.scale
-            )
+            ours = self.config.pair.scale
+            self._complain(f"the peer's time scale is {hello.scale:g}, ours is {ours:g}")
             return
         post(events.HelloHeard(time.monotonic(), path, hello))
+
+    def _complain(self, message: str) -> None:
+        """Logs what anybody on the LAN can make us say; a stranger must not fill the journal."""
+        now = time.monotonic()
+        if now >= self._complain_again:
+            self._complain_again = now + QUIET
+            log.warning("%s", message)
 
     def _hear_heartbeat(self, post: Callable[[Event], None]) -> None:
         while True:
