@@ -296,6 +296,7 @@ class GuestState:
     is_running: bool | None = None  # whether Xen has its domain; None until asked
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
     retry_at: float = NEVER  # not before this, after a failure
+    reconnect_at: float = NEVER  # the same, for DRBD's connection
     request: Request | None = None
     grant: Request | None = None
     taking: Taking | None = None

@@ -430,9 +430,9 @@ def _reconnect(turn: Turn, guest: str) -> None:
     mine, resource = turn.mine(guest), turn.mine(guest).resource
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
     is_ours = turn.ledger(guest).is_parted
-    if is_ours and is_calm and resource is not None and turn.state.now >= mine.retry_at:
+    if is_ours and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
-        turn.set_guest(guest, retry_at=turn.state.now + turn.state.timing.dead)
+        turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)
 
 
 def _repeat(turn: Turn, guest: str) -> None:

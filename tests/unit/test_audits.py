@@ -59,6 +59,24 @@ def test_a_sick_kernel_is_noticed(line: str) -> None:
     assert audits.sick_kernel(healthy + line + "\n") == [line]
 
 
+WARNED = """\
+[  294.0] ------------[ cut here ]------------
+[  294.0] Voluntary context switch within RCU read-side critical section!
+[  294.0] RIP: e030:rcu_note_context_switch+0x5ad/0x630
+[  294.0] Call Trace:
+[  294.0]  drbd_{what}+0xc2/0x100 [drbd]
+[  294.0] ---[ end trace 0000000000000000 ]---
+"""
+
+
+def test_the_one_warning_that_is_known_is_passed_over_and_no_other() -> None:
+    known, other = WARNED.format(what="uuid_new_current"), WARNED.format(what="al_begin_io")
+    assert audits.sick_kernel(known) == []
+    assert audits.sick_kernel(known + other) == ["[  294.0] Call Trace:"]
+    assert audits.sick_kernel(other + known) == ["[  294.0] Call Trace:"]
+    assert audits.sick_kernel(known + "[ 295.0] BUG: bad page\n") == ["[ 295.0] BUG: bad page"]
+
+
 def test_a_writer_that_waits_for_a_frozen_device_may_be_expected() -> None:
     line = "[  1.0] INFO: task jbd2/drbd0-8:812 blocked for more than 120 seconds."
     assert audits.sick_kernel(line, may_freeze=True) == []

@@ -109,7 +109,7 @@ class Story:
             identities.append(identity(machine))
         if len(identities) == 2:
             found += audits.shared_identities(*identities)
-        assert found == []
+        assert not found, "\n".join(found)
         assert self.beacons.heard, "no beacon was heard: the audits of them mean nothing"
 
 
