@@ -16,7 +16,7 @@ SICK = re.compile(
     r"BUG:|Oops|general protection fault|Call Trace:|blocked for more than \d+ seconds"
     r"|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|EXT4-fs error|I/O error, dev drbd"
 )
-WARNING = re.compile(r"^.*\[ cut here \].*?\[ end trace .*?$", re.MULTILINE | re.DOTALL)
+WARNING = re.compile(r"^[^\n]*\[ cut here \].*?\[ end trace[^\n]*$", re.MULTILINE | re.DOTALL)
 # Linux 6.12's DRBD writes its new generation to the disk while it holds rcu_read_lock
 # (w_after_conn_state_ch in drbd_state.c), each first time that a frozen holder goes on alone. The
 # kernel warns that it slept there; what it did is done all the same.
