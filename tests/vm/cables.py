@@ -74,11 +74,6 @@ class Cables:
                 self._lose |= {(segment, port, other), (segment, other, port)}
         self._tell()
 
-    def cut_between(self, segment: str, one: str, other: str) -> None:
-        """Nothing passes between two ports; both still reach everybody else on the segment."""
-        self._lose |= {(segment, one, other), (segment, other, one)}
-        self._tell()
-
     def plug(self, segment: str) -> None:
         """Everything passes on the segment again."""
         self._lose = {pair for pair in self._lose if pair[0] != segment}
