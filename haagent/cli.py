@@ -18,8 +18,9 @@ from typing import Any, NoReturn
 from haagent import __version__, client, config, control, settings, state
 from haagent.client import AgentSilent
 from haagent.console import tty
-from haagent.console.render import age, render
+from haagent.console.render import render
 from haagent.console.snapshot import GuestView, Snapshot, Verdict, from_dict, is_stale
+from haagent.console.times import age
 from haagent.core.timing import Timing, TimingError
 from haagent.errors import OperatorError, ShoestringError
 

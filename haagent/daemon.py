@@ -40,6 +40,7 @@ from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GuestAction, Hands
+from haagent.last_in_sync import KEEP, LastInSync
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
@@ -164,6 +165,7 @@ class Machine:
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
+        self.last_in_sync = LastInSync(FOLDER, config.guests)
         self._is_armed = False
         self._is_leaving = False
         self._complain_again = 0.0
@@ -193,6 +195,7 @@ class Machine:
             self._hear_referee,
             self._hear_peer,
             self._look_at_units,
+            self._keep_last_in_sync,
         ):
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
@@ -248,7 +251,10 @@ class Machine:
         self._hands.down(self._server.finish_leaving)
 
     def publish(self, state: NodeState) -> None:
-        around = Surroundings(self.links, self.failed_units)
+        for guest, mine in state.guests.items():
+            if mine.is_in_sync:
+                self.last_in_sync.seen(guest)
+        around = Surroundings(self.links, self.failed_units, time.time(), self.last_in_sync.moments)
         self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
 
     def _announce(self, guest: str) -> None:
@@ -333,6 +339,14 @@ class Machine:
                 lines = filter(None, map(str.split, listing.splitlines()))
                 self.failed_units = tuple(line[0] for line in lines)
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
+
+    def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:
+        while True:
+            try:
+                self.last_in_sync.keep()
+            except OSError as error:
+                log.warning("cannot note when the copies were last the same: %s", error)
+            time.sleep(KEEP)  # often enough for people, seldom enough for a USB stick
 
 
 def _guarded(

@@ -6,13 +6,13 @@ only if there is none: so each condition of "either machine may fail now" has it
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from haagent.console.times import since
 from haagent.core.model import (
     HELD,
     NEVER,
     GuestHello,
-    GuestState,
     Link,
     NodeState,
     Path,
@@ -34,6 +34,8 @@ class Surroundings:
 
     heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
     failed_units: tuple[str, ...] = ()
+    wall: float = 0.0  # seconds since the epoch, now
+    in_sync_at: Mapping[str, float] = field(default_factory=dict)  # guest: when it last was, so too
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
     """Everything that keeps the pair from being protected, the worst first."""
     guests = list(state.guests)
     return (
-        *(c for guest in guests for c in _whereabouts(state, guest, missing)),
-        *(c for guest in guests for c in _data(state, guest)),
+        *(c for guest in guests for c in _whereabouts(state, around, guest, missing)),
+        *(c for guest in guests for c in _data(state, around, guest)),
         *_node(state),
         *_peer(state),
         *(c for guest in guests for c in _promises(state, guest)),
@@ -99,7 +101,9 @@ def is_split_brain(state: NodeState, guest: str) -> bool:
     return resource is not None and resource.link is Link.STANDALONE and not parted
 
 
-def _whereabouts(state: NodeState, guest: str, missing: Missing) -> Iterator[Complaint]:
+def _whereabouts(
+    state: NodeState, around: Surroundings, guest: str, missing: Missing
+) -> Iterator[Complaint]:
     me, peer = names(state)
     mine = state.guests[guest]
     where = runs_on(state, guest)
@@ -111,7 +115,7 @@ def _whereabouts(state: NodeState, guest: str, missing: Missing) -> Iterator[Com
             "the machine that you trust less.",
         )
     elif not where:
-        yield _stopped(state, guest, missing)
+        yield _stopped(state, around, guest, missing)
     if mine.phase is Phase.FROZEN:
         limit = state.timing.self_fence + state.timing.resume
         yield Complaint(
@@ -128,7 +132,15 @@ def _whereabouts(state: NodeState, guest: str, missing: Missing) -> Iterator[Com
         )
 
 
-def _stopped(state: NodeState, guest: str, missing: Missing) -> Complaint:
+def _last_same(state: NodeState, around: Surroundings, guest: str) -> str:
+    """A sentence to add, about how old our copy may be; "" while it is in sync, or never was."""
+    moment = around.in_sync_at.get(guest)
+    if moment is None or state.guests[guest].is_in_sync:
+        return ""
+    return f" The two copies were last the same on {since(moment, around.wall)}."
+
+
+def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> Complaint:
     me, peer = names(state)
     mine, hello = state.guests[guest], hello_of(state, guest)
     match mine.phase:
@@ -154,7 +166,7 @@ def _stopped(state: NodeState, guest: str, missing: Missing) -> Complaint:
     if is_talking(state):
         return Complaint(
             f"{guest} runs nowhere.",
-            f"It cannot start on {me}: {why}."
+            f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
             if why
             else f"Nothing keeps it from starting on {me}.",
             "Wait a minute. If it stays so, look at what the other machine's screen says.",
@@ -162,13 +174,15 @@ def _stopped(state: NodeState, guest: str, missing: Missing) -> Complaint:
     was_there = hello is not None and hello.phase in HELD
     return Complaint(
         f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
-        f"It cannot start on {me}: {why}." if why else f"It is about to start on {me}.",
+        f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
+        if why
+        else f"It is about to start on {me}.",
         f"Switch {peer} on. Only if {peer} is off and stays off: `haagent start {guest} --anyway` "
         f"on {me}, which gives up whatever {peer} wrote last.",
     )
 
 
-def _data(state: NodeState, guest: str) -> Iterator[Complaint]:
+def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Complaint]:
     me, peer = names(state)
     ledger = state.durable.ledgers[guest]
     if is_split_brain(state, guest):
@@ -179,7 +193,7 @@ def _data(state: NodeState, guest: str) -> Iterator[Complaint]:
             f"on the side to give up: `drbdadm connect --discard-my-data {guest}`.",
         )
     elif not state.guests[guest].is_in_sync:
-        yield _not_in_sync(state, guest, state.guests[guest])
+        yield _not_in_sync(state, around, guest)
     if ledger.by_operator:
         yield Complaint(
             f"Do not power up {peer} alone.",
@@ -188,9 +202,9 @@ def _data(state: NodeState, guest: str) -> Iterator[Complaint]:
         )
 
 
-def _not_in_sync(state: NodeState, guest: str, mine: GuestState) -> Complaint:
+def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complaint:
     me, peer = names(state)
-    resource = mine.resource
+    resource = state.guests[guest].resource
     if resource is None:
         return Complaint(
             f"{guest}: its disk is not known yet.",
@@ -214,7 +228,8 @@ def _not_in_sync(state: NodeState, guest: str, mine: GuestState) -> Complaint:
     alone = state.durable.ledgers[guest].alone
     return Complaint(
         f"{guest} is not mirrored: DRBD is {resource.link}.",
-        f"{me} writes alone, because {alone}." if alone else "The two copies may differ.",
+        (f"{me} writes alone, because {alone}." if alone else "The two copies may differ.")
+        + _last_same(state, around, guest),
         f"Bring {peer} and the crossover cable back; the mirror follows by itself.",
     )
 

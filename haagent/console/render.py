@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 
 from haagent.console.snapshot import GuestView, PathView, Snapshot, Verdict
+from haagent.console.times import age
 from haagent.errors import OperatorError
 
 CALM = "Either machine may fail now: the guests go on."
@@ -141,17 +142,6 @@ def _is_deaf(path: PathView) -> bool:
 
 def _up(is_up: bool) -> str:
     return "up" if is_up else "DOWN"
-
-
-def age(moment: float | None, now: float) -> str:
-    """How long ago MOMENT was, in words that do not change more often than once a second."""
-    if moment is None:
-        return "never"
-    seconds = max(0, int(now - moment))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _fold(text: str, width: int) -> list[str]:

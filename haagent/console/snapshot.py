@@ -50,6 +50,7 @@ class GuestView:
     disk: str
     peer_disk: str
     is_in_sync: bool
+    in_sync_at: float | None  # seconds since the epoch: when both copies were last seen the same
     is_alone: bool
     is_split_brain: bool
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
@@ -99,7 +100,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         at=state.now,
         verdict=_verdict(state, found),
         complaints=found,
-        guests=tuple(_guest(state, guest, missing) for guest in state.guests),
+        guests=tuple(_guest(state, around, guest, missing) for guest in state.guests),
         paths=tuple(_path(state, path) for path in Path),
         heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
         referee=complaints.referee_sentence(state),
@@ -115,7 +116,7 @@ def _verdict(state: NodeState, found: tuple[Complaint, ...]) -> Verdict:
     return Verdict.NOT_PROTECTED if found else Verdict.PROTECTED
 
 
-def _guest(state: NodeState, guest: str, missing: Missing) -> GuestView:
+def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> GuestView:
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]
     hello = complaints.hello_of(state, guest)
     resource = mine.resource
@@ -129,6 +130,7 @@ def _guest(state: NodeState, guest: str, missing: Missing) -> GuestView:
         disk=str(resource.disk) if resource else "",
         peer_disk=str(resource.peer_disk) if resource else "",
         is_in_sync=mine.is_in_sync,
+        in_sync_at=around.in_sync_at.get(guest),
         is_alone=ledger.alone is not None,
         is_split_brain=complaints.is_split_brain(state, guest),
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from haagent.console.complaints import Surroundings
-from haagent.console.render import age, fit, render
+from haagent.console.render import fit, render
 from haagent.console.snapshot import GuestView, Snapshot, Verdict
+from haagent.console.times import age
 from haagent.core.model import Disk, Link, Path, Phase
 from tests.unit.test_snapshot import (
     AROUND,

@@ -378,3 +378,15 @@ def test_every_complaint_is_three_plain_sentences(change: Change) -> None:
         for text in (complaint.what, complaint.means, complaint.do):
             assert text.isascii()
             assert text.endswith((".", "`"))
+
+
+def test_who_may_not_start_a_guest_says_since_when_its_copy_may_be_old() -> None:
+    state = both(resource(link=Link.CONNECTING), guest(phase=Phase.RELEASED), silent)(WELL)
+    around = replace(AROUND, wall=1_000_720.0, in_sync_at={"counter": 1_000_000.0})
+    means = look(state, around).complaints[0].means
+    assert means.endswith(
+        "The two copies were last the same on 1970-01-12 13:46:40 UTC, 12 min ago."
+    )
+    assert look(state, around).guests[0].in_sync_at == 1_000_000.0
+    set_back = replace(around, wall=5.0)
+    assert look(state, set_back).complaints[0].means.endswith("13:46:40 UTC.")

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""When the two copies of a guest were last seen to be the same, also over a power cut.
+
+For people only: after a bad night it tells how old a copy is. It is of the wall clock, which may be
+set at any time, so nothing may ever decide by it.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+KEEP = 60.0  # seconds between two writes: what a power cut may hide
+
+
+class LastInSync:
+    """Remembers in memory at once; `keep` writes it down, as the times of files in FOLDER."""
+
+    def __init__(
+        self, folder: Path, guests: Iterable[str], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._files = {guest: folder / f"in-sync-{guest}" for guest in guests}
+        self._wall = wall
+        self._moments = {
+            guest: file.stat().st_mtime for guest, file in self._files.items() if file.exists()
+        }
+        self._kept = dict(self._moments)
+
+    @property
+    def moments(self) -> Mapping[str, float]:
+        """Seconds since the epoch, for each guest that was ever seen in sync."""
+        return self._moments
+
+    def seen(self, guest: str) -> None:
+        """GUEST's copies are the same now."""
+        self._moments[guest] = self._wall()
+
+    def keep(self) -> None:
+        """Writes down what changed. Raises OSError. Not synced: a minute more or less is fine."""
+        for guest, moment in list(self._moments.items()):
+            if self._kept.get(guest) == moment:
+                continue
+            self._files[guest].touch(mode=0o600)
+            os.utime(self._files[guest], (moment, moment))
+            self._kept[guest] = moment

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""When the copies were last the same: exact while we live, a minute old after a power cut."""
+
+from pathlib import Path
+
+from haagent.last_in_sync import LastInSync
+
+
+def test_what_was_kept_is_known_to_the_next_agent(tmp_path: Path) -> None:
+    now = [1000.0]
+    first = LastInSync(tmp_path, ["counter", "mail"], lambda: now[0])
+    assert first.moments == {}
+    first.seen("counter")
+    first.keep()
+    now[0] = 1030.0
+    first.seen("counter")
+    assert first.moments == {"counter": 1030.0}
+    assert LastInSync(tmp_path, ["counter", "mail"]).moments == {"counter": 1000.0}
+
+
+def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
+    marks = LastInSync(tmp_path, ["counter"], lambda: 1000.0)
+    marks.seen("counter")
+    marks.keep()
+    (tmp_path / "in-sync-counter").unlink()
+    marks.keep()
+    assert not (tmp_path / "in-sync-counter").exists()
