@@ -111,3 +111,10 @@ def test_a_beacon_is_read_from_its_frame() -> None:
     assert parse(frame[:40], 5.0) is None
     assert parse(frame.replace(b"\x11", b"\x06"), 5.0) is None
     assert parse(b"", 5.0) is None
+
+
+def test_whoever_manages_guests_beside_the_agent_is_noticed() -> None:
+    healthy = "systemd\nheartbeat\nccm\npython3\n"
+    assert audits.managers(healthy) == []
+    assert audits.managers(healthy + "crmd\n") == ["crmd runs"]
+    assert audits.managers("systemd\nheartbeat\n") == ["ccm does not run"]

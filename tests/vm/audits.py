@@ -21,6 +21,8 @@ WARNING = re.compile(r"^[^\n]*\[ cut here \].*?\[ end trace[^\n]*$", re.MULTILIN
 # (w_after_conn_state_ch in drbd_state.c), each first time that a frozen holder goes on alone. The
 # kernel warns that it slept there; what it did is done all the same.
 KNOWN = re.compile(r"rcu_note_context_switch.*drbd_uuid_new_current", re.DOTALL)
+# heartbeat's programs that start and stop services on their own account.
+MANAGERS = {"crmd", "pacemakerd", "pengine", "lrmd", "stonithd", "ipfail", "ResourceManager"}
 # A frozen device is a guest's writer that waits: the kernel says so after two minutes.
 FROZEN_ON_PURPOSE = re.compile(r"task \S+ blocked for more than \d+ seconds")
 
@@ -78,6 +80,15 @@ def sick_kernel(log: str, *, may_freeze: bool = False) -> list[str]:
 def failed_units(listing: str) -> list[str]:
     """Units in LISTING, of `systemctl --failed --no-legend --plain`."""
     return [line.split()[0] for line in listing.splitlines() if line.strip()]
+
+
+def managers(processes: str) -> list[str]:
+    """Of PROCESSES, of `ps -eo comm=`, those that would manage guests beside the agent, or what is
+    missing to hear the peer: heartbeat carries liveness and messages, and nothing else.
+    """
+    running = set(processes.split())
+    missing = [f"{name} does not run" for name in sorted({"heartbeat", "ccm"} - running)]
+    return missing + [f"{name} runs" for name in sorted(running & MANAGERS)]
 
 
 def shared_identities(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
