@@ -74,6 +74,11 @@ class Cables:
                 self._lose |= {(segment, port, other), (segment, other, port)}
         self._tell()
 
+    def cut_between(self, segment: str, one: str, other: str) -> None:
+        """Nothing passes between ONE and OTHER; both still reach everybody else."""
+        self._lose |= {(segment, one, other), (segment, other, one)}
+        self._tell()
+
     def plug(self, segment: str) -> None:
         """Everything passes on the segment again."""
         self._lose = {pair for pair in self._lose if pair[0] != segment}

@@ -312,11 +312,16 @@ class Machine:
         return self.control.run(script, timeout)
 
     def last_words(self) -> str:
-        """The journal of the running boot, or why it cannot be had."""
+        """The journal of the boot before, as far as it was kept, and of the running one; or why it
+        cannot be had.
+        """
         if not self.is_on:
             return "the machine is off\n"
         try:
-            return self.control.try_run("journalctl --boot --no-pager --output=short-monotonic").out
+            return self.control.try_run(
+                "for boot in -1 0; do"
+                " journalctl --boot=$boot --no-pager --output=short-monotonic; done"
+            ).out
         except (TimeoutError, OSError) as error:
             return f"{error}\n"
 

@@ -2,6 +2,7 @@
 """A pair that set itself up from answers: what most scenarios start with, from one checkpoint."""
 
 import json
+import os
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
 
-SCALE = 4.0  # emulated machines are slow
+SCALE = float(os.environ.get("TIME_SCALE", "4"))  # emulated machines are slow
 TIMING = Timing().scaled(SCALE)
 CROSSOVER = ("192.168.77.1", "192.168.77.2")
 LAN = ("10.0.2.11", "10.0.2.12")
@@ -120,7 +121,7 @@ def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:
 def healthy_pair(lab: Lab) -> Pair:
     """PROTECTED, the counter serving on `a`: from its checkpoint, or set up now."""
     pair = flash(lab)
-    checkpoint = lab.checkpoint_key("healthy-pair")
+    checkpoint = lab.checkpoint_key(f"healthy-pair-x{SCALE:g}")
     if checkpoint.exists():
         lab.load(checkpoint)
     else:

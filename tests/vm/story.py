@@ -39,8 +39,12 @@ class Story:
         self.recorder = self.pair.recorder
         self._stop = threading.Event()
         self._asking: threading.Thread | None = None
+        self._told: dict[str, float] = {}  # when each machine's agent said its last line before
 
     def __enter__(self) -> "Story":
+        for machine in self.pair.both:
+            told = lines(machine)
+            self._told[machine.name] = told[-1].at if told else 0.0
         self._asking = self.recorder.keep_asking(self._stop)
         return self
 
@@ -50,10 +54,11 @@ class Story:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end_asking()
+        self.end_asking()
         self.beacons.close()
 
-    def _end_asking(self) -> None:
+    def end_asking(self) -> None:
+        """No number is asked for any more."""
         self._stop.set()
         if self._asking is not None:
             self._asking.join()
@@ -68,11 +73,18 @@ class Story:
         )
         return self.recorder.moments[before]
 
+    def await_beacons(self, count: int, deadline: float = TAKEOVER) -> None:
+        """COUNT more beacons of the guest: it lives, also where nobody can ask it."""
+        before = len(self.beacons.heard)
+        wait_until(
+            f"{count} more beacons", lambda: len(self.beacons.heard) >= before + count, deadline
+        )
+
     def await_line(self, machine: Machine, pattern: str, deadline: float = TAKEOVER) -> Line:
-        """The first line of MACHINE's agent, in this boot, that matches PATTERN."""
+        """The first line of MACHINE's agent, in this story and this boot, that matches PATTERN."""
         return wait_until(
             f"{machine.name}'s agent to say {pattern!r}",
-            lambda: find(lines(machine), pattern),
+            lambda: find(lines(machine), pattern, self._told[machine.name]),
             deadline,
             1.0,
         )
@@ -88,7 +100,7 @@ class Story:
 
     def audit(self, *, may_freeze: bool = False) -> None:
         """Everything that must hold after any scenario, said at once. Prints the figures."""
-        self._end_asking()
+        self.end_asking()
         present = wait_until("the guest's numbers", self.recorder.present, 300)
         acknowledged = list(self.recorder.acknowledged)
         lost = audits.lost(acknowledged, present)
@@ -106,6 +118,7 @@ class Story:
             kernel = machine.run("dmesg")
             found += audits.sick_kernel(kernel, may_freeze=may_freeze)
             found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
+            found += audits.managers(machine.run("ps -eo comm="))
             identities.append(identity(machine))
         if len(identities) == 2:
             found += audits.shared_identities(*identities)
