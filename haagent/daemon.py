@@ -18,8 +18,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path as File
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from haagent import config as settings
 from haagent.clocks import Clocks
@@ -114,9 +115,11 @@ class Loop:
                 # safety: what is not on disk was not decided, and is not done.
                 log.error("%s %s", error, error.hint)
                 return
+        # journald.conf(5), SyncIntervalSec: only what is critical is on the disk before a reset.
+        is_last = decision.state.is_fenced and not self.state.is_fenced
         self.state = decision.state
         for reason in decision.reasons:
-            log.info("%s", reason)
+            log.log(logging.CRITICAL if is_last else logging.INFO, "%s", reason)
         for action in decision.actions:
             self._act(action)
 
@@ -159,9 +162,11 @@ class Machine:
         self.heartbeat = Heartbeat()
         self.referee = RefereeProbe(config.referees, config.bridge)
         expected = {config.lan.peer_address: config.lan.peer_mac}
-        for guest in config.guests.values():
+        self._guest_at: dict[IPv4Address, str] = {}
+        for name, guest in config.guests.items():
             if guest.address is not None:
                 expected[guest.address] = guest.mac
+                self._guest_at[guest.address] = name
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
@@ -327,7 +332,10 @@ class Machine:
         self.referee.receive(lambda sent: post(events.RefereeAnswered(time.monotonic(), sent)))
 
     def _hear_peer(self, post: Callable[[Event], None]) -> None:
-        self.peer.receive(lambda: post(events.ProbeAnswered(time.monotonic())))
+        def hear(address: IPv4Address) -> None:
+            post(events.ProbeAnswered(time.monotonic(), self._guest_at.get(address, "")))
+
+        self.peer.receive(hear)
 
     def _look_at_units(self, post: Callable[[Event], None]) -> None:
         while True:
@@ -391,6 +399,16 @@ def main() -> None:
         os._exit(70)  # sysexits.h EX_SOFTWARE; no thread of ours may act any more
 
 
+class Journal(logging.Formatter):
+    """Each line with its priority, as systemd reads it (sd-daemon(3))."""
+
+    PRIORITIES: ClassVar = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = f"<{self.PRIORITIES[record.levelname]}>"
+        return "\n".join(f"{priority}{line}" for line in super().format(record).splitlines())
+
+
 _listener: logging.handlers.QueueListener | None = None
 
 
@@ -399,7 +417,7 @@ def _log_without_blocking() -> None:
     global _listener
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     door = logging.handlers.QueueHandler(lines)
-    door.setFormatter(logging.Formatter("%(message)s"))
+    door.setFormatter(Journal())
     _listener = logging.handlers.QueueListener(lines, logging.StreamHandler(sys.stderr))
     _listener.start()
     logging.basicConfig(level=logging.INFO, handlers=[door])

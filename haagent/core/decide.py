@@ -19,6 +19,7 @@ from haagent.core.events import Deed, Event
 from haagent.core.model import (
     HELD,
     NEVER,
+    PRESENT,
     Durable,
     Farewell,
     FenceAnswer,
@@ -135,6 +136,8 @@ def _referee_answered(turn: Turn, event: events.RefereeAnswered) -> None:
 
 
 def _probe_answered(turn: Turn, event: events.ProbeAnswered) -> None:
+    if event.guest and turn.mine(event.guest).phase in PRESENT:
+        return  # our own one answers, too: that is no sign of the peer
     turn.set(peer=replace(turn.state.peer, probe_answered=event.at))
     for guest, mine in turn.state.guests.items():
         if mine.is_unbroken and not mine.is_connected:

@@ -33,9 +33,10 @@ class RefereeAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswered:
-    """The peer's own address, by its own MAC, or the guest's, answered a probe."""
+    """The peer's own address, or GUEST's, answered a probe, by the MAC that belongs to it."""
 
     at: float
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

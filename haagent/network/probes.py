@@ -121,8 +121,8 @@ class PeerProbe:
         """Asks for each address once. Never blocks; what cannot be sent is counted and logged."""
         self._sockets.use("ARP", self._ask)
 
-    def receive(self, post: Callable[[], None]) -> None:
-        """Calls POST for each answer that the right machine gave itself, until `close`.
+    def receive(self, post: Callable[[IPv4Address], None]) -> None:
+        """Calls POST with the address, for each answer of the right MAC, until `close`.
 
         Blocks; for a thread of its own.
         """
@@ -131,7 +131,7 @@ class PeerProbe:
             reply = parse_arp_reply(frame)
             # safety: a router with proxy ARP answers for a dead machine, with its own MAC.
             if reply is not None and self._expected.get(reply.address) == reply.mac:
-                post()
+                post(reply.address)
 
         self._sockets.receive(hear)
 

@@ -2,10 +2,13 @@
 """Rules that are broken on purpose: a check that cannot see them is no check."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from haagent.core import proofs, rules
+from haagent.core import decide, proofs, rules
+from haagent.core.decide import HANDLERS
+from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Evidence, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
@@ -72,6 +75,15 @@ def _lose(mirror: Mirror, node: int) -> Mirror:
     return mirror
 
 
+def our_own_guest_taken_for_the_peers(plant: pytest.MonkeyPatch) -> None:
+    hear = HANDLERS[ProbeAnswered]
+
+    def credulous(turn: Turn, event: ProbeAnswered) -> None:
+        hear(turn, replace(event, guest=""))
+
+    plant.setattr(decide, "HANDLERS", {**HANDLERS, ProbeAnswered: credulous})
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -81,6 +93,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_yielding, "frozen-holder"),
     (promises_forgotten, "gateway-comes-back"),
     (a_handler_that_always_says_off, "holders-cards-die"),
+    (our_own_guest_taken_for_the_peers, "standby-loses-power"),
 )
 
 

@@ -9,6 +9,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from haagent.core import actions, events
@@ -360,11 +361,7 @@ class World:
                         lambda: events.RefereeAnswered(self.clock(node), sent),
                     )
             case actions.ProbePeer():
-                if self.ghost or any(
-                    self.carries(path, node, 1 - node) and self.carries(path, 1 - node, node)
-                    for path in (Path.CROSSOVER, Path.LAN)
-                ):
-                    self._later(node, 0.01, lambda: events.ProbeAnswered(self.clock(node)))
+                self._probe_peer(node)
             case actions.Feed():
                 if machine.fed is not None:
                     machine.fed = self.now
@@ -386,6 +383,19 @@ class World:
                 self._work(node, guest, Deed.SHUTDOWN, 2.0, lambda: self._destroy(node, guest))
             case actions.Destroy(guest):
                 self._work(node, guest, Deed.DESTROY, 0.4, lambda: self._destroy(node, guest))
+
+    def _probe_peer(self, node: int) -> None:
+        """Its own address, and the guests', which may be here, too: a bridge carries that."""
+        peer = 1 - node
+        reached = self.carries(Path.LAN, node, peer) and self.carries(Path.LAN, peer, node)
+        answering = [""] * (self.ghost or reached) + list(self.machines[node].domains)
+        answering += list(self.machines[peer].domains) * reached
+        for guest in answering:
+            answer = partial(self._answer, node, guest)
+            self._later(node, 0.01, answer)
+
+    def _answer(self, node: int, guest: str) -> Event:
+        return events.ProbeAnswered(self.clock(node), guest)
 
     def _send(self, node: int, hello: Hello) -> None:
         peer = 1 - node

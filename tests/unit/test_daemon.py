@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The loop around the core: what is decided is on disk before it is done, and a bug ends it."""
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path as File
@@ -19,10 +20,12 @@ from haagent.core.model import (
     Link,
     NodeState,
     Pair,
+    Peer,
     Phase,
+    Referee,
     Resource,
 )
-from haagent.daemon import Loop
+from haagent.daemon import Journal, Loop
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
 from haagent.state import StateError
@@ -214,3 +217,22 @@ def test_a_machine_that_stood_still_is_noticed(tmp_path: File) -> None:
     assert clocks.gap(53.0) is None  # set back: proves nothing
     clock.write_text("nonsense\n")
     assert clocks.gap(54.0) is None
+
+
+def test_what_is_said_before_a_reset_reaches_the_disk_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """journald writes out what is critical at once, and other lines minutes later."""
+    state = survivor()
+    guest = replace(state.guests["g"], phase=Phase.FROZEN, since=state.now - 500)
+    frozen = replace(state, guests={"g": guest}, peer=Peer(), referee=Referee())
+    caplog.set_level(logging.INFO)
+    Loop(frozen, Recorded()).take(events.Tick(frozen.now))
+    last = next(record for record in caplog.records if "giving up" in record.getMessage())
+    assert last.levelno == logging.CRITICAL
+    assert Journal("%(message)s").format(last).startswith("<2>")
+
+
+def test_every_line_for_the_journal_has_its_priority() -> None:
+    record = logging.LogRecord("haagent", logging.INFO, "", 0, "one\ntwo", None, None)
+    assert Journal("%(message)s").format(record) == "<6>one\n<6>two"

@@ -12,6 +12,7 @@ from haagent.core import actions, events
 from haagent.core.decide import HANDLERS, decide
 from haagent.core.invariants import InvariantBroken, check
 from haagent.core.model import (
+    NEVER,
     FenceAnswer,
     Newest,
     NodeState,
@@ -136,6 +137,12 @@ def test_a_survivor_takes_the_guest_and_says_why() -> None:
     assert decision.state.durable.ledgers["g"].term == 3
     (reason,) = (one for one in decision.reasons if "promoting" in one)
     assert "self-fenced" in reason and "unbroken" in reason
+
+
+def test_our_own_guest_that_answers_a_probe_is_no_sign_of_the_peer() -> None:
+    answered = events.ProbeAnswered(AT, "g")
+    assert decide(in_phase(Phase.FROZEN), answered).state.peer.probe_answered == NEVER
+    assert decide(survivor(), answered).state.peer.probe_answered == AT
 
 
 def test_the_handler_is_told_the_truth() -> None:

@@ -261,7 +261,7 @@ def test_only_the_expected_mac_is_the_peer() -> None:
         other_address = ARP_REPLY[:28] + GATEWAY.packed + ARP_REPLY[32:]
         for frame in (proxy, other_address, ARP_REPLY):
             peer.send(frame)
-    assert ears.posted.get(timeout=SECONDS) == ()
+    assert ears.posted.get(timeout=SECONDS) == (PEER,)
     ears.end(probe)
     assert ears.posted.empty()
 
