@@ -102,7 +102,7 @@ def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
         timeout=math.ceil(timing.drbd_timeout * 10),
         connect=math.ceil(timing.drbd_timeout) + 1,  # drbd.conf(5): more than timeout
         # A disconnect waits for a peer that does not answer; drbdadm's own limit is 5 s.
-        patience=math.ceil(timing.drbd_ping + 2 * timing.drbd_timeout),
+        patience=math.ceil(timing.drbd_notices + timing.drbd_timeout),
     )
     addresses = _by_node(answers, answers.crossover)
     return (

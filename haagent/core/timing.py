@@ -33,17 +33,15 @@ class Timing:
     margin: float = 2.0  # clock drift and scheduling
     take: float = 16.0  # a survivor may take over after this much silence
     drbd_ping: float = 1.0  # DRBD's ping-int
-    drbd_timeout: float = (
-        3.0  # DRBD's timeout: a peer that leaves a request unanswered this long is disconnected
-    )
+    drbd_timeout: float = 2.0  # DRBD's timeout and ping-timeout: for an answer of the peer
 
     def __post_init__(self) -> None:
         """Raises TimingError for the first inequality that does not hold."""
         rules = (
             (self.dead > 4 * self.keepalive, "dead > 4 keepalives: one lost packet is not silence"),
             (
-                self.drbd_ping + self.drbd_timeout < self.dead,
-                "DRBD notices a lost peer before heartbeat does",
+                self.drbd_notices < self.dead,
+                "drbd_notices < dead: DRBD notices a lost peer before heartbeat does",
             ),
             (
                 self.self_fence > self.dead,
@@ -66,6 +64,15 @@ class Timing:
         for holds, rule in rules:
             if not holds:
                 raise TimingError(rule)
+
+    @property
+    def drbd_notices(self) -> float:
+        """How long DRBD may take to notice a silent peer.
+
+        It waits for ping-int, and once more if anything came meanwhile; then it asks, and waits for
+        ping-timeout (drbd_ack_receiver in drivers/block/drbd/drbd_receiver.c of Linux 6.12).
+        """
+        return 2 * self.drbd_ping + self.drbd_timeout
 
     def scaled(self, factor: float) -> "Timing":
         """The same timers, FACTOR times as long. Raises TimingError below 1: the real figures are

@@ -542,8 +542,7 @@ class World:
                 self.is_hole = True
 
     def _detect(self) -> float:
-        limit = self.timing.drbd_ping + self.timing.drbd_timeout
-        return self.random.uniform(0.25, 1.0) * limit
+        return self.random.uniform(0.25, 1.0) * self.timing.drbd_notices
 
     # what a scenario asks
 

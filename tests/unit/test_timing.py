@@ -29,7 +29,7 @@ def test_no_factor_shortens_them(factor: float) -> None:
         ({"resume": 6.0}, "a peer without referee has forfeited"),
         ({"feed": 5.0}, "a healthy holder is never reset"),
         ({"self_fence": 5.0}, "a holder hears of the loss"),
-        ({"drbd_timeout": 4.0}, "DRBD notices a lost peer"),
+        ({"drbd_timeout": 3.0}, "DRBD notices a lost peer"),
         ({"gasp": 7.0}, "the last word is heard"),
         ({"keepalive": 1.25}, "one lost packet is not silence"),
     ],
