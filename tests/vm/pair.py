@@ -49,7 +49,7 @@ guests:
     mac: {guest_mac}
     address: {guest}/24
     memory: 192
-    disk: 512M
+    disk: 192M
 """
 
 
