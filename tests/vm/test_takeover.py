@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A machine dies, a cable goes: the pair does by itself what it promises."""
 
+import zlib
+
 import pytest
 
 from tests.vm.lab import Lab
@@ -20,6 +22,9 @@ def test_the_holder_loses_power_and_later_the_other_one_does(story: Story) -> No
     with story:
         story.await_numbers(30)
         a.power_cut(seed=1)
+        story.await_line(b, "is silent on every path")
+        refused = b.control.try_run("drbdadm primary counter", 120)
+        assert refused.rc != 0, "DRBD promoted without knowing what became of the peer"
         story.await_numbers(10)
         line = story.await_line(b, "promoting")
         assert "self-fenced" in line.text and "unbroken" in line.text
@@ -84,9 +89,10 @@ def test_the_one_with_the_old_copy_returns_first(story: Story) -> None:
         b.power_on()
         b.control.wait_for_boot(BOOT)
         wait_until("b to say STOPPED", lambda: status(b).get("verdict") == "STOPPED", BOOT)
-        missing = status(b)["guests"][0]["missing"]
-        assert missing, "it does not say what is missing"
-        print(*missing, sep="\n")
+        said = status(b)
+        assert said["guests"][0]["missing"], "it does not say what is missing"
+        assert "last the same on" in said["complaints"][0]["means"], "it does not say since when"
+        print(said["complaints"][0]["means"])
         # Not a sleep for its own sake: this long, a wrong rule would have started it.
         wait_until("one whole wait", lambda: status(b)["at"] > TIMING.take * 1.5 + 60, BOOT, 5)
         assert status(b)["guests"][0]["runs_on"] == []
@@ -95,3 +101,36 @@ def test_the_one_with_the_old_copy_returns_first(story: Story) -> None:
         story.await_numbers(10)
         story.await_protected()
         story.audit()
+
+
+ERASE = """\
+python3 - {line} <<'END'
+import mmap, os, sys
+volume = os.open("/dev/drbd/by-res/counter/0", os.O_RDWR)
+with mmap.mmap(volume, os.lseek(volume, 0, os.SEEK_END), prot=mmap.PROT_READ) as data:
+    at = data.find(sys.argv[1].encode() + b"\\n")
+if at >= 0:
+    os.pwrite(volume, bytes(len(sys.argv[1]) + 1), at)
+    os.fsync(volume)
+print(at)
+END
+"""
+
+
+def test_a_record_that_is_erased_on_the_volume_is_found_missing(story: Story) -> None:
+    """The audit of the promise itself: what if it were broken?"""
+    a, _ = story.pair.both
+    with story:
+        story.await_numbers(20)
+        story.end_asking()
+        number = wait_until("one more number", story.recorder.next, TAKEOVER)
+        checksum = zlib.crc32(b"%d" % number)
+        at = int(a.run(ERASE.format(line=f"'{number} {checksum:08x}'"), 300))
+        assert at > 0, "the number is not on the volume, or lies across two blocks"
+        a.power_cut()
+        start = story.beacons.heard[-1].epoch
+        wait_until(
+            "the guest's next start", lambda: story.beacons.heard[-1].epoch != start, TAKEOVER
+        )
+        with pytest.raises(AssertionError, match=rf"lost: \[{number}\]"):
+            story.audit()
