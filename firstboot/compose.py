@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Makes the two answer files of a pair out of what was asked and what was found. Pure.
+
+What a person typed ends as the very text that could have been on the stick: from there on, a set-up
+by hand and one from a file are the same.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+import yaml
+
+from firstboot.answers import ARM, VERSION
+from firstboot.interview import Interview, Lan, Topic
+
+BUILT_IN = {"memory": "192", "disk": "256M"}
+GUEST_MAC = "00:16:3e"  # Xen's, xl-network-configuration(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What was found on one machine: the cards that were chosen."""
+
+    crossover_mac: str
+    lan_mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found on both; node 0 first."""
+
+    sides: tuple[Side, Side]
+    crossover: tuple[IPv4Interface, IPv4Interface]  # a network that nobody else uses
+
+
+def compose(interview: Interview, found: Found, secret: str, guest_mac: str) -> tuple[str, str]:
+    """The text of answers.yaml for node 0, and for node 1. INTERVIEW is answered to its end."""
+    first, second = (_answers(me, interview, found, secret, guest_mac) for me in (0, 1))
+    return first, second
+
+
+def _answers(me: int, interview: Interview, found: Found, secret: str, guest_mac: str) -> str:
+    given = interview.given
+    lan: Lan = given[Topic.LAN]
+    ours, theirs = found.sides[me], found.sides[1 - me]
+    content = {
+        "version": str(VERSION),
+        "arm": ARM,
+        "me": str(me),
+        "names": list(given[Topic.NAMES]),
+        "data-disk": {"serial": given[Topic.DISKS][me]},
+        "crossover": {
+            "mac": ours.crossover_mac,
+            "address": str(found.crossover[me]),
+            "peer": str(found.crossover[1 - me].ip),
+            "peer-mac": theirs.crossover_mac,
+        },
+        "lan": {
+            "mac": ours.lan_mac,
+            "address": str(lan.addresses[me]),
+            "gateway": str(lan.gateway),
+            "peer": str(lan.addresses[1 - me].ip),
+            "peer-mac": theirs.lan_mac,
+        },
+        "policy": str(given[Topic.POLICY]),
+        "secret": secret,
+        "guests": _guests(given[Topic.GUEST], lan, guest_mac),
+    }
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def _guests(address: IPv4Address | None, lan: Lan, mac: str) -> dict[str, dict[str, str]]:
+    counter = {"built-in": "true", "first-node": "0", "mac": mac, **BUILT_IN}
+    if address is not None:
+        counter["address"] = f"{address}/{lan.addresses[0].network.prefixlen}"
+    return {"counter": counter}
