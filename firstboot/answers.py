@@ -17,6 +17,7 @@ import yaml
 from haagent.core.model import Policy
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
+from haagent.password import is_kept
 
 FILE = "answers.yaml"
 VERSION = 1
@@ -75,6 +76,7 @@ class Answers:
     policy: Policy
     secret: str = field(repr=False)  # lower case hex, the same on both machines
     guests: tuple[Guest, ...]
+    password: str = field(default="", repr=False)  # as haagent/password.py keeps it; "": none
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ def _answers(file: _Section) -> Answers:
                 .items()
             )
         ),
+        password=file.take("password", _password, is_needed=False, default=""),
     )
     file.finish()
     return answers
@@ -360,6 +363,13 @@ def _secret(text: str) -> str:
     if len(set(text.lower())) < DIFFERENT_DIGITS:
         raise ValueError("should be made at random: this one is too regular")
     return text.lower()
+
+
+def _password(text: str) -> str:
+    # safety: no complaint may quote it; somebody may have written the password itself.
+    if not is_kept(text):
+        raise ValueError("should be a password as the set-up keeps it, not the password itself")
+    return text
 
 
 def _yes_or_no(text: str) -> bool:

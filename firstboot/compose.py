@@ -5,13 +5,14 @@ What a person typed ends as the very text that could have been on the stick: fro
 by hand and one from a file are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
 import yaml
 
 from firstboot.answers import ARM, VERSION
 from firstboot.interview import Interview, Lan, Topic
+from haagent.password import kept
 
 BUILT_IN = {"memory": "192", "disk": "256M"}
 GUEST_MAC = "00:16:3e"  # Xen's, xl-network-configuration(5)
@@ -26,6 +27,15 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What was made up at random for this pair."""
+
+    guest_mac: str
+    secret: str = field(repr=False)  # hex
+    salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What was found on both; node 0 first."""
 
@@ -33,13 +43,13 @@ class Found:
     crossover: tuple[IPv4Interface, IPv4Interface]  # a network that nobody else uses
 
 
-def compose(interview: Interview, found: Found, secret: str, guest_mac: str) -> tuple[str, str]:
+def compose(interview: Interview, found: Found, made: Made) -> tuple[str, str]:
     """The text of answers.yaml for node 0, and for node 1. INTERVIEW is answered to its end."""
-    first, second = (_answers(me, interview, found, secret, guest_mac) for me in (0, 1))
+    first, second = (_answers(me, interview, found, made) for me in (0, 1))
     return first, second
 
 
-def _answers(me: int, interview: Interview, found: Found, secret: str, guest_mac: str) -> str:
+def _answers(me: int, interview: Interview, found: Found, made: Made) -> str:
     given = interview.given
     lan: Lan = given[Topic.LAN]
     ours, theirs = found.sides[me], found.sides[1 - me]
@@ -63,8 +73,9 @@ def _answers(me: int, interview: Interview, found: Found, secret: str, guest_mac
             "peer-mac": theirs.lan_mac,
         },
         "policy": str(given[Topic.POLICY]),
-        "secret": secret,
-        "guests": _guests(given[Topic.GUEST], lan, guest_mac),
+        "secret": made.secret,
+        "password": kept(given[Topic.PASSWORD], made.salt),
+        "guests": _guests(given[Topic.GUEST], lan, made.guest_mac),
     }
     return yaml.safe_dump(content, sort_keys=False)
 

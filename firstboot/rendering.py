@@ -16,6 +16,7 @@ import haagent
 from firstboot import keys
 from firstboot.answers import Answers, Cable
 from haagent.core.timing import Timing
+from haagent.password import KEPT
 
 STATE = "/state/etc"
 NETWORK = f"{STATE}/systemd/network"
@@ -171,6 +172,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
     )
     return (
         File(f"{STATE}/shoestring/pair.key", f"{keys.agent(answers.secret)}\n", SECRET),
+        *((File(KEPT, f"{answers.password}\n", SECRET),) if answers.password else ()),
         File(SETTINGS, settings),
     )
 

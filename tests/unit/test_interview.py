@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from firstboot import answers as answer_file
-from firstboot.compose import Found, Side, compose
+from firstboot.compose import Found, Made, Side, compose
 from firstboot.interview import (
     DiskChoice,
     Facts,
@@ -17,6 +17,7 @@ from firstboot.interview import (
     telling,
 )
 from haagent.core.model import Policy
+from haagent.password import fits
 
 FACTS = Facts(
     names=("anna", "berta"),
@@ -163,7 +164,8 @@ FOUND = Found(
 def test_both_machines_get_the_same_answers_from_their_own_side() -> None:
     secret = "0123456789abcdef" * 4
     typed = ["", "", "", "2", "192.168.1.50", PASSWORD, PASSWORD, "12ab qq99"]
-    texts = compose(after(*typed), FOUND, secret, "00:16:3e:12:34:56")
+    made = Made("00:16:3e:12:34:56", secret, bytes(16))
+    texts = compose(after(*typed), FOUND, made)
     first, second = map(answer_file.read, texts)
     assert (first.me, second.me) == (0, 1)
     assert first.names == second.names == ("anna", "berta")
@@ -174,4 +176,6 @@ def test_both_machines_get_the_same_answers_from_their_own_side() -> None:
     assert first.secret == second.secret == secret
     assert first.guests == second.guests
     assert str(first.guests[0].address) == "192.168.1.50/24"
+    assert fits(PASSWORD, first.password) and first.password == second.password
     assert PASSWORD not in texts[0] + texts[1]
+    assert secret not in repr(made)
