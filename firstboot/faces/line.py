@@ -4,6 +4,7 @@
 import textwrap
 
 from firstboot.probe import Disk, Machine, Nic
+from firstboot.wording import count, size
 from haagent import __version__
 
 WIDTH = 80
@@ -74,12 +75,3 @@ def _disk(disk: Disk) -> str:
     return f"  {disk.name:<10}{size(disk.size):>9}  {disk.model}, {serial}" + (
         f" ({', '.join(notes)})" if notes else ""
     )
-
-
-def size(number: int) -> str:
-    """1610612736 -> '1.5 GiB'."""
-    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,6 +9,7 @@ import pytest
 from firstboot.faces import line
 from firstboot.hotplug import concerns_hardware
 from firstboot.probe import Disk, Machine, Nic, probe
+from haagent import __version__
 
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Old Faithful 3000\n\nprocessor\t: 1\n",
@@ -65,6 +66,8 @@ WHOLE = Machine(
         Disk("sda", "Stick", "", 4 << 30, True, True),
         Disk("sdb", "WDC WD10", "WD-123", 1953525168 * 512, False, False),
     ),
+    version=__version__,
+    clock=1000000000,
 )
 
 
@@ -78,7 +81,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_reads_a_whole_machine(root: Path) -> None:
-    assert probe(root) == WHOLE
+    assert probe(root, now=lambda: 1e9) == WHOLE
 
 
 @pytest.mark.parametrize("missing", FILES)
@@ -126,12 +129,12 @@ def test_says_what_is_on_a_disk(root: Path) -> None:
     database.write_text(blank + "E:ID_PART_TABLE_TYPE=gpt\n")
     (root / "sys/block/sdb/sdb1").mkdir()
     (root / "sys/block/sdb/sdb1/partition").write_text("1\n")
-    assert probe(root).disks[1].holds == ("gpt", "sdb1")
+    assert probe(root).disks[1].holds == ("a GPT partition table", "the partition sdb1")
     assert probe(root).disks[1].physical_volume == ""
 
     database.write_text(blank + "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=CcKxoH-s0fg\n")
     (root / "sys/block/sdb/sdb1/partition").unlink()
-    assert probe(root).disks[1].holds == ("LVM2_member",)
+    assert probe(root).disks[1].holds == ("an LVM volume",)
     assert probe(root).disks[1].physical_volume == "CcKxoH-s0fg"
 
     database.write_text(blank + "E:ID_FS_TYPE=ext4\nE:ID_FS_UUID=CcKxoH-s0fg\n")
