@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from haagent import __version__, client, config, control, settings, state
+from haagent import __version__, client, config, control, report, settings, state
 from haagent.client import AgentSilent
 from haagent.console import tty
 from haagent.console.render import render
@@ -117,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--table", action="store_true", help="every setting there is, without values")
     timers = add("timers", _timers, "print every timer, in seconds")
     timers.add_argument("--scale", type=float, default=1.0, help="stretch them all by this factor")
+    told = add("report", _report, "print all there is to know about this machine, without keys")
+    told.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a new file to write")
     add("console", _console, "show the pair on this terminal, for ever")
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
@@ -231,6 +233,29 @@ def _timers(arguments: argparse.Namespace, places: Places) -> Exit:
     for name, seconds in asdict(Timing().scaled(arguments.scale)).items():
         print(f"{name:<14}{seconds:8.2f}")
     return Exit.PROTECTED
+
+
+def _report(arguments: argparse.Namespace, places: Places) -> Exit:
+    sources = report.Sources(places.file, places.cmdline, places.folder, places.socket)
+    if arguments.file is None:
+        for part in report.report(sources):
+            print(part, end="", flush=True)
+        return Exit.PROTECTED
+    try:
+        # Never one that is there: a name that is mistyped may be that of a disk.
+        with open(arguments.file, "x", encoding="utf-8", opener=_private) as file:
+            file.writelines(report.report(sources))
+    except OSError as error:
+        raise OperatorError(
+            f"{arguments.file} cannot be written: {error.strerror}.",
+            "Name a file that does not exist yet, in a folder that does.",
+        ) from error
+    print(f"{arguments.file}: written. It holds no keys; read it before you give it away.")
+    return Exit.PROTECTED
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _console(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -28,8 +28,8 @@ from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.wire import decode, encode
 from haagent.config import Config
-from haagent.console.complaints import Surroundings
 from haagent.console.snapshot import snapshot, to_dict
+from haagent.console.surroundings import Surroundings
 from haagent.control import SOCKET, Server
 from haagent.core import actions, events, proofs
 from haagent.core.decide import decide, first_state
@@ -42,6 +42,7 @@ from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GuestAction, Hands
 from haagent.last_in_sync import KEEP, LastInSync
+from haagent.lookout import Lookout
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
@@ -72,6 +73,9 @@ class Outside(Protocol):
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None: ...
     def reset(self) -> None: ...
     def finish_leaving(self) -> None: ...
+    def decided(self, reasons: tuple[str, ...]) -> None:
+        """For people: the sentences are in the log as well."""
+
     def publish(self, state: NodeState) -> None: ...
 
 
@@ -120,6 +124,7 @@ class Loop:
         self.state = decision.state
         for reason in decision.reasons:
             log.log(logging.CRITICAL if is_last else logging.INFO, "%s", reason)
+        self._outside.decided(decision.reasons)
         for action in decision.actions:
             self._act(action)
 
@@ -171,6 +176,7 @@ class Machine:
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
         self.last_in_sync = LastInSync(FOLDER, config.guests)
+        self.lookout = Lookout(config.guests)
         self._is_armed = False
         self._is_leaving = False
         self._complain_again = 0.0
@@ -205,6 +211,7 @@ class Machine:
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
             ).start()
+        self.lookout.start()
 
     def arm(self) -> bool:
         """Opens the watchdog, before the first guest may start."""
@@ -255,11 +262,24 @@ class Machine:
             self.watchdog.disarm()
         self._hands.down(self._server.finish_leaving)
 
+    def decided(self, reasons: tuple[str, ...]) -> None:
+        self.lookout.decided(reasons)
+
     def publish(self, state: NodeState) -> None:
         for guest, mine in state.guests.items():
             if mine.is_in_sync:
                 self.last_in_sync.seen(guest)
-        around = Surroundings(self.links, self.failed_units, time.time(), self.last_in_sync.moments)
+        self.lookout.seen(state)
+        around = Surroundings(
+            heartbeat=self.links,
+            failed_units=self.failed_units,
+            wall=time.time(),
+            in_sync_at=self.last_in_sync.moments,
+            addresses=self.lookout.addresses,
+            outlooks=self.lookout.outlooks,
+            resyncs=self.lookout.resyncs,
+            lately=self.lookout.lately,
+        )
         self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
 
     def _announce(self, guest: str) -> None:

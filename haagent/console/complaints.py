@@ -5,9 +5,11 @@ Pure. Every complaint says what is wrong, what it means and what to do. The pair
 only if there is none: so each condition of "either machine may fail now" has its complaint here.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+from haagent.console.alarms import Alarm
+from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
 from haagent.core.model import (
     HELD,
@@ -20,6 +22,8 @@ from haagent.core.model import (
     Phase,
 )
 
+AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
+
 Missing = Callable[[NodeState, str], Sequence[str]]
 
 OWN_PATHS = {
@@ -29,19 +33,10 @@ OWN_PATHS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is needed for the verdict and is not the core's to know."""
-
-    heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
-    failed_units: tuple[str, ...] = ()
-    wall: float = 0.0  # seconds since the epoch, now
-    in_sync_at: Mapping[str, float] = field(default_factory=dict)  # guest: when it last was, so too
-
-
-@dataclass(frozen=True, slots=True)
 class Complaint:
-    """Three sentences."""
+    """A code, and three sentences about this time."""
 
+    code: Alarm
     what: str
     means: str
     do: str
@@ -109,6 +104,7 @@ def _whereabouts(
     where = runs_on(state, guest)
     if len(where) > 1:
         yield Complaint(
+            Alarm.RUNS_TWICE,
             f"{guest} runs on both machines.",
             "Two copies of its disk are being written, and they drift apart.",
             "The older one ends by itself within a minute. If it does not, pull the power cord of "
@@ -119,6 +115,7 @@ def _whereabouts(
     if mine.phase is Phase.FROZEN:
         limit = state.timing.self_fence + state.timing.resume
         yield Complaint(
+            Alarm.FROZEN,
             f"{guest} is frozen on {me}: what it writes waits.",
             f"The mirror lost {peer}, and nothing proves yet that {peer} is off.",
             f"Wait {limit:.0f} seconds: then it goes on here, or ends here and starts on {peer}. "
@@ -126,6 +123,7 @@ def _whereabouts(
         )
     elif mine.phase is Phase.STOPPING:
         yield Complaint(
+            Alarm.BEING_SHUT_DOWN,
             f"{guest} is being shut down on {me}.",
             f"It starts on {peer} when its disk is released.",
             "Wait.",
@@ -145,26 +143,30 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
     mine, hello = state.guests[guest], hello_of(state, guest)
     match mine.phase:
         case Phase.PROMOTING | Phase.CREATING:
-            return Complaint(f"{guest} is being started on {me}.", "It is not up yet.", "Wait.")
+            return Complaint(
+                Alarm.BEING_STARTED,
+                f"{guest} is being started on {me}.",
+                "It is not up yet.",
+                "Wait.",
+            )
         case Phase.DESTROYING:
             return Complaint(
+                Alarm.BEING_ENDED,
                 f"{guest} is being ended on {me}.",
                 "It must not go on here: it may start on the other machine.",
                 "Wait. If this stays, this machine resets itself.",
             )
-    if (
-        hello is not None
-        and is_talking(state)
-        and hello.phase
-        not in (
-            Phase.RELEASED,
-            Phase.FORFEITING,
+    if hello is not None and is_talking(state) and hello.phase not in AWAY:
+        return Complaint(
+            Alarm.CHANGES_ELSEWHERE,
+            f"{guest} is {hello.phase} on {peer}.",
+            "It is not up yet.",
+            "Wait.",
         )
-    ):
-        return Complaint(f"{guest} is {hello.phase} on {peer}.", "It is not up yet.", "Wait.")
     why = "; ".join(missing(state, guest))
     if is_talking(state):
         return Complaint(
+            Alarm.RUNS_NOWHERE,
             f"{guest} runs nowhere.",
             f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
             if why
@@ -173,6 +175,7 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
         )
     was_there = hello is not None and hello.phase in HELD
     return Complaint(
+        Alarm.LOST_WITH_PEER if was_there else Alarm.RUNS_NOWHERE,
         f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
         f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
         if why
@@ -187,6 +190,7 @@ def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compla
     ledger = state.durable.ledgers[guest]
     if is_split_brain(state, guest):
         yield Complaint(
+            Alarm.SPLIT_BRAIN,
             f"{guest}: split brain. The two copies do not connect.",
             "Each may hold writes that the other has not. Nothing was discarded.",
             "Leave both machines on. Decide which copy counts and save the other one first; then, "
@@ -196,6 +200,7 @@ def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compla
         yield _not_in_sync(state, around, guest)
     if ledger.by_operator:
         yield Complaint(
+            Alarm.CHOSEN_COPY,
             f"Do not power up {peer} alone.",
             f"A person chose the copy of {guest} on {me}. The one on {peer} is another.",
             f"Power {peer} up while {me} runs. This goes away when the two have met.",
@@ -207,6 +212,7 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
     resource = state.guests[guest].resource
     if resource is None:
         return Complaint(
+            Alarm.DISK_NOT_KNOWN,
             f"{guest}: its disk is not known yet.",
             "DRBD has not said what it has.",
             "Wait a minute. If it stays so: `journalctl -b -u haagent`.",
@@ -215,18 +221,21 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
         case Link.SYNC_SOURCE | Link.SYNC_TARGET:
             old, new = (peer, me) if resource.link is Link.SYNC_SOURCE else (me, peer)
             return Complaint(
+                Alarm.RESYNC,
                 f"{guest}: the copy on {old} is being brought up to date.",
                 f"Until that is done, everything is on {new} alone.",
                 "Wait, and leave both machines on.",
             )
         case Link.CONNECTED:
             return Complaint(
+                Alarm.DISK_NOT_UP_TO_DATE,
                 f"{guest}: its copy is {resource.disk} on {me} and {resource.peer_disk} on {peer}.",
                 "Both must be UpToDate; a disk that does not work is left out.",
                 "Look for disk errors on both machines: `journalctl -k`.",
             )
     alone = state.durable.ledgers[guest].alone
     return Complaint(
+        Alarm.NOT_MIRRORED,
         f"{guest} is not mirrored: DRBD is {resource.link}.",
         (f"{me} writes alone, because {alone}." if alone else "The two copies may differ.")
         + _last_same(state, around, guest),
@@ -238,18 +247,21 @@ def _node(state: NodeState) -> Iterator[Complaint]:
     me, peer = names(state)
     if state.is_fenced:
         yield Complaint(
+            Alarm.GAVE_UP,
             f"{me} has given up.",
             f"Nothing proved that {peer} was off, so {me} ended its guests.",
             "Wait: its watchdog restarts it.",
         )
     if state.left is not None:
         yield Complaint(
+            Alarm.LEAVING,
             f"{me} is shutting down.",
             f"Its guests go to {peer}, if {peer} can take them.",
             "Wait.",
         )
     if not state.is_armed:
         yield Complaint(
+            Alarm.WATCHDOG,
             f"The watchdog of {me} is not armed.",
             f"If {me} hangs, nothing ends its guests: {peer} must not take over.",
             "See why: `journalctl -b -u haagent`.",
@@ -262,6 +274,7 @@ def _peer(state: NodeState) -> Iterator[Complaint]:
     paths = {path: state.peer.paths.get(path, PathState()) for path in OWN_PATHS}
     if hello is None or not is_talking(state):
         yield Complaint(
+            Alarm.PEER_SILENT,
             f"{peer} is silent.",
             "It is off, or it hangs, or no cable carries its words.",
             f"Look at {peer}: switch it on, or look at its screen. Then at both cables.",
@@ -271,28 +284,35 @@ def _peer(state: NodeState) -> Iterator[Complaint]:
         way, look = OWN_PATHS[path]
         if not is_recent(state, heard.last_word):
             yield Complaint(
+                Alarm.PATH_SILENT,
                 f"Nothing comes from {peer} over {way}.",
                 "The other way still works. If it fails too, no machine knows of the other.",
                 look,
             )
         elif not is_recent(state, heard.two_way):
             yield Complaint(
+                Alarm.PATH_ONE_WAY,
                 f"{peer} does not hear {me} over {way}.",
                 "It works in one direction only, and does not count.",
                 look,
             )
     if not hello.figures.is_armed:
         yield Complaint(
+            Alarm.WATCHDOG,
             f"The watchdog of {peer} is not armed.",
             f"If {peer} hangs, nothing ends its guests: {me} must not take over.",
             f"See why, on {peer}: `journalctl -b -u haagent`.",
         )
     if any(words.farewell is not None for words in hello.guests.values()):
         yield Complaint(
-            f"{peer} is shutting down.", f"{me} is on its own then.", "Switch it on again."
+            Alarm.LEAVING,
+            f"{peer} is shutting down.",
+            f"{me} is on its own then.",
+            "Switch it on again.",
         )
     if hello.scale != state.pair.scale:
         yield Complaint(
+            Alarm.TIME_SCALE,
             f"The time scale is {state.pair.scale:g} on {me} and {hello.scale:g} on {peer}.",
             "Their timers do not fit together: neither may rely on the other's.",
             "Take shoestring.timescale= off both kernel command lines, and restart them.",
@@ -308,6 +328,7 @@ def _promises(state: NodeState, guest: str) -> Iterator[Complaint]:
     ):
         if stands_down:
             yield Complaint(
+                Alarm.STANDS_DOWN,
                 f"{name} stands down for {guest}.",
                 f"It promised not to start {guest} while no gateway answers both machines.",
                 "Bring the gateway back. The promise is then given back by itself.",
@@ -320,22 +341,24 @@ def referee_sentence(state: NodeState) -> str:
     if state.usable_since is not None:
         return f"answers {me} and {peer}"
     hello = state.peer.hello
-    deaf = [me] * (not _is_answered(state))
+    deaf = [me] * (not is_answered(state))
     if hello is not None and is_talking(state):
         deaf += [peer] * (not hello.has_referee)
         return f"does not answer {' and '.join(deaf)}" if deaf else "answers, but not reliably yet"
     return f"does not answer {me}" if deaf else f"answers {me}"
 
 
-def _is_answered(state: NodeState) -> bool:
+def is_answered(state: NodeState) -> bool:
+    """By the gateway."""
     return state.now - state.referee.answered <= state.timing.referee
 
 
 def _referee(state: NodeState) -> Iterator[Complaint]:
     me, _ = names(state)
-    if state.usable_since is not None or (not is_talking(state) and _is_answered(state)):
+    if state.usable_since is not None or (not is_talking(state) and is_answered(state)):
         return  # a silent peer has a complaint of its own
     yield Complaint(
+        Alarm.NO_REFEREE,
         f"No referee: the gateway {referee_sentence(state)}.",
         "Neither machine could tell whether it is the one cut off, so none takes over."
         if is_talking(state)
@@ -346,16 +369,19 @@ def _referee(state: NodeState) -> Iterator[Complaint]:
 
 def _heartbeat(around: Surroundings) -> Iterator[Complaint]:
     if not around.heartbeat:
+        is_deaf = around.heartbeat is None
         yield Complaint(
-            "heartbeat has no link to the other machine."
-            if around.heartbeat is not None
-            else "heartbeat does not answer.",
+            Alarm.HEARTBEAT_SILENT if is_deaf else Alarm.HEARTBEAT_NO_LINK,
+            "heartbeat does not answer."
+            if is_deaf
+            else "heartbeat has no link to the other machine.",
             "A third way of hearing the other machine is missing.",
             "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
         )
         return
     for link in sorted(link for link, is_up in around.heartbeat.items() if not is_up):
         yield Complaint(
+            Alarm.HEARTBEAT_LINK_DOWN,
             f"heartbeat hears nothing on {link}.",
             "One of its ways to the other machine is down.",
             "Look at that cable on both machines.",
@@ -365,6 +391,7 @@ def _heartbeat(around: Surroundings) -> Iterator[Complaint]:
 def _units(around: Surroundings) -> Iterator[Complaint]:
     for unit in around.failed_units:
         yield Complaint(
+            Alarm.UNIT_FAILED,
             f"{unit} has failed.",
             "A part of the system does not run.",
             f"See why: `journalctl -b -u {unit}`.",

@@ -7,12 +7,14 @@ Pure. It must not leave a line that a terminal would wrap, and says so when it l
 import textwrap
 from collections.abc import Iterator
 
-from haagent.console.snapshot import GuestView, PathView, Snapshot, Verdict
-from haagent.console.times import age
+from haagent.console import readiness
+from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
+from haagent.console.times import age, clock, span
 from haagent.errors import OperatorError
 
 CALM = "Either machine may fail now: the guests go on."
 SHARE = 3  # of the lines, a guest each, while something else must be said too
+OUTLOOK_SHARE = 6  # the same, for what would become of them
 
 
 def render(shown: Snapshot, width: int, height: int, now: float | None = None) -> list[str]:
@@ -24,13 +26,14 @@ def render(shown: Snapshot, width: int, height: int, now: float | None = None) -
     now = shown.at if now is None else now
     lines = [_title(shown, width)]
     lines += _guests(shown, width, height)
+    lines += _outlook(shown, width, height)
     for complaint in shown.complaints:
-        lines += _fold(f"! {complaint.what}", width)
+        lines += _fold(f"! {complaint.what} ({complaint.code})", width)
         lines += _fold(f"  {complaint.means}", width)
         lines += _fold(f"  -> {complaint.do}", width)
-    if not shown.complaints:
+    if not shown.complaints and readiness.is_good(shown):
         lines += _fold(CALM, width)
-    for sentence in _details(shown, now):
+    for sentence in (*_nodes(shown, now), *_lately(shown), *_details(shown, now)):
         lines += _fold(sentence, width)
     return fit(lines, width, height)
 
@@ -89,7 +92,8 @@ def _guests(shown: Snapshot, width: int, height: int) -> Iterator[str]:
         rest = []
     column = max((len(guest.name) for guest in ordered), default=0)
     for guest in ordered:
-        yield f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}"
+        address = f", {guest.address}" if guest.address else ""
+        yield f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}{address}"
     if rest:
         running = sum(1 for guest in rest if guest.runs_on)
         yield f"and {len(rest)} more guests: {running} running"
@@ -108,7 +112,53 @@ def _copies(guest: GuestView) -> str:
         return "SPLIT BRAIN"
     if guest.is_in_sync:
         return "mirrored"
-    return f"{guest.link or 'DRBD silent'}, {guest.disk or '?'}/{guest.peer_disk or '?'}"
+    disks = f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
+    return f"{guest.link or 'DRBD silent'}{_progress(guest)}, {disks}"
+
+
+def _progress(guest: GuestView) -> str:
+    if guest.resync is None:
+        return ""
+    seconds = guest.resync.seconds
+    left = "nothing moves" if seconds is None else f"{span(seconds)} left"
+    return f" {guest.resync.percent:.1f} %, {left}"
+
+
+def _outlook(shown: Snapshot, width: int, height: int) -> list[str]:
+    """What would become of the guests, cut short while something else must be said too."""
+    lines = [line for said in readiness.sentences(shown) for line in _fold(said, width)]
+    room = len(lines) if shown.verdict is Verdict.PROTECTED else max(1, height // OUTLOOK_SHARE)
+    if len(lines) <= room:
+        return lines
+    return [*lines[: room - 1], f"{lines[room - 1][: max(0, width - 4)]} ..."]
+
+
+def _nodes(shown: Snapshot, now: float) -> Iterator[str]:
+    """What is known of each machine."""
+    for node in shown.nodes:
+        if node.last_word is None:
+            yield f"{node.name}: not heard since this machine started"
+            continue
+        armed = "armed" if node.is_armed else "NOT armed"
+        gateway = "answers" if node.has_gateway else "does NOT answer"
+        yield f"{node.name}: {_presence(node, now)}, watchdog {armed}, gateway {gateway}"
+
+
+def _presence(node: NodeView, now: float) -> str:
+    leaving = ", leaving" if node.is_leaving else ""
+    if node.is_me:
+        return f"this machine{leaving}"
+    if node.is_heard:
+        return f"heard{leaving}"
+    return f"silent for {age(node.last_word, now)}{leaving}; before that"
+
+
+def _lately(shown: Snapshot) -> Iterator[str]:
+    """What was decided here, the newest first: what is cut off is the oldest."""
+    if shown.lately:
+        yield "Decided here lately (UTC):"
+    for at, what in shown.lately:
+        yield f"  {clock(at, shown.wall)} {what}"
 
 
 def _details(shown: Snapshot, now: float) -> Iterator[str]:
@@ -120,8 +170,6 @@ def _details(shown: Snapshot, now: float) -> Iterator[str]:
     links = shown.heartbeat
     if links is not None:
         yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
-    yield f"Gateway: {shown.referee}"
-    yield f"Watchdog: {shown.watchdogs}"
     yield f"If both cables fail at once: {shown.policy}"
     if shown.scale != 1:
         yield f"Time scale {shown.scale:g}: every timer is stretched. Only for emulated machines."

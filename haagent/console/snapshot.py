@@ -12,11 +12,15 @@ from enum import StrEnum
 from typing import Any
 
 from haagent.console import complaints
-from haagent.console.complaints import Complaint, Missing, Surroundings
+from haagent.console.alarms import BY_CODE
+from haagent.console.complaints import Complaint, Missing
+from haagent.console.surroundings import Surroundings
+from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
     PRESENT,
     GuestHello,
+    Link,
     NodeState,
     Path,
     PathState,
@@ -24,9 +28,10 @@ from haagent.core.model import (
 )
 from haagent.errors import PeerError
 
-VERSION = 1  # of this shape; a console of another version says so instead of guessing
+VERSION = 2  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
+OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
 
 
 class Verdict(StrEnum):
@@ -35,6 +40,23 @@ class Verdict(StrEnum):
     PROTECTED = "PROTECTED"
     NOT_PROTECTED = "NOT PROTECTED"
     STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class OutlookView:
+    """What would become of a guest on this node if the other died now."""
+
+    fate: Fate
+    seconds: float | None  # until it starts, or may write again; None: never
+    missing: tuple[str, ...]  # what would stand in the way; sentences
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncView:
+    """How far the copy that is being brought up to date is."""
+
+    percent: float
+    seconds: int | None  # until it is done; None: nothing moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +78,22 @@ class GuestView:
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
     ours: tuple[str, ...]  # the history of our copy; sentences
     theirs: tuple[str, ...]  # of the peer's, as far as we were told
+    address: str  # on the LAN
+    outlook: OutlookView | None  # None: not known at the moment
+    resync: ResyncView | None  # None: none is under way, or DRBD has not told yet
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One of the two machines, as far as this one knows. None is not known."""
+
+    name: str
+    is_me: bool
+    is_heard: bool  # its agent speaks; our own does
+    last_word: float | None  # when it last did
+    is_leaving: bool
+    is_armed: bool | None  # its watchdog
+    has_gateway: bool | None  # the gateway answers it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +112,17 @@ class Snapshot:
     me: str
     peer: str
     at: float  # when it was taken
+    wall: float  # the same moment, in seconds since the epoch
     verdict: Verdict
     complaints: tuple[Complaint, ...]  # the worst first; none if and only if PROTECTED
+    nodes: tuple[NodeView, ...]  # this one first
     guests: tuple[GuestView, ...]
     paths: tuple[PathView, ...]
     heartbeat: tuple[tuple[str, bool], ...] | None  # link, is it up; None: it does not answer
     referee: str  # a sentence
-    watchdogs: str  # a sentence
     policy: str
     scale: float
+    lately: tuple[tuple[float, str], ...]  # what was decided here: when by `wall`; the newest first
     version: int = VERSION
 
 
@@ -98,15 +138,17 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         me=me,
         peer=peer,
         at=state.now,
+        wall=around.wall,
         verdict=_verdict(state, found),
         complaints=found,
+        nodes=(_me(state), _peer(state)),
         guests=tuple(_guest(state, around, guest, missing) for guest in state.guests),
         paths=tuple(_path(state, path) for path in Path),
         heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
         referee=complaints.referee_sentence(state),
-        watchdogs=_watchdogs(state),
         policy=str(state.pair.policy),
         scale=state.pair.scale,
+        lately=tuple((at, what.removeprefix(f"{me}: ")) for at, what in around.lately),
     )
 
 
@@ -136,7 +178,33 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
         ours=_our_history(state, guest, resource),
         theirs=_their_history(state, hello),
+        address=around.addresses.get(guest, ""),
+        outlook=_outlook(state, around, guest),
+        resync=_resync(around, guest, resource),
     )
+
+
+def _outlook(state: NodeState, around: Surroundings, guest: str) -> OutlookView | None:
+    """What was foreseen, unless that was about another situation than the present one."""
+    found = around.outlooks.get(guest)
+    if found is None or found.phase is not state.guests[guest].phase:
+        return None
+    age = state.now - found.at
+    if age > OUTDATED * state.pair.scale:
+        return None
+    if found.fate is Fate.NOT:
+        return OutlookView(found.fate, None, found.missing)
+    # While the peer speaks its death is always still to come; else the wait has begun.
+    waited = 0.0 if complaints.is_talking(state) else age
+    return OutlookView(found.fate, round(max(0.0, found.seconds - waited), 1), ())
+
+
+def _resync(around: Surroundings, guest: str, resource: Resource | None) -> ResyncView | None:
+    found = around.resyncs.get(guest)
+    is_under_way = resource is not None and resource.link in (Link.SYNC_SOURCE, Link.SYNC_TARGET)
+    if found is None or not is_under_way:
+        return None
+    return ResyncView(found.percent, found.seconds)
 
 
 def _our_history(state: NodeState, guest: str, resource: Resource | None) -> tuple[str, ...]:
@@ -181,12 +249,30 @@ def _path(state: NodeState, path: Path) -> PathView:
     )
 
 
-def _watchdogs(state: NodeState) -> str:
-    me, peer = complaints.names(state)
-    figures = state.peer.hello.figures if state.peer.hello else None
-    ours = "armed" if state.is_armed else "NOT armed"
-    theirs = "not known" if figures is None else "armed" if figures.is_armed else "NOT armed"
-    return f"{ours} on {me}, {theirs} on {peer}"
+def _me(state: NodeState) -> NodeView:
+    return NodeView(
+        name=complaints.names(state)[0],
+        is_me=True,
+        is_heard=True,
+        last_word=state.now,
+        is_leaving=state.left is not None or state.is_fenced,
+        is_armed=state.is_armed,
+        has_gateway=complaints.is_answered(state),
+    )
+
+
+def _peer(state: NodeState) -> NodeView:
+    hello = state.peer.hello
+    guests = hello.guests.values() if hello else ()
+    return NodeView(
+        name=complaints.names(state)[1],
+        is_me=False,
+        is_heard=complaints.is_talking(state),
+        last_word=complaints.moment(state.peer.hello_at),
+        is_leaving=any(words.farewell is not None for words in guests),
+        is_armed=hello.figures.is_armed if hello else None,
+        has_gateway=hello.has_referee if hello else None,
+    )
 
 
 def is_stale(shown: Snapshot, now: float) -> bool:
@@ -209,16 +295,28 @@ def from_dict(data: Mapping[str, Any]) -> Snapshot:
             **{
                 **data,
                 "verdict": Verdict(data["verdict"]),
-                "complaints": tuple(Complaint(**item) for item in data["complaints"]),
+                "complaints": tuple(_complaint_from(item) for item in data["complaints"]),
+                "nodes": tuple(NodeView(**item) for item in data["nodes"]),
                 "guests": tuple(_guest_from(item) for item in data["guests"]),
                 "paths": tuple(PathView(**item) for item in data["paths"]),
                 "heartbeat": None if heartbeat is None else tuple((k, up) for k, up in heartbeat),
+                "lately": tuple((at, what) for at, what in data["lately"]),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PeerError(f"the agent's snapshot is not understood: {error!r}") from error
 
 
+def _complaint_from(data: Mapping[str, Any]) -> Complaint:
+    return Complaint(**{**data, "code": BY_CODE[data["code"]]})
+
+
 def _guest_from(data: Mapping[str, Any]) -> GuestView:
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    outlook, resync = data["outlook"], data["resync"]
+    if outlook is not None:
+        missing = tuple(outlook["missing"])
+        fields["outlook"] = OutlookView(Fate(outlook["fate"]), outlook["seconds"], missing)
+    if resync is not None:
+        fields["resync"] = ResyncView(**resync)
     return GuestView(**fields)

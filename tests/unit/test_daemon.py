@@ -39,6 +39,7 @@ class Recorded:
         self.done: list[str] = []
         self.is_full = False
         self.hellos: list[Hello] = []
+        self.reasons: tuple[str, ...] = ()
 
     def save(self, durable: Durable) -> None:
         if self.is_full:
@@ -65,6 +66,9 @@ class Recorded:
 
     def finish_leaving(self) -> None:
         self.done.append("finish")
+
+    def decided(self, reasons: tuple[str, ...]) -> None:
+        self.reasons += reasons
 
     def publish(self, state: NodeState) -> None: ...
 

@@ -8,9 +8,22 @@ from typing import Any
 
 import pytest
 
-from haagent.console.complaints import Surroundings
-from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale, snapshot, to_dict
+from haagent.console.alarms import Alarm
+from haagent.console.snapshot import (
+    VERSION,
+    NodeView,
+    OutlookView,
+    ResyncView,
+    Snapshot,
+    Verdict,
+    from_dict,
+    is_stale,
+    snapshot,
+    to_dict,
+)
+from haagent.console.surroundings import Surroundings
 from haagent.core import proofs
+from haagent.core.foresight import Fate, Outlook
 from haagent.core.model import (
     Disk,
     Durable,
@@ -32,6 +45,7 @@ from haagent.core.model import (
     Role,
 )
 from haagent.errors import PeerError
+from haagent.storage.resync import Progress
 
 NOW = 1000.0
 ARMED = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
@@ -148,7 +162,10 @@ def test_a_pair_in_which_everything_holds_is_protected() -> None:
     assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
     assert shown.guests[0].runs_on == ("anna",)
     assert shown.referee == "answers anna and berta"
-    assert shown.watchdogs == "armed on anna, armed on berta"
+    assert shown.nodes == (
+        NodeView("anna", True, True, NOW, False, is_armed=True, has_gateway=True),
+        NodeView("berta", False, True, NOW - 0.4, False, is_armed=True, has_gateway=True),
+    )
 
 
 def test_so_is_one_whose_guest_is_on_the_peer() -> None:
@@ -357,11 +374,14 @@ def test_it_survives_the_way_through_json(change: Change) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"version": 2},
+        {"version": VERSION + 1},
         {"verdict": "FINE"},
         {"guests": [{}]},
         {"guests": None},
         {"complaints": [{"what": "x"}]},
+        {"complaints": [{"code": "SHOE-999", "what": "x", "means": "x", "do": "x"}]},
+        {"nodes": [{"name": "anna"}]},
+        {"lately": [1.0]},
         {"more": 1},
     ],
 )
@@ -390,3 +410,71 @@ def test_who_may_not_start_a_guest_says_since_when_its_copy_may_be_old() -> None
     assert look(state, around).guests[0].in_sync_at == 1_000_000.0
     set_back = replace(around, wall=5.0)
     assert look(state, set_back).complaints[0].means.endswith("13:46:40 UTC.")
+
+
+def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
+    _, berta = look(node(peer=Peer())(WELL)).nodes
+    assert berta == NodeView("berta", False, False, None, False, is_armed=None, has_gateway=None)
+
+
+def test_each_complaint_carries_its_code() -> None:
+    shown = look(both(elsewhere, silent)(WELL))
+    assert [complaint.code for complaint in shown.complaints] == [
+        Alarm.LOST_WITH_PEER,
+        Alarm.PEER_SILENT,
+    ]
+    assert to_dict(shown)["complaints"][0]["code"] == "SHOE-108"
+
+
+def foreseen(**changes: Any) -> Surroundings:
+    outlook = Outlook(Fate.GOES_ON, Phase.HOLDING, NOW - 3, 11.0, ())
+    return replace(AROUND, outlooks={"counter": replace(outlook, **changes)})
+
+
+def test_what_was_foreseen_is_told() -> None:
+    (view,) = look(WELL, foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 11.0, ())
+    (view,) = look(WELL, foreseen(fate=Fate.NOT, missing=("a proof",))).guests
+    assert view.outlook == OutlookView(Fate.NOT, None, ("a proof",))
+
+
+def test_when_the_peer_is_silent_the_wait_has_begun() -> None:
+    (view,) = look(silent(WELL), foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 8.0, ())
+    (view,) = look(silent(WELL), foreseen(seconds=1.0)).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 0.0, ())
+
+
+def test_what_was_foreseen_of_another_situation_is_not_told() -> None:
+    for around in (AROUND, foreseen(phase=Phase.RELEASED), foreseen(at=NOW - 21)):
+        assert look(WELL, around).guests[0].outlook is None
+    scaled = replace(WELL, pair=replace(WELL.pair, scale=4.0))
+    assert look(scaled, foreseen(at=NOW - 79)).guests[0].outlook is not None
+
+
+def test_how_far_a_resync_is_counts_only_while_there_is_one() -> None:
+    around = replace(AROUND, resyncs={"counter": Progress(8972, 11664, 62)})
+    (view,) = look(resource(link=Link.SYNC_SOURCE)(WELL), around).guests
+    assert view.resync == ResyncView(23.0, 62)
+    assert look(WELL, around).guests[0].resync is None
+
+
+def test_where_a_guest_is_and_what_was_decided() -> None:
+    lately = ((1_000_001.0, "anna: counter: alone in term 4"), (1_000_000.0, "anna: leaving"))
+    around = replace(AROUND, addresses={"counter": "10.0.2.20"}, lately=lately, wall=1_000_002.0)
+    shown = look(WELL, around)
+    assert shown.guests[0].address == "10.0.2.20"
+    assert shown.lately == ((1_000_001.0, "counter: alone in term 4"), (1_000_000.0, "leaving"))
+    assert shown.wall == 1_000_002.0
+
+
+def test_all_of_it_survives_the_way_through_json() -> None:
+    around = replace(
+        foreseen(fate=Fate.NOT, missing=("a proof",)),
+        resyncs={"counter": Progress(1, 2, None)},
+        lately=((1.5, "anna: leaving"),),
+    )
+    shown = look(resource(link=Link.SYNC_TARGET)(WELL), around)
+    back = from_dict(json.loads(json.dumps(to_dict(shown), allow_nan=False)))
+    assert back == shown
+    assert type(back.complaints[0].code) is Alarm

@@ -149,8 +149,8 @@ def test_an_agent_that_stands_still_is_not_believed(desk: Desk, server: Server) 
 
 
 def test_an_agent_of_another_version_is_said_to_be_one(desk: Desk, server: Server) -> None:
-    server.publish({**to_dict(CALM), "version": 2})
-    desk.until("has version 2, not 1")
+    server.publish({**to_dict(CALM), "version": 99})
+    desk.until("has version 99, not")
 
 
 def test_only_lines_that_changed_are_written(desk: Desk, server: Server) -> None:
