@@ -5,6 +5,7 @@ No policy is in here. Whatever lands on the data disk is flushed to the platter 
 ends, because the journal that is written next lives on another disk.
 """
 
+import contextlib
 import json
 import re
 import socket
@@ -12,9 +13,13 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
-from firstboot import files, stick
+from firstboot import agreement as agreements
+from firstboot import files, leases, stick
+from firstboot.agreement import Stage
+from firstboot.examine import examine
 from firstboot.hands import Interface, Signature
 from firstboot.hotplug import await_change, hardware_changes
+from firstboot.leases import Lease
 from firstboot.probe import LVM, Machine, probe
 from firstboot.rendering import CROSSOVER, GROUP, LAN, File, volume
 from haagent import config
@@ -52,11 +57,29 @@ class Appliance:
     def await_hardware(self) -> None:
         await_change(self._changes)
 
+    def examined_machine(self) -> Machine:
+        """What there is, looked at closer: it may take a minute."""
+        return examine(probe(), self._run)
+
+    def start_looking_for_addresses(self) -> None:
+        """Lets every card ask for an address, until this machine belongs to a pair."""
+        files.write(Path(leases.BEFORE_SET_UP), leases.NETWORK.encode(), 0o644)
+        self._run(("systemctl", "restart", "systemd-networkd.service"), timeout=LIMIT)
+
+    def leases(self) -> tuple[Lease, ...]:
+        """What was given so far."""
+        addresses = self._run(leases.ADDRESSES, timeout=LIMIT)
+        return leases.parse_leases(addresses, self._run(leases.ROUTES, timeout=LIMIT))
+
     def answers(self) -> str | None:
+        agreed = agreements.from_file(self.read(agreements.PATH))
+        if agreed is not None and agreed.stage is Stage.COMMITTED:
+            return agreed.answers
         with stick.mounted(self._esp(), run=self._run) as folder:
             return stick.read_answers(folder)
 
     def retire_answers(self) -> None:
+        self.remove(agreements.PATH)
         with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
             stick.retire_answers(folder)
 
@@ -74,6 +97,13 @@ class Appliance:
             files.write(Path(file.path), file.text.encode(), file.mode)
         except OSError as error:
             raise _failing(file.path, "written", error) from error
+
+    def remove(self, path: str) -> None:
+        """Removes the file, if it is there, so that it stays away."""
+        try:
+            files.remove(Path(path))
+        except OSError as error:
+            raise _failing(path, "removed", error) from error
 
     def host_name(self) -> str:
         return socket.gethostname()
@@ -93,6 +123,8 @@ class Appliance:
         self._run(("udevadm", "trigger", "--action=add", "--settle", card), timeout=LIMIT)
 
     def restart_network(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            Path(leases.BEFORE_SET_UP).unlink()
         self._run(("systemctl", "restart", "systemd-networkd.service"), timeout=LIMIT)
         # With or without a cable, as in the network files.
         names = (f"--interface={name}:no-carrier" for name in (CROSSOVER, LAN))

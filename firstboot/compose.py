@@ -6,7 +6,7 @@ by hand and one from a file are the same.
 """
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 
 import yaml
 
@@ -75,13 +75,13 @@ def _answers(me: int, interview: Interview, found: Found, made: Made) -> str:
         "policy": str(given[Topic.POLICY]),
         "secret": made.secret,
         "password": kept(given[Topic.PASSWORD], made.salt),
-        "guests": _guests(given[Topic.GUEST], lan, made.guest_mac),
+        "guests": _guests(lan, made.guest_mac),
     }
     return yaml.safe_dump(content, sort_keys=False)
 
 
-def _guests(address: IPv4Address | None, lan: Lan, mac: str) -> dict[str, dict[str, str]]:
+def _guests(lan: Lan, mac: str) -> dict[str, dict[str, str]]:
     counter = {"built-in": "true", "first-node": "0", "mac": mac, **BUILT_IN}
-    if address is not None:
-        counter["address"] = f"{address}/{lan.addresses[0].network.prefixlen}"
+    if lan.guest is not None:
+        counter["address"] = f"{lan.guest}/{lan.addresses[0].network.prefixlen}"
     return {"counter": counter}

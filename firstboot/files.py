@@ -30,7 +30,7 @@ def remove(path: Path) -> None:
     """Removes PATH if it is there. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    sync(path.parent)
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

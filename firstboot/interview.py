@@ -27,7 +27,6 @@ class Topic(StrEnum):
     LAN = "lan"
     DISKS = "disks"
     POLICY = "policy"
-    GUEST = "guest"
     PASSWORD = "password"
     AGAIN = "password again"
     CONSENT = "consent"
@@ -53,10 +52,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Lan:
-    """The LAN's addresses of both machines, and the gateway that referees."""
+    """The LAN's addresses of both machines, the gateway that referees, and the built-in guest's;
+    None: it asks for one by DHCP.
+    """
 
     addresses: tuple[IPv4Interface, IPv4Interface]
     gateway: IPv4Address
+    guest: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _names(text: str, interview: Interview) -> tuple[str, str]:
 
 def _lan(text: str, interview: Interview) -> Lan:
     words = re.split(r"[\s,]+", text.strip())
-    if len(words) not in (2, 3):
+    if len(words) not in (2, 3, 4):
         raise Refused(
             "Two addresses and the gateway are needed, such as:"
             " 192.168.1.11/24 192.168.1.12 192.168.1.1"
@@ -143,17 +145,19 @@ def _lan(text: str, interview: Interview) -> Lan:
     first = _interface(words[0])
     second = IPv4Interface((_address(words[1].partition("/")[0]), first.network.prefixlen))
     known = interview.facts.gateway
-    gateway = _address(words[2]) if len(words) == 3 else known
+    gateway = _address(words[2]) if len(words) > 2 else known
     if gateway is None:
         raise Refused("The gateway's address is needed as well, at the end.")
-    for address in (first.ip, second.ip, gateway):
+    guest = _address(words[3]) if len(words) > 3 else None
+    all_of_them = [first.ip, second.ip, gateway, *([guest] if guest else [])]
+    for address in all_of_them:
         if address not in first.network:
             raise Refused(f"{address} is not in the network {first.network} of {first.ip}.")
         if address in (first.network.network_address, first.network.broadcast_address):
             raise Refused(f"{address} cannot be the address of a machine in {first.network}.")
-    if len({first.ip, second.ip, gateway}) < 3:
-        raise Refused("The two machines and the gateway need three different addresses.")
-    return Lan((first, second), gateway)
+    if len(set(all_of_them)) < len(all_of_them):
+        raise Refused("All of them need different addresses.")
+    return Lan((first, second), gateway, guest)
 
 
 def _interface(text: str) -> IPv4Interface:
@@ -192,19 +196,6 @@ def _policy(text: str, interview: Interview) -> Policy:
 POLICY_WORDS = {Policy.AUTOMATIC: ("1", "automatic"), Policy.WAIT: ("2", "wait", "wait for me")}
 
 
-def _guest(text: str, interview: Interview) -> IPv4Address | None:
-    if text.lower() == "dhcp":
-        return None
-    address, lan = _address(text), interview.given[Topic.LAN]
-    network = lan.addresses[0].network
-    taken = {lan.gateway, *(one.ip for one in lan.addresses)}
-    if address not in network or address in (network.network_address, network.broadcast_address):
-        raise Refused(f"{address} cannot be the address of a machine in {network}.")
-    if address in taken:
-        raise Refused(f"{address} is taken already.")
-    return address
-
-
 def _password(text: str, interview: Interview) -> str:
     if len(text) < LEAST_PASSWORD:
         raise Refused(f"At least {LEAST_PASSWORD} characters or digits are needed.")
@@ -235,7 +226,6 @@ PARSERS = {
     Topic.LAN: _lan,
     Topic.DISKS: _disks,
     Topic.POLICY: _policy,
-    Topic.GUEST: _guest,
     Topic.PASSWORD: _password,
     Topic.AGAIN: _password,
     Topic.CONSENT: _consent,
@@ -271,7 +261,8 @@ def _question(topic: Topic, interview: Interview) -> Question:
                 (),
                 _lan_default(facts),
                 f"Type the address of {this} with its prefix, that of {other}, and the gateway:"
-                " 192.168.1.11/24 192.168.1.12 192.168.1.1",
+                " 192.168.1.11/24 192.168.1.12 192.168.1.1. A fourth one is for the built-in"
+                " guest, which asks your router for one otherwise.",
             )
         case Topic.DISKS:
             return Question(
@@ -299,17 +290,6 @@ def _question(topic: Topic, interview: Interview) -> Question:
                 "1",
                 "One cable alone is never a problem, and neither is a machine that dies. This is"
                 " about both cables within a second, while both machines still see the gateway.",
-            )
-        case Topic.GUEST:
-            return Question(
-                topic,
-                "Which address shall the built-in guest have?",
-                "It is small and counts: it shows that everything works. Pull a plug and see it"
-                " go on.",
-                (),
-                "dhcp",
-                "dhcp: your router gives it one. Or type one yourself, such as 192.168.1.50; then"
-                " it is also watched at that address.",
             )
         case Topic.PASSWORD:
             return Question(

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The set-up from its first page to its end, whatever the power does meanwhile.
+
+Answers may come from a file on the stick or from a person; from then on both are the same.
+"""
+
+import logging
+import time
+from ipaddress import IPv6Address
+
+import haagent
+from firstboot import agreement as agreements
+from firstboot.agreement import Stage
+from firstboot.appliance import Appliance, hidden
+from firstboot.apply import set_up
+from firstboot.description import Description
+from firstboot.driven import Driven
+from firstboot.driving import Driving
+from firstboot.faces import line
+from firstboot.herald import Herald
+from firstboot.meeting import Gone, Meeting, Met
+from firstboot.pairing import stream
+from firstboot.pairing.announcement import Party, party
+from firstboot.pairing.cards import ethernet_cards
+from firstboot.pairing.radio import Radio
+from firstboot.pairing.stream import Listener, Stream
+from firstboot.terminals import Terminals
+from haagent.daemon import BOOT_ID
+from haagent.errors import OperatorError, PeerError, ShoestringError
+
+log = logging.getLogger(__name__)
+
+
+class RealCable:
+    """The cards and sockets of this machine, for meeting.py."""
+
+    def address(self, card: str) -> IPv6Address:
+        """Raises PeerError."""
+        found = next((one.address for one in ethernet_cards() if one.name == card), None)
+        if found is None:
+            raise PeerError(f"{card} has no address yet")
+        return found
+
+    def mac(self, card: str) -> str:
+        """Raises PeerError."""
+        found = next((one.mac for one in ethernet_cards() if one.name == card), None)
+        if found is None:
+            raise PeerError(f"{card} is gone")
+        return found
+
+    def call(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Stream:
+        return stream.call(card, ours, peer)
+
+    def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener:
+        return Listener(card, ours, peer)
+
+
+def spend(hands: Appliance, screens: Terminals) -> None:
+    """Returns when this machine is one half of a pair."""
+    while True:
+        try:
+            if _set_up(hands, screens):
+                return
+            _meet(hands, screens)
+        except ShoestringError as error:
+            hint = error.hint if isinstance(error, OperatorError) else ""
+            screens.tell(hidden(f"The set-up stopped.\n{error}\n{hint}"))
+            screens.tell("Press Enter to try again. What is done already is kept.")
+            while screens.read(None) is None:
+                pass
+
+
+def _set_up(hands: Appliance, screens: Terminals) -> bool:
+    """Whether there were answers, and they were carried out. Raises ShoestringError."""
+    agreed = agreements.from_file(hands.read(agreements.PATH))
+    is_agreed = agreed is not None and agreed.stage is Stage.COMMITTED
+    with Herald(_me(hands), agreed if is_agreed else None):
+        return set_up(hands, screens.tell)
+
+
+def _meet(hands: Appliance, screens: Terminals) -> None:
+    """Returns when both machines have agreed. Raises OperatorError."""
+    hands.start_looking_for_addresses()
+    radio = Radio()
+    try:
+        meeting = Meeting(_me(hands), screens, radio, RealCable(), hands, time.monotonic)
+        if meeting.agreement is not None:
+            screens.tell("Continuing the set-up that was interrupted: all was agreed on already.")
+        while not (meeting.agreement is not None and meeting.commit()):
+            _agree(meeting, hands)
+    finally:
+        radio.close()
+
+
+def _agree(meeting: Meeting, hands: Appliance) -> None:
+    """From the first page to where this machine is prepared; or to where nothing came of it."""
+
+    def describe() -> Description:
+        return Description(hands.examined_machine(), hands.leases(), hands.time_scale())
+
+    crossover = meeting.find(lambda: line.greeting(hands.machine()))
+    met: Met | None = None
+    try:
+        met = meeting.pair(crossover)
+        if met.drives:
+            Driving(meeting, met, describe).run()
+        else:
+            Driven(meeting, met, describe).run()
+    except (Gone, PeerError) as error:
+        log.info("%s", error)
+        if meeting.agreement is None:
+            meeting.screens.tell(f"{error}\nNothing was written. Beginning again.")
+    finally:
+        meeting.screens.hide(False)
+        if met is not None:
+            met.session.close()
+
+
+def _me(hands: Appliance) -> Party:
+    return party(hands.machine().machine_id, BOOT_ID.read_text().strip(), haagent.__version__)

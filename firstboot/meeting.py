@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: MIT
+"""Two machines that were never set up meet: from the first page to an agreement that both keep.
+
+Owns the order of that evening, and nothing else: which cable it is, whether the code was right,
+what is asked and what the answers mean is decided by pure modules. Until both machines have kept
+the agreement nothing is written to any data disk, and whatever goes wrong leads back to the first
+page.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Protocol
+
+from firstboot import agreement as agreements
+from firstboot.agreement import Agreement, Stage, Word
+from firstboot.pairing import ceremony, code
+from firstboot.pairing.announcement import Party
+from firstboot.pairing.ceremony import Asker, Keys, Outputs, Shower
+from firstboot.pairing.discovery import (
+    EVERY,
+    Crossover,
+    Discovery,
+    Finding,
+    Heard,
+    Observation,
+    Obstacle,
+    Reason,
+)
+from firstboot.pairing.session import Session
+from firstboot.pairing.stream import Listener, Stream
+from firstboot.rendering import File
+from haagent.errors import OperatorError, PeerError
+
+OUT = "start over"
+
+
+class Screens(Protocol):
+    """firstboot/terminals.py's."""
+
+    def tell(self, text: str) -> None: ...
+    def prompt(self, text: str) -> None: ...
+    def read(self, timeout: float | None, *others: int) -> str | int | None: ...
+    def hide(self, is_hidden: bool) -> None: ...
+
+
+class Air(Protocol):
+    """firstboot/pairing/radio.py's: all cables at once."""
+
+    def fileno(self) -> int: ...
+    def look(self, at: float) -> tuple[Observation, ...]: ...
+    def announce(self, me: Party, word: Word, quiet_in: dict[str, int | None]) -> None: ...
+    def hear(self, at: float) -> tuple[Observation, ...]: ...
+
+
+class Cable(Protocol):
+    """The one cable that was found, for a conversation. Both raise PeerError."""
+
+    def address(self, card: str) -> IPv6Address: ...
+    def mac(self, card: str) -> str: ...
+    def call(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Stream: ...
+    def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener: ...
+
+
+class Place(Protocol):
+    """Where the agreement is kept. firstboot/hands.py's."""
+
+    def read(self, path: str) -> File | None: ...
+    def write(self, file: File) -> None: ...
+    def remove(self, path: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The other machine, for certain, and the way to talk to it."""
+
+    session: Session
+    keys: Keys
+    crossover: Crossover
+    drives: bool  # whether it is driven from here
+
+
+class Gone(Exception):
+    """The other machine, or the cable, is not there any more; the text is a sentence."""
+
+
+class Meeting:
+    """This machine's side of it."""
+
+    def __init__(
+        self,
+        me: Party,
+        screens: Screens,
+        air: Air,
+        cable: Cable,
+        place: Place,
+        clock: Callable[[], float],
+    ) -> None:
+        self.screens = screens
+        self._me = me
+        self._air = air
+        self._cable = cable
+        self._place = place
+        self._clock = clock
+        self.agreement = agreements.from_file(place.read(agreements.PATH))
+        name = self.agreement.name if self.agreement else ""
+        self._discovery = Discovery(me, name)
+        self._stage = Stage.BLANK
+        self._next_tick = clock()
+
+    def find(self, page: Callable[[], str]) -> Crossover:
+        """The crossover, as soon as there is one. PAGE is what Enter shows again."""
+        self._stage = Stage.BLANK
+        self.screens.tell(page())
+        told: Reason | None = None
+        while True:
+            finding = self._finding()
+            if isinstance(finding, Crossover):
+                return finding
+            if finding.reason is not told:
+                told = finding.reason
+                self.screens.tell(f"{finding.sentence}\n{finding.advice}")
+            if isinstance(self.wait(), str):
+                self.screens.tell(page())
+                told = None
+
+    def pair(self, crossover: Crossover) -> Met:
+        """The other machine, once a person has typed the code. Raises Gone or PeerError."""
+        self._stage = Stage.PAIRING
+        peer = crossover.peer
+        self.screens.tell(f"Found the other machine at the end of the cable in {crossover.card}.")
+        ours = self._cable.address(crossover.card)
+        assert peer.address is not None
+        if ceremony.shows(self._me, peer.party):
+            return self._show(crossover, ours, peer.address)
+        return self._ask(crossover, ours, peer.address)
+
+    def keep(self, agreement: Agreement) -> None:
+        """From here on this machine is prepared, and says so after every start."""
+        self._place.write(agreements.to_file(agreement))
+        self.agreement = agreement
+        self._discovery = Discovery(self._me, agreement.name)
+
+    def commit(self) -> bool:
+        """Waits until the other one is prepared, too. False if nothing came of it: then all is
+        forgotten, and nothing was written to a data disk.
+        """
+        assert self.agreement is not None
+        self.screens.tell("Waiting for the word of the other machine.")
+        while self.agreement is not None and self.agreement.stage is Stage.PREPARED:
+            typed = self.wait()
+            if typed == OUT:
+                self.agreement = None
+            elif isinstance(typed, str):
+                self.screens.tell(
+                    "Both machines must be on, with the cable between them."
+                    f" To forget what was agreed, type: {OUT}"
+                )
+        if self.agreement is None:
+            self._place.remove(agreements.PATH)
+            self._discovery = Discovery(self._me)
+            self.screens.tell("What was agreed is forgotten. No data disk was touched.")
+            return False
+        self._place.write(agreements.to_file(self.agreement))
+        return True
+
+    def wait(self, *others: int) -> str | int | None:
+        """A typed line, or one of OTHERS that can be read, or None after a second at most.
+        Meanwhile the other machine is told of and listened to.
+        """
+        self._tick()
+        left = max(0.0, self._next_tick - self._clock())
+        came = self.screens.read(left, self._air.fileno(), *others)
+        if came == self._air.fileno() and not isinstance(came, str):
+            self._observe(self._air.hear(self._clock()))
+            return None
+        return came
+
+    def mac(self, card: str) -> str:
+        """Of our own CARD."""
+        return self._cable.mac(card)
+
+    def assert_there(self, crossover: Crossover) -> None:
+        """Raises Gone unless the same machine is still at the end of the same cable."""
+        finding = self._finding()
+        if isinstance(finding, Obstacle):
+            if finding.reason is not Reason.LISTENING:
+                raise Gone(finding.sentence)
+        elif finding.peer.party != crossover.peer.party:
+            raise Gone("The other machine was started anew.")
+
+    def _tick(self) -> None:
+        now = self._clock()
+        if now < self._next_tick:
+            return
+        self._next_tick = now + EVERY
+        self._observe(self._air.look(now))
+        quiet_in = dict(self._discovery.quiet_in(now))
+        self._air.announce(self._me, self._word(), quiet_in)
+
+    def _word(self) -> Word:
+        if self.agreement is not None:
+            return agreements.word(self.agreement, self._me.identity)
+        return Word(self._stage)
+
+    def _observe(self, observations: Sequence[Observation]) -> None:
+        self._discovery.observe(*observations)
+        for one in observations:
+            if isinstance(one, Heard) and self.agreement is not None:
+                party = one.announcement.party
+                self.agreement = agreements.heard(
+                    self.agreement, party.identity, one.announcement.word
+                )
+
+    def _finding(self) -> Finding:
+        return self._discovery.finding(self._clock())
+
+    def _show(self, crossover: Crossover, ours: IPv6Address, theirs: IPv6Address) -> Met:
+        listener = self._cable.listen(crossover.card, ours, theirs)
+        try:
+            return self._serve(crossover, listener)
+        finally:
+            listener.close()
+
+    def _serve(self, crossover: Crossover, listener: Listener) -> Met:
+        shower = Shower(self._me, crossover.peer.party)
+        stream: Stream | None = None
+        deadline = float("inf")
+        self._follow(shower.start(), None)
+        while True:
+            if stream is None:
+                self.assert_there(crossover)  # who talks to us says nothing else meanwhile
+            watched = [listener.fileno()] if stream is None else [stream.fileno()]
+            came = self.wait(*watched)
+            if isinstance(came, str):
+                self._follow(shower.press_key(), stream)
+            if stream is None:
+                if came == listener.fileno() and (stream := listener.accept()) is not None:
+                    deadline = self._clock() + ceremony.WITHIN
+                continue
+            try:
+                for message in stream.hear():
+                    keys = self._follow(shower.receive(message), stream)
+                    if keys is not None:
+                        return Met(Session(stream, keys), keys, crossover, drives=False)
+                if self._clock() > deadline:
+                    raise PeerError("it took too long")
+            except PeerError:
+                self._follow(shower.lost(), None)
+                stream.close()
+            if stream.is_closed:
+                stream = None
+
+    def _ask(self, crossover: Crossover, ours: IPv6Address, theirs: IPv6Address) -> Met:
+        asker = Asker(self._me, crossover.peer.party)
+        self.screens.tell("It shows a code of six digits. Type it here.")
+        self.screens.prompt("code > ")
+        while True:
+            self.assert_there(crossover)
+            typed = self.wait()
+            if not isinstance(typed, str):
+                continue
+            try:
+                keys = None
+                if typed.strip() == "?":
+                    self.screens.tell(
+                        "The other machine of the pair shows the code on its screen. It proves"
+                        " that these are the two machines that you mean."
+                    )
+                elif typed.strip():
+                    met = self._try(asker, code.parse(typed), crossover, ours, theirs)
+                    if met is not None:
+                        return met
+            except OperatorError as error:
+                self.screens.tell(f"{error} {error.hint}")
+            except PeerError:
+                keys = self._follow(asker.lost(), None)
+                assert keys is None
+                self.screens.tell("The other machine does not answer. Type its code again.")
+            self.screens.prompt("code > ")
+
+    def _try(
+        self,
+        asker: Asker,
+        typed: str,
+        crossover: Crossover,
+        ours: IPv6Address,
+        theirs: IPv6Address,
+    ) -> Met | None:
+        """What came of one guess. Raises PeerError."""
+        stream = self._cable.call(crossover.card, ours, theirs)
+        self._follow(asker.type_code(typed), stream)
+        while not stream.is_closed:
+            keys = self._follow(asker.receive(stream.receive(ceremony.WITHIN)), stream)
+            if keys is not None:
+                return Met(Session(stream, keys), keys, crossover, drives=True)
+        return None
+
+    def _follow(self, outputs: Outputs, stream: Stream | None) -> Keys | None:
+        """Does what the ceremony wants done; the keys, when it has come to its end."""
+        found = None
+        for output in outputs:
+            match output:
+                case ceremony.Send(data):
+                    if stream is not None:
+                        stream.send(data)
+                case ceremony.ShowCode(new):
+                    self.screens.tell(
+                        f"\n    {code.shown(new)}\n\nType this code on the other machine."
+                    )
+                case ceremony.WantKey():
+                    self.screens.tell("Press Enter for a new code.")
+                case ceremony.TryEnded(_, sentence, _):
+                    self.screens.tell(sentence)
+                    if stream is not None:
+                        stream.close()
+                case ceremony.Paired(keys):
+                    self.screens.tell("The code was right: the two machines know each other now.")
+                    found = keys
+        return found
