@@ -36,7 +36,6 @@ MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
 JUST_CREATED = "0000000000000004:0000000000000000:"
-CONSOLES = ("tty1", "hvc0", "ttyS0")  # the preset has a greeting on each
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
@@ -202,8 +201,6 @@ class Appliance:
         _flush(Path(device))
 
     def hand_over(self) -> None:
-        greetings = (f"firstboot@{name}.service" for name in CONSOLES)
-        self._run(("systemctl", "--no-block", "stop", *greetings), timeout=LIMIT)
         self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
 
     def _esp(self) -> str:

@@ -41,13 +41,13 @@ class Driven:
             if isinstance(came, str):
                 screens.tell(SAID)
             for question in session.hear():
-                answer = self._answer(question)
+                answer = self.answer(question)
                 if answer is not None:
                     session.say(answer)
             if self._meeting.agreement is not None:
                 return
 
-    def _answer(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
+    def answer(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
         match question.get("ask"):
             case "fill":
                 self._filled += len(_text(question, "text"))

@@ -18,15 +18,22 @@ from firstboot.driven import Driven
 from firstboot.driving import Driving
 from firstboot.faces import line
 from firstboot.herald import Herald
+from firstboot.hotplug import Changes
 from firstboot.meeting import Gone, Meeting, Met
 from firstboot.pairing import stream
 from firstboot.pairing.announcement import Party, party
 from firstboot.pairing.cards import ethernet_cards
+from firstboot.pairing.discovery import Observation, RouterSeen
 from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.terminals import Terminals
 from haagent.daemon import BOOT_ID
 from haagent.errors import OperatorError, PeerError, ShoestringError
+
+OUR_FAULT = (
+    "The set-up stopped by a fault of its own. `journalctl -u shoestring-setup` tells more, on the"
+    " console of the rescue entry."
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +62,18 @@ class RealCable:
         return Listener(card, ours, peer)
 
 
+class LeaseRadio(Radio):
+    """Also hears of the addresses that DHCP gives: a cable with such a server is no crossover."""
+
+    def __init__(self, hands: Appliance) -> None:
+        super().__init__()
+        self._hands = hands
+
+    def look(self, at: float) -> tuple[Observation, ...]:
+        given = {lease.card for lease in self._hands.leases()}
+        return (*super().look(at), *(RouterSeen(at, card) for card in sorted(given)))
+
+
 def spend(hands: Appliance, screens: Terminals) -> None:
     """Returns when this machine is one half of a pair."""
     while True:
@@ -62,12 +81,17 @@ def spend(hands: Appliance, screens: Terminals) -> None:
             if _set_up(hands, screens):
                 return
             _meet(hands, screens)
+            continue
         except ShoestringError as error:
             hint = error.hint if isinstance(error, OperatorError) else ""
-            screens.tell(hidden(f"The set-up stopped.\n{error}\n{hint}"))
-            screens.tell("Press Enter to try again. What is done already is kept.")
-            while screens.read(None) is None:
-                pass
+            screens.tell(hidden(f"The set-up of this machine stopped.\n{error}\n{hint}"))
+        except Exception:
+            # A dead screen helps nobody: whatever it was, there is a person before it.
+            log.exception("a bug")
+            screens.tell(OUR_FAULT)
+        screens.tell("Press Enter to try again. What is done already is kept.")
+        while screens.read(None) is None:
+            pass
 
 
 def _set_up(hands: Appliance, screens: Terminals) -> bool:
@@ -81,7 +105,7 @@ def _set_up(hands: Appliance, screens: Terminals) -> bool:
 def _meet(hands: Appliance, screens: Terminals) -> None:
     """Returns when both machines have agreed. Raises OperatorError."""
     hands.start_looking_for_addresses()
-    radio = Radio()
+    radio = LeaseRadio(hands)
     try:
         meeting = Meeting(_me(hands), screens, radio, RealCable(), hands, time.monotonic)
         if meeting.agreement is not None:
@@ -98,7 +122,7 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
     def describe() -> Description:
         return Description(hands.examined_machine(), hands.leases(), hands.time_scale())
 
-    crossover = meeting.find(lambda: line.greeting(hands.machine()))
+    crossover = meeting.find(lambda: line.greeting(hands.machine()), Changes())
     met: Met | None = None
     try:
         met = meeting.pair(crossover)

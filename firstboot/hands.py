@@ -46,16 +46,21 @@ class Hands(Protocol):
         """Blocks until a disk or a network card came or went."""
 
     def answers(self) -> str | None:
-        """The text of answers.yaml on the stick, None if there is none."""
+        """The text of what both machines agreed on, or of answers.yaml on the stick; None if there
+        is neither.
+        """
 
     def retire_answers(self) -> None:
-        """Puts answers.yaml away without its secret."""
+        """Puts the answers away without their secret, wherever they are."""
 
     def read(self, path: str) -> File | None:
         """The file at PATH, None if there is none."""
 
     def write(self, file: File) -> None:
         """Replaces the file as a whole: after a power cut it is the old one or the new one."""
+
+    def remove(self, path: str) -> None:
+        """Removes the file, if it is there, so that it stays away."""
 
     def host_name(self) -> str:
         """The kernel's."""

@@ -26,6 +26,24 @@ def concerns_hardware(message: bytes) -> bool:
     return any(f"SUBSYSTEM={name}\0".encode() in message for name in ("block", "net"))
 
 
+class Changes:
+    """Of the hardware, from the time it is made."""
+
+    def __init__(self) -> None:
+        self._events = hardware_changes()
+
+    def fileno(self) -> int:
+        """Can be read when something happened to some device."""
+        return self._events.fileno()
+
+    def is_any(self) -> bool:
+        """Whether a disk or a card came or went; waits until it is quiet."""
+        changed = False
+        while select.select([self._events], [], [], QUIET if changed else 0)[0]:
+            changed = _is_change(self._events) or changed
+        return changed
+
+
 def await_change(events: socket.socket) -> None:
     """Blocks until hardware changed, and then until it was quiet for a moment."""
     changed = False
@@ -33,8 +51,12 @@ def await_change(events: socket.socket) -> None:
         ready, _, _ = select.select([events], [], [], QUIET if changed else None)
         if not ready:
             return
-        try:
-            changed = concerns_hardware(events.recv(LARGEST)) or changed
-        except OSError:
-            # ENOBUFS, netlink(7): more came than was kept, so something may have changed.
-            changed = True
+        changed = _is_change(events) or changed
+
+
+def _is_change(events: socket.socket) -> bool:
+    try:
+        return concerns_hardware(events.recv(LARGEST))
+    except OSError:
+        # ENOBUFS, netlink(7): more came than was kept, so something may have changed.
+        return True

@@ -62,6 +62,14 @@ class Cable(Protocol):
     def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener: ...
 
 
+class News(Protocol):
+    """Of disks and cards that come and go."""
+
+    def fileno(self) -> int: ...
+    def is_any(self) -> bool:
+        """Takes in what came; whether it concerns us. Waits until it is quiet for a moment."""
+
+
 class Place(Protocol):
     """Where the agreement is kept. firstboot/hands.py's."""
 
@@ -108,8 +116,10 @@ class Meeting:
         self._stage = Stage.BLANK
         self._next_tick = clock()
 
-    def find(self, page: Callable[[], str]) -> Crossover:
-        """The crossover, as soon as there is one. PAGE is what Enter shows again."""
+    def find(self, page: Callable[[], str], news: News) -> Crossover:
+        """The crossover, as soon as there is one. PAGE is shown first, and again when Enter is
+        pressed or there is NEWS of the hardware.
+        """
         self._stage = Stage.BLANK
         self.screens.tell(page())
         told: Reason | None = None
@@ -120,7 +130,8 @@ class Meeting:
             if finding.reason is not told:
                 told = finding.reason
                 self.screens.tell(f"{finding.sentence}\n{finding.advice}")
-            if isinstance(self.wait(), str):
+            came = self.wait(news.fileno())
+            if isinstance(came, str) or (came == news.fileno() and news.is_any()):
                 self.screens.tell(page())
                 told = None
 

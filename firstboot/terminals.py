@@ -11,7 +11,7 @@ import os
 import select
 import termios
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ACTIVE = Path("/sys/class/tty/console/active")
@@ -24,14 +24,20 @@ BACKSPACES = "\b\x7f"  # terminals disagree on what their key sends
 IFLAG, OFLAG, LFLAG, CC = 0, 1, 3, 6  # places in what termios.tcgetattr returns
 
 
-class Terminals:
-    """Opens the monitor and every console of this boot, and looks after them until `close`."""
+def consoles(active: Path = ACTIVE, dev: Path = DEV) -> list[Path]:
+    """The monitor and every console of this boot. The monitor always counts; tty0 stands for
+    whatever it shows just now.
+    """
+    names = active.read_text().split() if active.exists() else []
+    return [dev / name for name in dict.fromkeys(["tty1", *names]) if name != "tty0"]
 
-    def __init__(self, active: Path | None = None, dev: Path | None = None) -> None:
-        active, dev = active or ACTIVE, dev or DEV
-        names = active.read_text().split() if active.exists() else []
-        # The monitor always counts; tty0 stands for whatever it shows just now.
-        paths = [dev / name for name in dict.fromkeys(["tty1", *names]) if name != "tty0"]
+
+class Terminals:
+    """Opens the terminals at PATHS, as far as they are there, and looks after them until
+    `close`.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
         self._open: dict[int, bytes] = {}  # descriptor: what came of its line so far
         for path in paths:
             # Not on this machine: it is none of ours. The journal has everything in any case.

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The plain face: text in 80 columns of ASCII, for any console there is."""
 
-import textwrap
-
 from firstboot.probe import Disk, Machine, Nic
 from firstboot.wording import count, size
 from haagent import __version__
 
 WIDTH = 80
 NOT_SET_UP = (
-    "This machine is not set up. Put an answers.yaml on the stick and start again.",
+    "This machine is not set up. It looks for the other machine by itself.",
     "Nothing was written to any disk but the one marked as boot medium.",
 )
 
 
-def greeting(machine: Machine, said: str = "") -> str:
-    """The whole first page: who we are, what this machine is made of, what happens next. SAID is
-    what a set-up that stopped had to say.
-    """
+def greeting(machine: Machine) -> str:
+    """The whole first page: who we are, what this machine is made of, what happens next."""
     return "\n".join(
         [
             f"Welcome to Shoestring {__version__}",
@@ -32,17 +28,12 @@ def greeting(machine: Machine, said: str = "") -> str:
             "Disks",
             *([_disk(d)[:WIDTH] for d in machine.disks] or ["  none found"]),
             "",
-            *(_wrapped(said) if said else NOT_SET_UP),
+            *NOT_SET_UP,
             "",
             "Press Enter to look at the hardware again.",
             "",
         ]
     )
-
-
-def _wrapped(text: str) -> list[str]:
-    printable = text.encode("ascii", "replace").decode()
-    return [part for line in printable.splitlines() for part in textwrap.wrap(line, WIDTH)]
 
 
 def _about(machine: Machine) -> list[tuple[str, str]]:

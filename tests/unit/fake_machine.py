@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from firstboot import agreement as agreements
 from firstboot import journal
+from firstboot.agreement import Stage
 from firstboot.apply import set_up
 from firstboot.hands import Interface, Signature
 from firstboot.probe import LVM, Disk, Machine, Nic
@@ -125,6 +127,9 @@ class FakeMachine:
         }
 
     def answers(self) -> str | None:
+        agreed = agreements.from_file(self.read(agreements.PATH))
+        if agreed is not None and agreed.stage is Stage.COMMITTED:
+            return agreed.answers
         return self.stick.get("answers.yaml")
 
     def read(self, path: str) -> File | None:
@@ -152,7 +157,12 @@ class FakeMachine:
         self._effect(lambda: None)  # the new file, under its other name
         self._effect(lambda: self.files.update({file.path: file}))
 
+    def remove(self, path: str) -> None:
+        if path in self.files:
+            self._effect(lambda: self.files.pop(path))
+
     def retire_answers(self) -> None:
+        self.remove(agreements.PATH)
         text = self.stick.get("answers.yaml")
         if text is None:
             return

@@ -3,17 +3,14 @@
 
 import contextlib
 import random
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from firstboot import __main__ as command
-from firstboot import appliance, journal, screen
+from firstboot import journal
 from firstboot.answers import AnswersError, read
 from firstboot.apply import COMPLETE, set_up
 from firstboot.hands import Interface
@@ -308,52 +305,6 @@ def test_a_file_with_the_wrong_mode_is_written_again() -> None:
     machine.files[path] = replace(good, mode=0o644)
     assert set_up(machine, machine.tell)
     assert machine.files[path] == good
-
-
-@pytest.fixture
-def last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command line leaves what the greeting repeats; its screens are not there."""
-    monkeypatch.setattr(command, "LAST_WORDS", tmp_path / "run/set-up")
-    monkeypatch.setattr(screen, "DEV", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["firstboot", "apply"])
-    return tmp_path / "run/set-up"
-
-
-def test_the_command_line_ends_well_and_leaves_nothing_to_say(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine = blank("a")
-    monkeypatch.setattr(appliance, "Appliance", lambda: machine)
-    assert command.main() == 0
-    assert capsys.readouterr().out.endswith("This machine is set up.\n")
-    assert not last_words.exists()
-
-
-def test_the_command_line_says_why_it_stopped_and_hides_every_key(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine = blank("a")
-
-    def fail(guest: str) -> None:
-        raise ToolError(("drbdadm", "up"), 10, f"--shared-secret={SECRET} is wrong")
-
-    monkeypatch.setattr(appliance, "Appliance", lambda: machine)
-    monkeypatch.setattr(machine, "start_mirror", fail)
-    assert command.main() == 1
-    for said in (last_words.read_text(), capsys.readouterr().out):
-        assert "The set-up of this machine stopped." in said
-        assert "--shared-secret=(hidden) is wrong" in said
-        assert "Switch it off and on to go on." in said
-        assert SECRET not in said
-
-
-def test_a_fault_of_our_own_is_told_by_the_greeting(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(appliance, "Appliance", lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        command.main()
-    assert last_words.read_text() == command.OUR_FAULT
 
 
 def test_the_person_at_the_screen_is_told_what_happens() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Two machines meet: each in a thread, with a person before it, joined by a cable of values."""
 
+import contextlib
 import os
 import queue
 import re
@@ -18,8 +19,9 @@ import pytest
 
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
-from firstboot import machine_json
+from firstboot import evening, machine_json
 from firstboot.agreement import Agreement, Stage, Word
+from firstboot.appliance import Appliance
 from firstboot.description import Description, from_message, to_message
 from firstboot.driven import Driven
 from firstboot.driving import Driving
@@ -29,7 +31,9 @@ from firstboot.pairing.announcement import Announcement, Party, party
 from firstboot.pairing.discovery import CardSeen, Heard, Observation
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.rendering import File
-from haagent.errors import PeerError
+from firstboot.terminals import Terminals
+from haagent.errors import PeerError, ToolError
+from tests.unit.fake_machine import SECRET, TEXTS, FakeMachine, hardware
 from tests.vm.wait import wait_until
 
 FAST = 6.0  # how much faster than ours their clock runs
@@ -56,6 +60,7 @@ class Person:
         self.is_off = False
         self.hidden = False
         self.typed_hidden: list[str] = []
+        self.tried: set[str] = set()  # of the codes on this screen
         self._typed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._open = ""
 
@@ -75,9 +80,10 @@ class Person:
         if self.answers and re.search(self.answers[0][0], self._open):
             _, make = self.answers.pop(0)
             self._open = ""
+            text = make()
             if self.hidden:
-                self.typed_hidden.append(make())
-            return make()
+                self.typed_hidden.append(text)
+            return text
         assert timeout is not None
         ready, _, _ = select.select(others, [], [], timeout / FAST)
         return ready[0] if ready else None
@@ -85,6 +91,19 @@ class Person:
     @property
     def page(self) -> str:
         return "\n".join(self.said)
+
+
+class NoNews:
+    """The hardware stays as it is."""
+
+    def __init__(self) -> None:
+        self._reader, _ = os.pipe()
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def is_any(self) -> bool:
+        return False
 
 
 class FakeAir:
@@ -243,7 +262,7 @@ class Machine:
         """As firstboot/evening.py does it."""
         try:
             while not (self.meeting.agreement is not None and self.meeting.commit()):
-                crossover = self.meeting.find(lambda: "Welcome")
+                crossover = self.meeting.find(lambda: "Welcome", NoNews())
                 met: Met | None = None
                 try:
                     met = self.meeting.pair(crossover)
@@ -256,7 +275,6 @@ class Machine:
             self._herald()
         except BaseException as error:
             self.error = error
-
 
     def _herald(self) -> None:
         """As firstboot/herald.py does it, until the other machine has heard."""
@@ -301,15 +319,20 @@ def roles(machines: tuple[Machine, Machine]) -> tuple[Machine, Machine]:
 
 
 def code_on(shower: Machine) -> str:
-    """The person walks over and looks, until there is one."""
-    shown = wait_until(
-        "a code", lambda: re.findall(r"(\d{3} \d{3})\n\nType this code", shower.person.page), LIMIT
-    )
-    return str(shown[-1])
+    """The person walks over and looks, until there is one that was not tried yet."""
+
+    def fresh() -> str | None:
+        shown = re.findall(r"(\d{3} \d{3})\n\nType this code", shower.person.page)
+        return shown[-1] if shown and shown[-1] not in shower.person.tried else None
+
+    code = wait_until("a code", fresh, LIMIT)
+    shower.person.tried.add(code)
+    return code
 
 
 def wrong_code_on(shower: Machine) -> str:
-    return "111 111" if code_on(shower) != "111 111" else "222 222"
+    right = code_on(shower)
+    return "111 111" if right != "111 111" else "222 222"
 
 
 def consent(asker: Machine) -> str:
@@ -450,3 +473,58 @@ def test_a_description_that_is_none_is_the_peers_fault(change: dict[str, object]
     message = to_message(World().start()[0].describe())
     with pytest.raises(PeerError):
         from_message({**message, **change})
+
+
+class Reader:
+    """A screen with somebody who only reads; the test ends when Enter is waited for."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def tell(self, text: str) -> None:
+        self.said.append(text)
+
+    def read(self, timeout: float | None, *others: int) -> str:
+        raise Stopped
+
+
+def spent(machine: FakeMachine) -> str:
+    """What the set-up of MACHINE said until it was done, or waited for somebody."""
+    reader = Reader()
+    with contextlib.suppress(Stopped):
+        evening.spend(cast(Appliance, machine), cast(Terminals, reader))
+    return "\n".join(reader.said)
+
+
+def test_answers_on_the_stick_need_nobody() -> None:
+    machine = FakeMachine(TEXTS["a"], hardware("a"), is_leader=True)
+    assert spent(machine).endswith("This machine is set up.")
+
+
+def test_a_set_up_that_stops_says_why_and_hides_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FakeMachine(TEXTS["a"], hardware("a"), is_leader=True)
+
+    def fail(guest: str) -> None:
+        raise ToolError(("drbdadm", "up"), 10, f"--shared-secret={SECRET} is wrong")
+
+    monkeypatch.setattr(machine, "start_mirror", fail)
+    said = spent(machine)
+    assert "The set-up of this machine stopped." in said
+    assert "--shared-secret=(hidden) is wrong" in said
+    assert "Press Enter to try again." in said
+    assert SECRET not in said
+
+
+def test_a_fault_of_our_own_leaves_no_dead_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FakeMachine(TEXTS["a"], hardware("a"), is_leader=True)
+    monkeypatch.setattr(machine, "start_mirror", lambda guest: 1 / 0)
+    assert evening.OUR_FAULT in spent(machine)
+
+
+def test_what_was_agreed_is_carried_out_and_its_secret_erased() -> None:
+    machine = FakeMachine(None, hardware("a"), is_leader=True)
+    agreed = Agreement(Stage.COMMITTED, "the peer", TEXTS["a"], SECRET)
+    machine.write(agreements.to_file(agreed))
+    assert "This machine is set up." in spent(machine)
+    assert agreements.PATH not in machine.files
+    assert all(SECRET not in file.text for file in machine.files.values())

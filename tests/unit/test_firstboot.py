@@ -152,14 +152,6 @@ def test_finds_the_esp_of_the_stick_it_booted_from(root: Path) -> None:
     assert probe(root).esp == "sda2"
 
 
-def test_the_page_repeats_what_a_set_up_had_to_say() -> None:
-    page = line.greeting(WHOLE, "The set-up stopped.\n" + "No disk has the serial number X. " * 5)
-    assert "The set-up stopped.\nNo disk" in page
-    assert "This machine is not set up" not in page
-    assert max(map(len, page.splitlines())) <= line.WIDTH
-    assert "This machine is not set up" in line.greeting(WHOLE)
-
-
 @pytest.mark.parametrize(
     ("message", "expected"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.terminals import Terminals, typed, wrapped
+from firstboot.terminals import Terminals, consoles, typed, wrapped
 
 SOON = 5.0  # seconds; a generous deadline
 
@@ -25,7 +25,7 @@ class Screens:
             (folder / name).symlink_to(os.ttyname(machine))
             os.close(machine)
         (folder / "active").write_text("tty0 hvc0\n")
-        self.terminals = Terminals(folder / "active", folder)
+        self.terminals = Terminals(consoles(folder / "active", folder))
 
     def type(self, name: str, text: bytes) -> None:
         os.write(self.person[name], text)
@@ -114,7 +114,7 @@ def test_no_key_ends_it(screens: Screens) -> None:
 
 
 def test_without_any_terminal_it_goes_on(tmp_path: Path) -> None:
-    alone = Terminals(tmp_path / "active", tmp_path)
+    alone = Terminals(consoles(tmp_path / "active", tmp_path))
     alone.tell("Nobody is there.")
     assert alone.read(0.01) is None
 
