@@ -133,9 +133,9 @@ class Driving:
         told = ""
         while (question := interview.question) is not None:
             if question.topic is Topic.CONSENT:
-                mended, told = self._judged(interview, between, made, here)
+                mended, problem = self._judged(interview, between, made, here)
                 if mended is not interview:
-                    interview = mended
+                    interview, told = mended, problem
                     continue
             screens = self._meeting.screens
             screens.tell(questions.page(question, told))

@@ -206,9 +206,11 @@ def _password(text: str, interview: Interview) -> str:
 
 
 def _consent(text: str, interview: Interview) -> bool:
-    typed = {word.upper() for word in text.split()}
+    typed = [word.upper() for word in text.split()]
     for serial, name in zip(interview.given[Topic.DISKS], machines(interview), strict=True):
-        if telling(serial) not in typed:
+        if telling(serial) in typed:
+            typed.remove(telling(serial))
+        else:
             raise Refused(
                 f"Nothing is erased: the last {TELLING} characters of the disk of {name} were not"
                 " typed. `back` leads to the question before."

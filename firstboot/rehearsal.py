@@ -86,7 +86,7 @@ def _play(here: Machine, there: Machine | None) -> None:
     if len(here.nics) < 1 or len(there.nics) < 1:
         print("A machine without a network card meets nobody.")
         return
-    screens = Terminals([TERMINAL])
+    screens = Terminals([TERMINAL], has_journal=False)
     me, peer = (party(one.machine_id, "rehearsal", one.version or "?") for one in (here, there))
     crossover = Crossover(here.nics[0].name, Announcement(peer, there.nics[0].mac))
     keys = Keys(b"", b"", SECRET)

@@ -37,7 +37,9 @@ class Terminals:
     `close`.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], has_journal: bool = True) -> None:
+        """HAS_JOURNAL: what is said goes to standard output, too."""
+        self._has_journal = has_journal
         self._open: dict[int, bytes] = {}  # descriptor: what came of its line so far
         for path in paths:
             # Not on this machine: it is none of ours. The journal has everything in any case.
@@ -49,7 +51,8 @@ class Terminals:
     def tell(self, text: str) -> None:
         """Prints TEXT, wrapped, on all of them and in the journal."""
         lines = wrapped(text)
-        print("\n".join(lines), flush=True)
+        if self._has_journal:
+            print("\n".join(lines), flush=True)
         data = "".join(f"{line}\n" for line in lines).encode("ascii", "replace")
         for descriptor in list(self._open):
             self._write(descriptor, data)
@@ -133,10 +136,11 @@ def typed(line: bytes) -> str:
 
 
 def wrapped(text: str) -> list[str]:
-    """TEXT in lines that fit, the later parts of a line two columns further in."""
+    """TEXT in lines that fit; what was set in stays so, and its later lines two columns more."""
     lines = []
     for line in text.splitlines():
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        set_in = len(line) - len(line.lstrip())
+        indent = " " * (set_in + 2 if set_in else 0)
         lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [
             ""
         ]
