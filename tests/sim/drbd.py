@@ -104,7 +104,7 @@ class Mirror:
             self._ready_since = now
         elif now - self._ready_since >= 0.5:
             self._shake_hands(now, sync)
-        if self._sync_done is not None and now >= self._sync_done:
+        if self._sync_done is not None and is_up and now >= self._sync_done:
             self._finish_sync()
 
     def _lose(self, node: int) -> None:
