@@ -158,10 +158,12 @@ class Machine:
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
+        # They are sent in this order. Who dies between the two must have said its last word on the
+        # LAN: one on the crossover alone would leave the LAN's proof too old for a takeover.
         self.datagrams = Datagrams(
             {
                 path: Way(way.interface, way.address, way.peer_address)
-                for path, way in ((Path.CROSSOVER, config.crossover), (Path.LAN, config.lan))
+                for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
             }
         )
         self.heartbeat = Heartbeat()

@@ -104,7 +104,11 @@ class Mirror:
             self._ready_since = now
         elif now - self._ready_since >= 0.5:
             self._shake_hands(now, sync)
-        if self._sync_done is not None and now >= self._sync_done:
+        source, target = self.copies[self._source], self.copies[1 - self._source]
+        is_syncing = (source.link, target.link) == (Link.SYNC_SOURCE, Link.SYNC_TARGET)
+        if not is_syncing:
+            self._sync_done = None
+        elif self._sync_done is not None and is_up and now >= self._sync_done:
             self._finish_sync()
 
     def _lose(self, node: int) -> None:

@@ -13,7 +13,7 @@ from tests.vm import audits
 from tests.vm.beacons import Beacons
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SCALE, healthy_pair
+from tests.vm.pair import SCALE, TIMING, healthy_pair, status
 from tests.vm.wait import wait_until
 
 BOOT = 900  # seconds; a generous deadline for a slow, busy host
@@ -124,6 +124,27 @@ class Story:
             found += audits.shared_identities(*identities)
         assert not found, "\n".join(found)
         assert self.beacons.heard, "no beacon was heard: the audits of them mean nothing"
+
+
+def await_stopped(machine: Machine) -> str:
+    """MACHINE says STOPPED and why, and has not changed its mind a whole wait later; what it
+    says.
+    """
+    wait_until(
+        f"{machine.name} to say STOPPED", lambda: status(machine).get("verdict") == "STOPPED", BOOT
+    )
+    said = status(machine)
+    assert said["guests"][0]["missing"], "it does not say what is missing"
+    # Not a sleep for its own sake: this long, a wrong rule would have started the guest.
+    wait_until(
+        "one whole wait",
+        lambda: status(machine).get("at", 0) > said["at"] + 1.5 * TIMING.take,
+        BOOT,
+    )
+    assert status(machine)["guests"][0]["runs_on"] == [], "it started"
+    told: str = status(machine)["complaints"][0]["means"]
+    print(f"{machine.name}: {told}")
+    return told
 
 
 def lines(machine: Machine) -> list[Line]:

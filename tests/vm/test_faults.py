@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Faults of cards, gateway, standby and clocks: who must go on, and who must not."""
+
+import pytest
+
+from tests.vm import audits
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.pair import TIMING, status
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.wait import wait_until
+
+
+@pytest.fixture
+def story(lab: Lab) -> Story:
+    return Story(lab)
+
+
+def boot_id(machine: Machine) -> str:
+    return machine.run("cat /proc/sys/kernel/random/boot_id").strip()
+
+
+def runs_on(machine: Machine) -> list[str]:
+    """Where the guest runs, as MACHINE sees it."""
+    found: list[str] = status(machine)["guests"][0]["runs_on"]
+    return found
+
+
+def test_the_standby_loses_power(story: Story) -> None:
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        start = story.beacons.heard[-1].epoch
+        b.power_cut(seed=5)
+        story.await_line(a, "alone in term .*gateway")
+        story.await_numbers(20)
+        gap = audits.longest_gap(story.recorder.moments)
+        story.return_of(b)
+        assert {one.epoch for one in story.beacons.heard} == {start}, "the guest was started anew"
+        assert gap <= TIMING.dead + TIMING.resume
+        story.audit(may_freeze=True)
+
+
+def test_the_holders_cards_die(story: Story) -> None:
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        before = boot_id(a)
+        story.lab.cables.unplug("xo", "a")
+        story.lab.cables.unplug("lan", "a")
+        story.await_line(b, "promoting.*self-fenced.*unbroken")
+        story.await_numbers(10)
+        a.control.wait_for_boot(BOOT)
+        assert boot_id(a) != before, "its watchdog did not reset it"
+        story.lab.cables.plug("xo")
+        story.lab.cables.plug("lan")
+        story.await_protected()
+        assert runs_on(b) == ["b"], "it failed back"
+        story.audit()
+
+
+def test_the_standbys_cards_die_and_later_the_holder(story: Story) -> None:
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        story.lab.cables.unplug("xo", "b")
+        story.lab.cables.unplug("lan", "b")
+        story.await_line(b, "our copy is Outdated")
+        story.await_line(a, "alone in term .*gateway")
+        story.await_numbers(20)
+        a.power_cut(seed=6)
+        story.lab.cables.plug("xo")
+        story.lab.cables.plug("lan")
+        await_stopped(b)
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        story.await_numbers(10)
+        story.await_protected()
+        story.audit(may_freeze=True)
+
+
+def test_the_gateway_dies_then_the_standby_then_the_lone_one_reboots(story: Story) -> None:
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        story.lab.cables.unplug("lan", "gw")
+        story.await_line(a, "the peer promised not to start it")
+        wait_until(
+            "a to say so",
+            lambda: any("stands down" in c["what"] for c in status(a).get("complaints", [])),
+            TAKEOVER,
+        )
+        before = boot_id(a)
+        b.power_cut(seed=7)
+        story.await_line(a, "alone in term .*stood down")
+        story.await_beacons(20)
+        assert boot_id(a) == before
+        a.power_cut(seed=8)
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        story.await_line(a, "promoting.*alone")
+        story.lab.cables.plug("lan")
+        story.await_numbers(10)
+        story.return_of(b)
+        story.audit()
+
+
+def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        a.qmp("stop")
+        story.await_line(b, "creating -> holding")
+        story.await_numbers(10)
+        a.qmp("cont")
+        story.await_line(a, "the peer took it in term")
+        wait_until("the guest to be gone from a", lambda: is_gone(a), TAKEOVER)
+        story.await_numbers(10)
+        story.audit(may_freeze=True)
+
+
+def is_gone(machine: Machine) -> bool:
+    return machine.control.try_run("xl list counter").rc != 0
+
+
+def cut_both_cables(story: Story) -> None:
+    """The hole: no word passes between the two any more, and both see the gateway."""
+    assert story.lab.cables is not None
+    story.lab.cables.cut_between("xo", "a", "b")
+    story.lab.cables.cut_between("lan", "a", "b")
+
+
+def mend_both_cables(story: Story) -> None:
+    assert story.lab.cables is not None
+    story.lab.cables.plug("xo")
+    story.lab.cables.plug("lan")
+
+
+def says_split(machine: Machine) -> bool:
+    return any("split brain" in c["what"] for c in status(machine).get("complaints", []))
+
+
+def test_both_cables_are_cut_at_once_under_automatic(story: Story) -> None:
+    """It ends StandAlone, both say so, and nothing is discarded."""
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        cut_both_cables(story)
+        story.await_line(b, "creating -> holding")
+        story.await_line(a, "alone in term")
+        mend_both_cables(story)
+        wait_until("both to say split brain", lambda: all(map(says_split, (a, b))), TAKEOVER, 2)
+        for machine in (a, b):
+            assert machine.run("drbdadm cstate counter").strip() == "StandAlone"
+            assert machine.run("drbdadm dstate counter").startswith("UpToDate/")
+
+
+def test_both_cables_are_cut_at_once_under_wait_for_me(story: Story) -> None:
+    a, b = story.pair.both
+    for machine in (a, b):
+        machine.run(
+            "sed -i 's/^policy: .*/policy: \"wait for me\"/' /state/etc/shoestring/pair.yaml"
+        )
+        machine.run("systemctl restart haagent")
+    story.await_protected()
+    with story:
+        story.await_numbers(20)
+        before = boot_id(a)
+        cut_both_cables(story)
+        a.control.wait_for_boot(BOOT)
+        assert boot_id(a) != before, "its watchdog did not reset it"
+        await_stopped(b)
+        assert runs_on(a) == []
+        mend_both_cables(story)
+        story.await_numbers(10)
+        story.await_protected()
+        story.audit()
