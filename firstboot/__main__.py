@@ -22,8 +22,15 @@ def main() -> int:
         parser.error("--dry-run and --machine FILE go together")
     # Not above: neither needs what the other one does.
     if options.dry_run:
-        from firstboot import rehearsal
-
+        try:
+            from firstboot import rehearsal
+        except ModuleNotFoundError as error:
+            print(
+                f"firstboot: the Python module {error.name} is missing. `make check` installs it in"
+                " build/venv; run build/venv/bin/python -m firstboot.",
+                file=sys.stderr,
+            )
+            return 1
         return rehearsal.run(options.machine, options.other)
     from firstboot import evening
     from firstboot.appliance import Appliance

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from firstboot import zones
 from haagent.core.model import Policy
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
@@ -25,6 +26,7 @@ ARM = "erase the disks named here"
 LONGEST = 65536  # characters; a file of answers is a page or two
 MOST_GUESTS = 20
 MOST_REFEREES = 3
+MOST_TIME_SERVERS = 3
 SECRET_LENGTH = 32  # hex characters at least: 128 bits
 DIFFERENT_DIGITS = 6  # 32 random digits have fewer once in a million million times
 LEAST_MEMORY = 64  # MiB
@@ -77,6 +79,9 @@ class Answers:
     secret: str = field(repr=False)  # lower case hex, the same on both machines
     guests: tuple[Guest, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it; "": none
+    erases: bool = False  # whether what is on the data disk may be lost
+    zone: str = zones.UTC  # that times are shown in
+    time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +226,12 @@ def _answers(file: _Section) -> Answers:
     file.take("arm", _armed)
     lan = file.section("lan")
     gateway = lan.take("gateway", _address)
+    disk = file.section("data-disk")
     answers = Answers(
         me=file.take("me", _node),
         names=file.take_list("names", _host_name, range(2, 3)),
-        disk=_disk(file.section("data-disk")),
+        disk=disk.take("serial", _serial),
+        erases=disk.take("erase", _yes_or_no, is_needed=False, default=False),
         crossover=_cable(file.section("crossover")),
         lan=_cable(lan),
         gateway=gateway,
@@ -247,15 +254,14 @@ def _answers(file: _Section) -> Answers:
             )
         ),
         password=file.take("password", _password, is_needed=False, default=""),
+        zone=file.take("time-zone", _zone, is_needed=False, default=zones.UTC),
+        time_servers=file.take_list(
+            "time-servers", _address, range(1, MOST_TIME_SERVERS + 1), is_needed=False, default=()
+        ),
     )
+    disk.finish()
     file.finish()
     return answers
-
-
-def _disk(section: _Section) -> Any:
-    serial = section.take("serial", _serial)
-    section.finish()
-    return serial
 
 
 def _cable(section: _Section) -> Cable:
@@ -370,6 +376,13 @@ def _password(text: str) -> str:
     if not is_kept(text):
         raise ValueError("should be a password as the set-up keeps it, not the password itself")
     return text
+
+
+def _zone(text: str) -> str:
+    try:
+        return zones.find(text, zones.known())
+    except ValueError as error:
+        raise ValueError(f"will not do. {error}") from None
 
 
 def _yes_or_no(text: str) -> bool:

@@ -10,11 +10,12 @@ import json
 import re
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from firstboot import agreement as agreements
-from firstboot import files, leases, stick
+from firstboot import files, leases, stick, zones
 from firstboot.agreement import Stage
 from firstboot.examine import examine
 from firstboot.hands import Interface, Signature
@@ -36,6 +37,8 @@ MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
 JUST_CREATED = "0000000000000004:0000000000000000:"
+ZONE = Path("/state/etc/localtime")  # the image's /etc/localtime leads to it
+GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
@@ -69,6 +72,13 @@ class Appliance:
         """What was given so far."""
         addresses = self._run(leases.ADDRESSES, timeout=LIMIT)
         return leases.parse_leases(addresses, self._run(leases.ROUTES, timeout=LIMIT))
+
+    def time_servers(self) -> tuple[IPv4Address, ...]:
+        """What DHCP named so far."""
+        try:
+            return leases.parse_time_servers(self._run(leases.TIME_SERVERS, timeout=LIMIT))
+        except ToolError:
+            return ()  # it asks over D-Bus, and nothing here may depend on that
 
     def answers(self) -> str | None:
         agreed = agreements.from_file(self.read(agreements.PATH))
@@ -130,19 +140,41 @@ class Appliance:
         argv = (WAIT_ONLINE, "--quiet", f"--timeout={ADDRESSES_WITHIN}", *names)
         self._run(argv, timeout=2 * ADDRESSES_WITHIN)
 
+    def time_zone(self) -> str:
+        try:
+            return str(ZONE.readlink().relative_to(zones.FOLDER))
+        except (OSError, ValueError):
+            return ""
+
+    def set_time_zone(self, zone: str) -> None:
+        try:
+            files.link(ZONE, Path(zones.FOLDER) / zone)
+        except OSError as error:
+            raise _failing(str(ZONE), "written", error) from error
+
+    def restart_clock(self) -> None:
+        # One that does not run stays so: a pair needs the same time as little as any time at all.
+        self._run(("systemctl", "try-restart", "systemd-timesyncd.service"), timeout=LIMIT)
+
     def signature(self, disk: str) -> Signature:
         argv = ("wipefs", "--noheadings", "--output", "TYPE,UUID", f"/dev/{disk}")
-        return parse_signature(self._run(argv, timeout=LIMIT))
+        found = parse_signature(self._run(argv, timeout=LIMIT))
+        return replace(found, is_a_pairs=GROUP in self._groups_on(Path("/dev") / disk))
 
     def clear_disk(self, disk: str) -> None:
         device = Path("/dev") / disk
         # What is just being activated since the disk appeared would keep it busy.
         self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
-        for found in lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT)):
-            # A group that a power cut left unreadable has another name here, and nothing active.
-            if Path(found.device).resolve() == device.resolve() and found.group == GROUP:
+        for group in sorted(self._groups_on(device)):
+            if group == GROUP:
                 self._run(("vgremove", "--force", "--yes", GROUP), timeout=LIMIT)
+            elif GROUP_NAME.fullmatch(group):
+                # Somebody else's was activated when the disk appeared, and keeps it busy. A group
+                # that a power cut left unreadable has no such name here, and nothing active.
+                self._run(("vgchange", "--activate", "n", group), timeout=LIMIT)
         self._wipe(device)
+        # Its partitions are gone, and their devices with them as soon as udev knows.
+        self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
 
     def make_group(self, disk: str, physical_volume: str) -> None:
         device = Path("/dev") / disk
@@ -202,6 +234,14 @@ class Appliance:
 
     def hand_over(self) -> None:
         self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
+
+    def _groups_on(self, device: Path) -> set[str]:
+        """LVM's groups on DEVICE or on a partition of it."""
+        found = lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT))
+        disk = str(device.resolve())
+        between = "p" if disk[-1].isdigit() else ""  # block/partitions/core.c of the kernel
+        partition = re.compile(rf"{re.escape(disk)}({between}[0-9]+)?")
+        return {one.group for one in found if partition.fullmatch(str(Path(one.device).resolve()))}
 
     def _esp(self) -> str:
         esp = self.machine().esp

@@ -10,8 +10,9 @@ from ipaddress import IPv4Interface
 
 import yaml
 
-from firstboot.answers import ARM, VERSION
-from firstboot.interview import Interview, Lan, Topic
+from firstboot.answers import ARM, MOST_TIME_SERVERS, VERSION
+from firstboot.interview import Interview
+from firstboot.question import Lan, Names, Topic
 from haagent.password import kept
 
 BUILT_IN = {"memory": "192", "disk": "256M"}
@@ -52,13 +53,14 @@ def compose(interview: Interview, found: Found, made: Made) -> tuple[str, str]:
 def _answers(me: int, interview: Interview, found: Found, made: Made) -> str:
     given = interview.given
     lan: Lan = given[Topic.LAN]
+    names: Names = given[Topic.NAMES]
     ours, theirs = found.sides[me], found.sides[1 - me]
     content = {
         "version": str(VERSION),
         "arm": ARM,
         "me": str(me),
-        "names": list(given[Topic.NAMES]),
-        "data-disk": {"serial": given[Topic.DISKS][me]},
+        "names": list(names.machines),
+        "data-disk": _disk(me, interview),
         "crossover": {
             "mac": ours.crossover_mac,
             "address": str(found.crossover[me]),
@@ -73,11 +75,25 @@ def _answers(me: int, interview: Interview, found: Found, made: Made) -> str:
             "peer-mac": theirs.lan_mac,
         },
         "policy": str(given[Topic.POLICY]),
+        "time-zone": names.zone,
+        **_time_servers(interview),
         "secret": made.secret,
         "password": kept(given[Topic.PASSWORD], made.salt),
         "guests": _guests(lan, made.guest_mac),
     }
     return yaml.safe_dump(content, sort_keys=False)
+
+
+def _disk(me: int, interview: Interview) -> dict[str, str]:
+    serial: str = interview.given[Topic.DISKS][me]
+    disk = next(one for one in interview.facts.disks[me] if one.serial == serial)
+    # What was shown, and consented to; of a blank disk nothing may be erased.
+    return {"serial": serial, **({"erase": "true"} if disk.holds else {})}
+
+
+def _time_servers(interview: Interview) -> dict[str, list[str]]:
+    servers = interview.facts.time_servers[:MOST_TIME_SERVERS]
+    return {"time-servers": list(map(str, servers))} if servers else {}
 
 
 def _guests(lan: Lan, mac: str) -> dict[str, dict[str, str]]:

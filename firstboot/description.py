@@ -11,7 +11,7 @@ from firstboot.leases import Lease
 from firstboot.probe import Machine
 from haagent.errors import PeerError
 
-MOST_LEASES = 16
+MOST = 16  # of anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Description:
     machine: Machine
     leases: tuple[Lease, ...]
     scale: float = 1.0  # of the timers
+    time_servers: tuple[IPv4Address, ...] = ()  # that DHCP named
 
     def lan(self, crossover: str) -> Lease | None:
         """The lease on a card that is not the CROSSOVER's; one with a gateway first."""
@@ -41,6 +42,7 @@ def to_message(description: Description) -> dict[str, Any]:
     return {
         "machine": machine_json.dumps(description.machine),
         "scale": description.scale,
+        "time-servers": list(map(str, description.time_servers)),
         "leases": [
             {
                 "card": lease.card,
@@ -55,16 +57,22 @@ def to_message(description: Description) -> dict[str, Any]:
 def from_message(message: Mapping[str, Any]) -> Description:
     """The reverse. Raises PeerError."""
     try:
-        leases = message["leases"]
-        if not isinstance(leases, list) or len(leases) > MOST_LEASES:
-            raise ValueError("its leases are no list")
+        leases = _list(message, "leases")
         return Description(
             machine_json.loads(message["machine"]),
             tuple(map(_lease, leases)),
             float(message["scale"]),
+            tuple(map(IPv4Address, _list(message, "time-servers"))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PeerError(f"the other machine described itself badly: {error!r:.120}") from error
+
+
+def _list(message: Mapping[str, Any], name: str) -> list[Any]:
+    found = message[name]
+    if not isinstance(found, list) or len(found) > MOST:
+        raise ValueError(f"its {name} are no list")
+    return found
 
 
 def _lease(content: Mapping[str, str]) -> Lease:

@@ -12,16 +12,20 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from firstboot import answers as answer_file
+from firstboot import zones
 from firstboot.agreement import Agreement, Stage
 from firstboot.answers import AnswersError
 from firstboot.compare import Comparison, compare
 from firstboot.compose import GUEST_MAC, Found, Made, Side, compose
 from firstboot.description import Description, from_message
 from firstboot.faces import page as comparison_page
-from firstboot.faces import questions
-from firstboot.interview import DiskChoice, Facts, Interview, Topic
-from firstboot.meeting import Meeting, Met
+from firstboot.faces import pager, questions
+from firstboot.faces.summary import summary
+from firstboot.interview import Interview
+from firstboot.meeting import DETAILS, Meeting, Met
+from firstboot.probe import Machine
 from firstboot.proposal import Between, in_words
+from firstboot.question import DiskChoice, Facts, Topic
 from firstboot.validate import Problem, Reason, problems
 from haagent.errors import PeerError
 
@@ -29,6 +33,13 @@ LOOK = 180.0  # seconds: a disk that slept takes its time to answer
 PREPARE = 60.0
 FILL = "x" * 200_000
 FILLS = 100  # 20 MB: a second of a slow cable
+GO_ON = (
+    "Press Enter to go on to the questions; `details` shows more. Nothing is written\n"
+    "before the last one is answered."
+)
+MEND = "Mend that, then press Enter to look again; `details` shows more."
+# For whoever stands before the other machine.
+IN_THE_WAY = "Something is in the way of the pair; the screen of the other machine says what."
 
 # What a person changes when this is in the way.
 MENDS = {
@@ -36,6 +47,7 @@ MENDS = {
     Reason.DISK_TWICE: Topic.DISKS,
     Reason.DISK_IS_BOOT_MEDIUM: Topic.DISKS,
     Reason.DISK_NOT_EMPTY: Topic.DISKS,
+    Reason.DISK_OURS: Topic.DISKS,
     Reason.DISK_TOO_SMALL: Topic.DISKS,
     Reason.NAMES_EQUAL: Topic.NAMES,
 }
@@ -53,16 +65,12 @@ class Driving:
         """Until both machines are prepared. Raises PeerError if the other one went away."""
         here, there, found = self._look()
         while found.refusals:
-            self._await_enter("Mend that, then press Enter to look again.")
             here, there, found = self._look()
-        self._await_enter(
-            "Press Enter to go on to the questions. Nothing is written before the last."
-        )
         texts = self._interview(here, there, found)
         self._agree(texts)
 
     def _look(self) -> tuple[Description, Description, Comparison]:
-        """Both machines, and the page about them."""
+        """Both machines, once somebody has seen the page about them."""
         screens = self._meeting.screens
         screens.tell("Looking at both machines. Disks that sleep take a while ...")
         here, there = self._describe(), from_message(self._ask({"ask": "look"}, LOOK))
@@ -73,8 +81,21 @@ class Driving:
             lans=tuple(lease.address.network for side in (here, there) for lease in side.leases),
         )
         found = compare(here.machine, there.machine, between)
-        screens.tell("\n".join(comparison_page.page(here.machine, there.machine, found)))
+        self._present(here.machine, there.machine, found)
         return here, there, found
+
+    def _present(self, here: Machine, there: Machine, found: Comparison) -> None:
+        """Until Enter is pressed; everything there is to say, page by page, for who asks."""
+        told = MEND if found.refusals else GO_ON
+        short = "\n".join([*summary(here, there, found), told])
+        if found.refusals:
+            self._tell_other(IN_THE_WAY)
+        self.show(short)
+        while typed := self._read().strip().lower():
+            if typed in DETAILS:
+                self.show("\n".join([*comparison_page.page(here, there, found), "", told]))
+            else:
+                self.show(short)
 
     def _macs(self) -> tuple[str, str]:
         crossover = self._met.crossover
@@ -99,15 +120,25 @@ class Driving:
         return theirs - (before + time.time()) / 2
 
     def _ask(self, question: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        return self._met.session.ask(question, timeout)
+        return self._met.session.ask(question, timeout * self._meeting.scale)
 
     def _tell_other(self, text: str) -> None:
         self._ask({"ask": "tell", "text": text}, PREPARE)
 
-    def _await_enter(self, text: str) -> None:
-        self._meeting.screens.tell(text)
-        while not isinstance(self._wait(), str):
+    def show(self, text: str) -> None:
+        """TEXT, which stops where the screen is full."""
+        first, *others = pager.parts(text)
+        self._meeting.screens.tell(first)
+        for part in others:
+            self._meeting.screens.prompt(pager.MORE)
+            self._read()
+            self._meeting.screens.tell(part)
+
+    def _read(self) -> str:
+        """The next line that is typed. Raises PeerError as soon as the other machine is gone."""
+        while not isinstance(typed := self._wait(), str):
             pass
+        return typed
 
     def _wait(self) -> str | int | None:
         """As the meeting's; raises PeerError as soon as the other machine is gone."""
@@ -138,15 +169,12 @@ class Driving:
                     interview, told = mended, problem
                     continue
             screens = self._meeting.screens
-            screens.tell(questions.page(question, told))
+            self.show(questions.page(question, told))
             if question.is_secret or question.topic is Topic.CONSENT:
                 screens.hide(question.is_secret)
             screens.prompt(questions.prompt(question))
-            typed = self._wait()
-            while not isinstance(typed, str):
-                typed = self._wait()
+            replied = questions.reply(interview, self._read())
             screens.hide(False)
-            replied = questions.reply(interview, typed)
             interview, told = replied.interview, replied.said
         return compose(interview, between, made)
 
@@ -191,9 +219,10 @@ class Driving:
             there.lan(_card_of(there, crossover.peer_mac)),
         )
         gateways = {lease.gateway for lease in leases if lease is not None}
+        choices = found.proposal.disks
         first, second = (
-            tuple(DiskChoice(disk.serial, in_words(disk)) for disk in choice.candidates)
-            for choice in found.proposal.disks
+            tuple(DiskChoice(one.serial, in_words(one), one.holds) for one in choice.candidates)
+            for choice in choices
         )
         return Facts(
             names=found.proposal.names,
@@ -203,6 +232,9 @@ class Driving:
             ),
             gateway=gateways.pop() if len(gateways) == 1 else None,
             disks=(first, second),
+            has_proposal=all(choice.disk is not None for choice in choices),
+            zones=zones.known(),
+            time_servers=here.time_servers or there.time_servers,
         )
 
     def _agree(self, texts: tuple[str, str]) -> None:

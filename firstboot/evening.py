@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 import haagent
 from firstboot import agreement as agreements
+from firstboot import answers as answer_file
 from firstboot.agreement import Stage
 from firstboot.appliance import Appliance, hidden
 from firstboot.apply import set_up
@@ -17,6 +18,7 @@ from firstboot.description import Description
 from firstboot.driven import Driven
 from firstboot.driving import Driving
 from firstboot.faces import line
+from firstboot.faces.pager import ROOM, wrapped
 from firstboot.herald import Herald
 from firstboot.hotplug import Changes
 from firstboot.meeting import Gone, Meeting, Met
@@ -27,6 +29,7 @@ from firstboot.pairing.discovery import Observation, RouterSeen
 from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.terminals import Terminals
+from firstboot.wording import sentence
 from haagent.daemon import BOOT_ID
 from haagent.errors import OperatorError, PeerError, ShoestringError
 
@@ -39,7 +42,10 @@ log = logging.getLogger(__name__)
 
 
 class RealCable:
-    """The cards and sockets of this machine, for meeting.py."""
+    """The cards and sockets of this machine, for meeting.py. SCALE stretches their limits."""
+
+    def __init__(self, scale: float) -> None:
+        self._limit = stream.LIMIT * scale
 
     def address(self, card: str) -> IPv6Address:
         """Raises PeerError."""
@@ -56,10 +62,10 @@ class RealCable:
         return found
 
     def call(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Stream:
-        return stream.call(card, ours, peer)
+        return stream.call(card, ours, peer, limit=self._limit)
 
     def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener:
-        return Listener(card, ours, peer)
+        return Listener(card, ours, peer, limit=self._limit)
 
 
 class LeaseRadio(Radio):
@@ -84,7 +90,7 @@ def spend(hands: Appliance, screens: Terminals) -> None:
             continue
         except ShoestringError as error:
             hint = error.hint if isinstance(error, OperatorError) else ""
-            screens.tell(hidden(f"The set-up of this machine stopped.\n{error}\n{hint}"))
+            screens.tell(hidden(_stopped(str(error), hint)))
         except Exception:
             # A dead screen helps nobody: whatever it was, there is a person before it.
             log.exception("a bug")
@@ -94,11 +100,21 @@ def spend(hands: Appliance, screens: Terminals) -> None:
             pass
 
 
+def _stopped(error: str, hint: str) -> str:
+    """One screen, with a line left for what Enter does."""
+    lines, rest = wrapped(error), wrapped(hint)
+    room = ROOM - len(rest) - 2
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} lines more"]
+    return "\n".join(["The set-up of this machine stopped.", *lines, *rest])
+
+
 def _set_up(hands: Appliance, screens: Terminals) -> bool:
     """Whether there were answers, and they were carried out. Raises ShoestringError."""
     agreed = agreements.from_file(hands.read(agreements.PATH))
-    is_agreed = agreed is not None and agreed.stage is Stage.COMMITTED
-    with Herald(_me(hands), agreed if is_agreed else None):
+    if agreed is None or agreed.stage is not Stage.COMMITTED:
+        return set_up(hands, screens.tell)
+    with Herald(_me(hands), agreed, answer_file.read(agreed.answers).crossover.mac):
         return set_up(hands, screens.tell)
 
 
@@ -107,7 +123,9 @@ def _meet(hands: Appliance, screens: Terminals) -> None:
     hands.start_looking_for_addresses()
     radio = LeaseRadio(hands)
     try:
-        meeting = Meeting(_me(hands), screens, radio, RealCable(), hands, time.monotonic)
+        scale = hands.time_scale()
+        cable = RealCable(scale)
+        meeting = Meeting(_me(hands), screens, radio, cable, hands, time.monotonic, scale)
         if meeting.agreement is not None:
             screens.tell("Continuing the set-up that was interrupted: all was agreed on already.")
         while not (meeting.agreement is not None and meeting.commit()):
@@ -120,9 +138,13 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
     """From the first page to where this machine is prepared; or to where nothing came of it."""
 
     def describe() -> Description:
-        return Description(hands.examined_machine(), hands.leases(), hands.time_scale())
+        return Description(
+            hands.examined_machine(), hands.leases(), hands.time_scale(), hands.time_servers()
+        )
 
-    crossover = meeting.find(lambda: line.greeting(hands.machine()), Changes())
+    crossover = meeting.find(
+        lambda: line.greeting(hands.machine()), Changes(), lambda: line.details(hands.machine())
+    )
     met: Met | None = None
     try:
         met = meeting.pair(crossover)
@@ -133,7 +155,7 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
     except (Gone, PeerError) as error:
         log.info("%s", error)
         if meeting.agreement is None:
-            meeting.screens.tell(f"{error}\nNothing was written. Beginning again.")
+            meeting.screens.tell(f"{sentence(str(error))}\nNothing was written. Beginning again.")
     finally:
         meeting.screens.hide(False)
         if met is not None:

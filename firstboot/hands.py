@@ -31,6 +31,7 @@ class Signature:
 
     kinds: tuple[str, ...]  # as wipefs(8) names them; empty: nothing it knows
     physical_volume: str  # the LVM identity, if that is all there is; else empty
+    is_a_pairs: bool = False  # whether a volume group with the name of ours is on it
 
 
 class Hands(Protocol):
@@ -76,6 +77,15 @@ class Hands(Protocol):
 
     def restart_network(self) -> None:
         """Lets systemd-networkd read our files, and waits until it has carried them out."""
+
+    def time_zone(self) -> str:
+        """That times are shown in; "" if none was ever set."""
+
+    def set_time_zone(self, zone: str) -> None:
+        """From now on, for all programs that start."""
+
+    def restart_clock(self) -> None:
+        """Lets what sets the clock over the network read its file."""
 
     def signature(self, disk: str) -> Signature:
         """What is on the disk called DISK."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from firstboot import agreement as agreements
 from firstboot.agreement import Agreement, Stage, Word
+from firstboot.faces import pager
 from firstboot.pairing import ceremony, code
 from firstboot.pairing.announcement import Party
 from firstboot.pairing.ceremony import Asker, Keys, Outputs, Shower
@@ -33,6 +34,10 @@ from firstboot.rendering import File
 from haagent.errors import OperatorError, PeerError
 
 OUT = "start over"
+LATEST = 3 * EVERY  # seconds that a word may be on its way
+MOST_READS = 1000  # nobody who floods the cable holds us up for ever
+DETAILS = ("details", "d", "?", "help")
+AGAIN = "Press Enter for the first page."
 
 
 class Screens(Protocol):
@@ -103,8 +108,11 @@ class Meeting:
         cable: Cable,
         place: Place,
         clock: Callable[[], float],
+        scale: float = 1.0,
     ) -> None:
+        """SCALE stretches what is waited for: emulated machines are slow."""
         self.screens = screens
+        self.scale = scale
         self._me = me
         self._air = air
         self._cable = cable
@@ -112,28 +120,40 @@ class Meeting:
         self._clock = clock
         self.agreement = agreements.from_file(place.read(agreements.PATH))
         name = self.agreement.name if self.agreement else ""
-        self._discovery = Discovery(me, name)
+        self._discovery = Discovery(me, name, scale)
         self._stage = Stage.BLANK
         self._next_tick = clock()
+        self._believes_blank_from = clock()
 
-    def find(self, page: Callable[[], str], news: News) -> Crossover:
+    def find(
+        self, page: Callable[[], str], news: News, details: Callable[[], str] = str
+    ) -> Crossover:
         """The crossover, as soon as there is one. PAGE is shown first, and again when Enter is
-        pressed or there is NEWS of the hardware.
+        pressed or there is NEWS of the hardware; DETAILS, part by part, for whoever asks.
         """
         self._stage = Stage.BLANK
         self.screens.tell(page())
+        self._next_tick = self._clock()
+        self._tick()  # nobody should read that there are no cards because nobody looked yet
         told: Reason | None = None
+        unread: list[str] = []
         while True:
             finding = self._finding()
             if isinstance(finding, Crossover):
                 return finding
-            if finding.reason is not told:
+            if finding.reason is not told and not unread:
                 told = finding.reason
                 self.screens.tell(f"{finding.sentence}\n{finding.advice}")
             came = self.wait(news.fileno())
-            if isinstance(came, str) or (came == news.fileno() and news.is_any()):
+            if isinstance(came, str) and came.strip().lower() in DETAILS and not unread:
+                unread = pager.parts(f"{details()}\n\n{AGAIN}")
+            if unread and isinstance(came, str):
+                self.screens.tell(unread.pop(0))
+                if unread:
+                    self.screens.prompt(pager.MORE)
+            elif isinstance(came, str) or (came == news.fileno() and news.is_any()):
                 self.screens.tell(page())
-                told = None
+                told, unread = None, []
 
     def pair(self, crossover: Crossover) -> Met:
         """The other machine, once a person has typed the code. Raises Gone or PeerError."""
@@ -149,8 +169,14 @@ class Meeting:
     def keep(self, agreement: Agreement) -> None:
         """From here on this machine is prepared, and says so after every start."""
         self._place.write(agreements.to_file(agreement))
+        # safety: the other machine said that it was blank while it was; who reads that only now
+        # would forget what the other one is about to commit to.
+        for _ in range(MOST_READS):
+            if not self._air.hear(self._clock()):
+                break
+        self._believes_blank_from = self._clock() + LATEST * self.scale
         self.agreement = agreement
-        self._discovery = Discovery(self._me, agreement.name)
+        self._discovery = Discovery(self._me, agreement.name, self.scale)
 
     def commit(self) -> bool:
         """Waits until the other one is prepared, too. False if nothing came of it: then all is
@@ -164,12 +190,13 @@ class Meeting:
                 self.agreement = None
             elif isinstance(typed, str):
                 self.screens.tell(
-                    "Both machines must be on, with the cable between them."
-                    f" To forget what was agreed, type: {OUT}"
+                    "Both machines must be on, with the cable between them. If the other one will"
+                    f" not come back, forget what was agreed by typing: {OUT}\nIts stick has to be"
+                    " flashed anew then."
                 )
         if self.agreement is None:
             self._place.remove(agreements.PATH)
-            self._discovery = Discovery(self._me)
+            self._discovery = Discovery(self._me, scale=self.scale)
             self.screens.tell("What was agreed is forgotten. No data disk was touched.")
             return False
         self._place.write(agreements.to_file(self.agreement))
@@ -217,11 +244,12 @@ class Meeting:
     def _observe(self, observations: Sequence[Observation]) -> None:
         self._discovery.observe(*observations)
         for one in observations:
-            if isinstance(one, Heard) and self.agreement is not None:
-                party = one.announcement.party
-                self.agreement = agreements.heard(
-                    self.agreement, party.identity, one.announcement.word
-                )
+            if not isinstance(one, Heard) or self.agreement is None:
+                continue
+            party, word = one.announcement.party, one.announcement.word
+            if word.stage is Stage.BLANK and self._clock() < self._believes_blank_from:
+                continue
+            self.agreement = agreements.heard(self.agreement, party.identity, word)
 
     def _finding(self) -> Finding:
         return self._discovery.finding(self._clock())
@@ -247,7 +275,7 @@ class Meeting:
                 self._follow(shower.press_key(), stream)
             if stream is None:
                 if came == listener.fileno() and (stream := listener.accept()) is not None:
-                    deadline = self._clock() + ceremony.WITHIN
+                    deadline = self._clock() + ceremony.WITHIN * self.scale
                 continue
             try:
                 for message in stream.hear():
@@ -302,7 +330,8 @@ class Meeting:
         stream = self._cable.call(crossover.card, ours, theirs)
         self._follow(asker.type_code(typed), stream)
         while not stream.is_closed:
-            keys = self._follow(asker.receive(stream.receive(ceremony.WITHIN)), stream)
+            answer = stream.receive(ceremony.WITHIN * self.scale)
+            keys = self._follow(asker.receive(answer), stream)
             if keys is not None:
                 return Met(Session(stream, keys), keys, crossover, drives=True)
         return None

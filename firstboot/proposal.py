@@ -59,7 +59,8 @@ class Choice:
 
     disk: Disk | None  # None: a person has to choose, or there is none
     why: str  # in a sentence
-    candidates: tuple[Disk, ...]  # all that could be taken, the proposed one first
+    # All that could be taken, the proposed one first; those that hold something last.
+    candidates: tuple[Disk, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,15 @@ def propose(here: Machine, there: Machine, between: Between = NOTHING_MORE) -> P
 
 def choose_disk(machine: Machine, begun: Collection[str] = ()) -> Choice:
     """The largest one that is blank and built in."""
-    blank = [disk for disk in machine.disks if blocker(disk, machine, begun) is None]
-    ordered = tuple(sorted(blank, key=lambda disk: (_is_loose(disk), -disk.size)))
-    if not ordered:
-        return Choice(None, "No disk is blank.", ())
-    first = ordered[0]
+    blocked = {disk: blocker(disk, machine, begun) for disk in machine.disks}
+    blank = _ordered(disk for disk, why in blocked.items() if why is None)
+    ordered = (*blank, *_ordered(disk for disk, why in blocked.items() if why is Blocker.FOREIGN))
+    if not blank:
+        return Choice(None, "No disk is blank.", ordered)
+    first = blank[0]
     if first.is_removable:
         return Choice(None, "Only what can be taken out is blank.", ordered)
-    rivals = [disk for disk in ordered if _is_loose(disk) == _is_loose(first)]
+    rivals = [disk for disk in blank if _is_loose(disk) == _is_loose(first)]
     if len(rivals) > 1 and rivals[1].size == first.size:
         return Choice(None, "Several disks are equally good.", ordered)
     if len(rivals) > 1:
@@ -98,13 +100,19 @@ def choose_disk(machine: Machine, begun: Collection[str] = ()) -> Choice:
     return Choice(first, "The only blank disk that is built in.", ordered)
 
 
+def _ordered(disks: Iterable[Disk]) -> tuple[Disk, ...]:
+    return tuple(sorted(disks, key=lambda disk: (_is_loose(disk), -disk.size)))
+
+
 def _is_loose(disk: Disk) -> int:
     """0 built in, 1 plugged in from outside, 2 made to be taken out."""
     return 2 if disk.is_removable else int(disk.bus is Bus.USB)
 
 
 def blocker(disk: Disk, machine: Machine, begun: Collection[str] = ()) -> Blocker | None:
-    """What keeps DISK from becoming the data disk; None if nothing does."""
+    """What keeps DISK from becoming the data disk; None if nothing does. One that is FOREIGN may
+    become it all the same, once a person has said that what is on it may be lost.
+    """
     if disk.is_boot_medium:
         return Blocker.BOOT_MEDIUM
     if disk.is_read_only:
@@ -114,11 +122,12 @@ def blocker(disk: Disk, machine: Machine, begun: Collection[str] = ()) -> Blocke
     if sum(other.serial == disk.serial for other in machine.disks) > 1:
         return Blocker.SERIAL_TWICE
     # safety: anything at all may be dear to somebody, but for what this set-up itself began.
-    if disk.holds and not (disk.physical_volume and disk.physical_volume in begun):
-        return Blocker.OURS if disk.group == GROUP else Blocker.FOREIGN
+    is_full = disk.holds and not (disk.physical_volume and disk.physical_volume in begun)
+    if is_full and disk.group == GROUP:
+        return Blocker.OURS
     if disk.size < LEAST_DATA_DISK:
         return Blocker.TOO_SMALL
-    return None
+    return Blocker.FOREIGN if is_full else None
 
 
 def host_names(here: Machine, there: Machine) -> tuple[str, str]:

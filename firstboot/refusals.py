@@ -48,7 +48,6 @@ class Reason(StrEnum):
     TOO_FEW_CARDS = "fewer than two network cards"
     NO_DATA_DISK = "no data disk"
     DISK_TOO_SMALL = "data disk too small"
-    DISK_FOREIGN = "disk holds something"
     DISK_OURS = "disk holds a pair's guests"
     DISK_UNFIT = "disk cannot be used"
 
@@ -161,7 +160,8 @@ def _disks(side: Side, machine: Machine, begun: Collection[str]) -> Iterator[Ref
         )
         return
     found = [(disk, blocker(disk, machine, begun)) for disk in others]
-    is_none_left = all(why is not None for _, why in found)
+    # One that holds something can be taken, too: the consent names what is lost with it.
+    is_none_left = not any(why in (None, Blocker.FOREIGN) for _, why in found)
     for disk, why in found:
         if why is not None and (is_none_left or disk.group == GROUP):
             yield _blocked(side, disk, Blocker.OURS if disk.group == GROUP else why)
@@ -169,7 +169,6 @@ def _disks(side: Side, machine: Machine, begun: Collection[str]) -> Iterator[Ref
 
 def _blocked(side: Side, disk: Disk, why: Blocker) -> Refusal:
     called = f"The disk {disk.name} of {side} ({size(disk.size)} {disk.model})"
-    empty_it = "Empty it on another machine if nobody needs that, or put in a blank one."
     match why:
         case Blocker.OURS:
             return Refusal(
@@ -179,14 +178,6 @@ def _blocked(side: Side, disk: Disk, why: Blocker) -> Refusal:
                 " sticks were flashed anew. Nothing on it was changed.",
                 "To keep them, take the disk out, or start with the stick that belongs to it. If"
                 " nobody needs them, empty it on another machine.",
-            )
-        case Blocker.FOREIGN:
-            return Refusal(
-                Reason.DISK_FOREIGN,
-                side,
-                f"{called} is not empty, it holds {', '.join(disk.holds)}. Nothing on it was"
-                " changed.",
-                empty_it,
             )
         case Blocker.TOO_SMALL:
             return Refusal(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from firstboot.probe import Bus, Disk, Machine, Nic
-from firstboot.proposal import Between
+from firstboot.proposal import Between, Blocker, blocker
 from firstboot.refusals import DOM0_MEMORY
-from firstboot.wording import Side, size, span
+from firstboot.wording import Side, in_short, size, span
 
 UNEQUAL_MEMORY = 256 << 20  # bytes; graphics and firmware take different shares of equal memory
 UNEQUAL_DISKS = 0.01  # of the smaller one; two disks of one size differ by less
@@ -38,6 +38,7 @@ class Topic(StrEnum):
     CLOCKS = "clocks apart"
     CLOCK_BATTERY = "the battery's clock is wrong"
     NO_CABLE = "no cable"
+    NOT_BLANK = "no blank disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def remarks(
     here: Machine, there: Machine, between: Between, disks: tuple[Disk | None, Disk | None]
 ) -> Iterator[Remark]:
     """All there is to know. DISKS are the data disks, as far as they are known."""
+    for side, machine in ((Side.HERE, here), (Side.THERE, there)):
+        yield from _contents(side, machine, between)
     yield from _data_disks(disks)
     yield from _processors(here, there)
     yield from _memory(here, there)
@@ -116,6 +119,22 @@ def room_for_guests(machine: Machine) -> int | None:
     if machine.free_memory is not None or machine.total_memory is None:
         return machine.free_memory
     return max(0, machine.total_memory - DOM0_MEMORY)
+
+
+def _contents(side: Side, machine: Machine, between: Between) -> Iterator[Remark]:
+    """What would be lost, if there is no disk that holds nothing."""
+    blocked = {disk: blocker(disk, machine, between.begun) for disk in machine.disks}
+    if None in blocked.values():
+        return
+    for disk, why in blocked.items():
+        if why is Blocker.FOREIGN:
+            yield Remark(
+                Topic.NOT_BLANK,
+                side,
+                f"The disk {disk.name} of {side} ({size(disk.size)} {disk.model}) is not blank, it"
+                f" holds {in_short(disk.holds)}. If you choose it for the guests, all of that will"
+                " be lost; you are asked once more before.",
+            )
 
 
 def _data_disks(disks: tuple[Disk | None, Disk | None]) -> Iterator[Remark]:

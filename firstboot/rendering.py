@@ -92,6 +92,17 @@ def _card(name: str, title: str, cable: Cable) -> File:
     return File(f"{NETWORK}/10-{name}.link", text)
 
 
+def clock(answers: Answers) -> tuple[File, ...]:
+    """What systemd-timesyncd reads. Names of servers are looked up at the gateway, by nobody else:
+    what the pair does must not wait for a name.
+    """
+    servers = " ".join(map(str, answers.time_servers))
+    return (
+        File(f"{STATE}/systemd/timesyncd.conf", render("timesyncd.conf.j2", servers=servers)),
+        File(f"{STATE}/timesyncd-resolv.conf", f"nameserver {answers.gateway}\n"),
+    )
+
+
 def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
     """DRBD's configuration: what is common, and one file for each guest."""
     common = render(

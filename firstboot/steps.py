@@ -6,7 +6,7 @@ a plan safe to cut anywhere: nothing that could start a guest is written before 
 disk are the same, and the secret is erased when everything that needs it is there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
 from firstboot import rendering
@@ -49,6 +49,15 @@ class StartNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class SetClock:
+    """Times are shown in ZONE, and the clock follows the servers that were written down."""
+
+    zone: str
+    name: str = "clock"
+    title: str = "Setting the clock"
+
+
+@dataclass(frozen=True, slots=True)
 class MakeStorage:
     """The data disk is our volume group, with a volume for each guest, ready to be mirrored and
     never used. All of it or nothing: what a power cut left is made again from a blank disk.
@@ -57,6 +66,9 @@ class MakeStorage:
     serial: str
     physical_volume: str  # the identity that tells our disk from anybody else's
     volumes: tuple[tuple[str, int], ...]  # guest, bytes
+    # Whether what is on it may be lost. It is no part of what the disk shall be in the end, so that
+    # whoever adds it later goes on with the same step.
+    erases: bool = field(default=False, repr=False)
     name: str = "storage"
     title: str = "Making the data disk ours"
 
@@ -114,6 +126,7 @@ Step = (
     WriteFiles
     | NameHost
     | StartNetwork
+    | SetClock
     | MakeStorage
     | StartMirror
     | AwaitSync
@@ -135,6 +148,8 @@ def plan(answers: Answers, scale: float) -> Plan:
         NameHost(answers.names[answers.me]),
         WriteFiles("network files", "Writing the network down", rendering.network(answers)),
         _network(answers),
+        WriteFiles("clock files", "Writing the clock down", rendering.clock(answers)),
+        SetClock(answers.zone),
         WriteFiles("mirror files", "Writing the mirror down", rendering.mirror(answers, timing)),
         storage(answers),
         WriteFiles(
@@ -153,6 +168,7 @@ def storage(answers: Answers) -> MakeStorage:
         answers.disk,
         physical_volume(answers.secret, answers.me),
         tuple((guest.name, guest.disk) for guest in answers.guests),
+        answers.erases,
     )
 
 

@@ -10,15 +10,16 @@ import contextlib
 import os
 import select
 import termios
-import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from firstboot.faces.pager import wrapped
+
 ACTIVE = Path("/sys/class/tty/console/active")
 DEV = Path("/dev")
-WIDTH = 79  # the last column makes some terminals wrap
 LONGEST = 4096  # bytes of a line, termios(3)
 ERASE = b"\x7f"
+NO_KEY = b"\0"  # _POSIX_VDISABLE on Linux
 BACKSPACES = "\b\x7f"  # terminals disagree on what their key sends
 
 IFLAG, OFLAG, LFLAG, CC = 0, 1, 3, 6  # places in what termios.tcgetattr returns
@@ -46,7 +47,11 @@ class Terminals:
             with contextlib.suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
                 self._open[descriptor] = b""
-                _make_plain(descriptor, echo=True)
+                # A serial port that is not there can be opened, and nothing else.
+                try:
+                    _make_plain(descriptor, echo=True)
+                except termios.error:
+                    self._drop(descriptor)
 
     def tell(self, text: str) -> None:
         """Prints TEXT, wrapped, on all of them and in the journal."""
@@ -135,18 +140,6 @@ def typed(line: bytes) -> str:
     return text
 
 
-def wrapped(text: str) -> list[str]:
-    """TEXT in lines that fit; what was set in stays so, and its later lines two columns more."""
-    lines = []
-    for line in text.splitlines():
-        set_in = len(line) - len(line.lstrip())
-        indent = " " * (set_in + 2 if set_in else 0)
-        lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [
-            ""
-        ]
-    return lines
-
-
 def _make_plain(descriptor: int, *, echo: bool) -> None:
     """Whole lines, edited by the kernel, whatever was set before (termios(3))."""
     mode = termios.tcgetattr(descriptor)
@@ -157,4 +150,6 @@ def _make_plain(descriptor: int, *, echo: bool) -> None:
     mode[LFLAG] |= termios.ICANON | termios.ECHOE | termios.ECHONL * (not echo)
     mode[LFLAG] |= termios.ECHO * echo
     mode[CC][termios.VERASE] = ERASE
+    # Ctrl-D would look as if the terminal had gone, and it would be dead from then on.
+    mode[CC][termios.VEOF] = NO_KEY
     termios.tcsetattr(descriptor, termios.TCSANOW, mode)

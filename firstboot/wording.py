@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How values are put into words for a person, and what may be shown at all. Pure."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 LONGEST = 128  # characters of any text that hardware tells about itself
@@ -37,6 +38,17 @@ def size(number: int) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def sentence(text: str) -> str:
+    """TEXT, such as an error's, as one begins and ends."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def in_short(things: Sequence[str], most: int = 3) -> str:
+    """The first of THINGS, and how many more there are."""
+    left = len(things) - most
+    return ", ".join(things[:most]) + (f", and {left} more" if left > 0 else "")
 
 
 def span(seconds: float) -> str:

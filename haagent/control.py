@@ -11,6 +11,8 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "watch"}                  the same, now and after each change, until the client goes
     {"ask": "fence", "guest": NAME}   {"answer": 1 | 4 | 7}, when the core says so
     {"ask": "confirm", "guest": NAME} {"accepted": true}; what comes of it, a snapshot tells
+    {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
+    {"ask": "maintenance on"}         the same, and for "maintenance off"
     {"ask": "leave"}                  snapshots as for watch, at last {"left": true}
     anything else                     {"error": TEXT}
 """
@@ -26,10 +28,18 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from math import inf
 from pathlib import Path
 
-from haagent.core.events import Event, FenceAsked, Leave, OperatorConfirmed
+from haagent.core.events import (
+    Event,
+    FenceAsked,
+    Leave,
+    MaintenanceAsked,
+    MoveAsked,
+    OperatorConfirmed,
+)
 from haagent.core.model import FenceAnswer
 from haagent.errors import OperatorError
 
@@ -48,11 +58,15 @@ class Ask(StrEnum):
     WATCH = "watch"
     FENCE = "fence"
     CONFIRM = "confirm"
+    MOVE = "move"
+    MAINTENANCE_ON = "maintenance on"
+    MAINTENANCE_OFF = "maintenance off"
     LEAVE = "leave"
 
 
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
+OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.MOVE})
 
 
 class BadRequest(Exception):
@@ -74,8 +88,8 @@ class _Client:
 class Server:
     """Listens at PATH in a thread of its own. What is asked is posted as events of the core.
 
-    POST is called in that thread and must not block. `publish`, `answer_fence` and
-    `finish_leaving` may be called from any thread and do not block either.
+    POST is called in that thread and must not block. `publish`, `answer_fence`, `answer_operator`
+    and `finish_leaving` may be called from any thread and do not block either.
     """
 
     def __init__(self, path: Path, guests: Collection[str], post: Callable[[Event], None]) -> None:
@@ -123,6 +137,13 @@ class Server:
         """Answers every handler that waits for GUEST."""
         line = _line({"answer": int(answer)})
         self._do(lambda: self._answer(Ask.FENCE, guest, line))
+
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        """Answers everybody who asked to move GUEST or, with "", about maintenance."""
+        line = _line({"accepted": True} if refusal is None else {"refused": refusal})
+        asks = (Ask.MOVE,) if guest else (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF)
+        for ask in asks:
+            self._do(partial(self._answer, ask, guest, line))
 
     def finish_leaving(self) -> None:
         """Nothing of ours runs any more: tells whoever asked us to leave, now or later."""
@@ -211,6 +232,10 @@ class Server:
             case Ask.CONFIRM:
                 self._post(OperatorConfirmed(now, client.guest))
                 self._send(client, _line({"accepted": True}), is_last=True)
+            case Ask.MOVE:
+                self._post(MoveAsked(now, client.guest))
+            case Ask.MAINTENANCE_ON | Ask.MAINTENANCE_OFF:
+                self._post(MaintenanceAsked(now, client.ask is Ask.MAINTENANCE_ON))
             case Ask.LEAVE:
                 self._post(Leave(now))
                 self._show(client)
@@ -298,10 +323,10 @@ def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:
     except (ValueError, RecursionError):
         raise BadRequest("a request is one line of JSON") from None
     match request:
-        case {"ask": Ask.FENCE | Ask.CONFIRM as ask, "guest": str(guest), **rest} if not rest:
+        case {"ask": str(ask), "guest": str(guest), **rest} if ask in OF_A_GUEST and not rest:
             if guest not in guests:
                 raise BadRequest(f"there is no guest {guest}")
             return Ask(ask), guest
-        case {"ask": Ask.SNAPSHOT | Ask.WATCH | Ask.LEAVE as ask, **rest} if not rest:
+        case {"ask": str(ask), **rest} if ask in set(Ask) - OF_A_GUEST and not rest:
             return Ask(ask), ""
     raise BadRequest(f"a request asks for one of: {', '.join(Ask)}")

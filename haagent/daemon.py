@@ -40,7 +40,7 @@ from haagent.errors import BugError, PeerError, ShoestringError, ToolError
 from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
-from haagent.hands import GuestAction, Hands
+from haagent.hands import GRACE, GuestAction, Hands
 from haagent.last_in_sync import KEEP, LastInSync
 from haagent.lookout import Lookout
 from haagent.network.announce import announce
@@ -54,7 +54,6 @@ QUIET = 10.0  # seconds between two complaints about what came from outside
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 BOOT_ID = File("/proc/sys/kernel/random/boot_id")
 SYSRQ = File("/proc/sysrq-trigger")
-GRACE = 60.0  # seconds that a guest may take to shut down
 
 log = logging.getLogger("haagent")
 
@@ -71,6 +70,7 @@ class Outside(Protocol):
     def feed(self) -> None: ...
     def do(self, action: GuestAction) -> None: ...
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None: ...
+    def answer_operator(self, guest: str, refusal: str | None) -> None: ...
     def reset(self) -> None: ...
     def finish_leaving(self) -> None: ...
     def decided(self, reasons: tuple[str, ...]) -> None:
@@ -140,6 +140,8 @@ class Loop:
                 self._outside.feed()
             case actions.AnswerFence(guest, answer):
                 self._outside.answer_fence(guest, answer)
+            case actions.AnswerOperator(guest, refusal):
+                self._outside.answer_operator(guest, refusal)
             case actions.Reset():
                 self._outside.reset()
             case actions.FinishLeaving():
@@ -249,6 +251,9 @@ class Machine:
 
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
         self._server.answer_fence(guest, answer)
+
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        self._server.answer_operator(guest, refusal)
 
     def reset(self) -> None:
         log.critical("resetting this machine")

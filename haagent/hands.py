@@ -15,6 +15,8 @@ from haagent.core import actions
 from haagent.core.events import Deed, Done, Event, Failed
 from haagent.errors import ShoestringError
 
+GRACE = 60.0  # seconds that a guest may take to shut down
+
 log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]

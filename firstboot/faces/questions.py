@@ -3,7 +3,8 @@
 
 from dataclasses import dataclass
 
-from firstboot.interview import Interview, Question, Refused, Topic
+from firstboot.interview import Interview, Refused
+from firstboot.question import Question, Topic
 
 BACK = ("back", "b")
 HELP = ("?", "help")
@@ -20,10 +21,17 @@ class Reply:
 def page(question: Question, told: str = "") -> str:
     """QUESTION in full, below what is to be TOLD first."""
     number = list(Topic).index(question.topic) + 1
-    lines = [told, ""] if told else [""]
-    lines += [f"({number} of {len(Topic)}) {question.title}", question.why]
-    lines += [f"  {choice}" for choice in question.choices]
-    return "\n".join(lines)
+    enter = "Enter takes what is in [ ]; " if question.default else ""
+    return "\n".join(
+        [
+            *([told] if told else []),
+            "",
+            f"({number} of {len(Topic)}) {question.title}",
+            question.why,
+            *(f"  {choice}" for choice in question.choices),
+            f"{enter}`?` explains, `back` goes back.",
+        ]
+    )
 
 
 def prompt(question: Question) -> str:
@@ -38,7 +46,7 @@ def reply(interview: Interview, typed: str) -> Reply:
         return Reply(interview)
     word = typed.strip().lower()
     if word in HELP:
-        return Reply(interview, f"{question.help} Enter takes what is in [ ], `back` goes back.")
+        return Reply(interview, question.help)
     if word in BACK:
         before = interview.back()
         is_first = before == interview

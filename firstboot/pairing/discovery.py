@@ -136,9 +136,12 @@ class _Card:
 class Discovery:
     """What ME, this machine, knows of its cables."""
 
-    def __init__(self, me: Party, agreement: str = "") -> None:
-        """AGREEMENT is the name of what we may have agreed on before a power cut."""
+    def __init__(self, me: Party, agreement: str = "", scale: float = 1.0) -> None:
+        """AGREEMENT is the name of what we may have agreed on before a power cut. SCALE is how much
+        longer than real ones emulated machines may be silent.
+        """
         self._me = me
+        self._alive_for = ALIVE * scale
         self._agreement = agreement
         self._cards: dict[str, _Card] = {}
 
@@ -190,7 +193,7 @@ class Discovery:
 
     def _verdict(self, card: _Card, now: float) -> Reason | None:
         """What speaks against CARD's cable as the crossover; None: it is one."""
-        heard = _alive(card, now)
+        heard = self._alive(card, now)
         others = [one for one in heard if one.party.identity != self._me.identity]
         if not card.has_carrier or not heard:
             return Reason.LISTENING if now - card.since < QUIET else Reason.NOBODY
@@ -216,10 +219,10 @@ class Discovery:
 
     def _may_become(self, name: str, why: Reason | None, now: float) -> bool:
         """Whether card NAME may yet turn out to be a crossover that the peer prefers."""
-        return why is Reason.LISTENING and bool(_alive(self._cards[name], now))
+        return why is Reason.LISTENING and bool(self._alive(self._cards[name], now))
 
     def _choice(self, found: list[_Card], now: float) -> Finding:
-        peers = {card.name: next(_others(card, self._me, now)) for card in found}
+        peers = {card.name: next(self._others(card, now)) for card in found}
         if len({peer.party.identity for peer in peers.values()}) > 1:
             return _several([card.name for card in found])
 
@@ -239,14 +242,14 @@ class Discovery:
     def _seconds_left(self, card: _Card, now: float) -> int:
         """Until both ends call CARD's cable quiet, and the other one can be reached."""
         left = max(0, math.ceil(card.since + QUIET - now))
-        for peer in _others(card, self._me, now):
+        for peer in self._others(card, now):
             theirs = min(peer.quiet_in or 0, int(QUIET))
             left = max(left, theirs, 1 if peer.address is None else 0)
         return left
 
     def _is_shared(self, card: _Card, now: float) -> bool:
         """Whether somebody else is on CARD's cable, which then is no crossover."""
-        heard = _alive(card, now)
+        heard = self._alive(card, now)
         ours = {one.mac for one in self._cards.values()}
         macs = {mac for mac, at in card.macs.items() if now - at < FOREIGN}
         strangers = macs - ours - {one.mac for one in heard}
@@ -255,6 +258,12 @@ class Discovery:
         parties = [one.party.identity for one in heard]
         has_switch = len(parties) > len(set(parties))
         return card.has_router or bool(strangers) or is_echo or has_switch
+
+    def _alive(self, card: _Card, now: float) -> list[Announcement]:
+        return [one for at, one in card.heard.values() if now - at < self._alive_for]
+
+    def _others(self, card: _Card, now: float) -> Iterator[Announcement]:
+        return (one for one in self._alive(card, now) if one.party.identity != self._me.identity)
 
     def _is_me(self, other: Party) -> bool:
         return (other.identity, other.nonce) == (self._me.identity, self._me.nonce)
@@ -271,7 +280,7 @@ class Discovery:
         return (other.image, other.protocol) == (self._me.image, self._me.protocol)
 
     def _obstacle(self, reason: Reason, card: _Card, now: float) -> Obstacle:
-        others = list(_others(card, self._me, now))
+        others = list(self._others(card, now))
         match reason:
             case Reason.LISTENING:
                 return self._listening(now)
@@ -366,14 +375,6 @@ def _nobody(plugged_in: Iterable[str]) -> Obstacle:
         f"No other machine of this kind was heard {where}.",
         "Switch the other machine on, and connect the two by the crossover cable.",
     )
-
-
-def _alive(card: _Card, now: float) -> list[Announcement]:
-    return [one for at, one in card.heard.values() if now - at < ALIVE]
-
-
-def _others(card: _Card, me: Party, now: float) -> Iterator[Announcement]:
-    return (one for one in _alive(card, now) if one.party.identity != me.identity)
 
 
 def _remember(sightings: dict[Key, Sighting], key: Key, sighting: Sighting) -> None:

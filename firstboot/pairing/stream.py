@@ -9,6 +9,7 @@ Whatever goes wrong is a PeerError: nobody can tell our end of a cable from the 
 """
 
 import contextlib
+import math
 import select
 import socket
 import time
@@ -21,7 +22,9 @@ from haagent.errors import BugError, PeerError
 from haagent.network.sockets import bind_to
 
 PORT = 6941
-LIMIT = 10.0  # seconds for one message, from its first byte to its last, and for a call
+# Seconds for one message, from its first byte to its last, and for a call. Whoever stretches it
+# stretches with it how long a silent peer is borne.
+LIMIT = 10.0
 LARGEST = LARGEST_SEALED  # bytes of a message
 
 _LENGTH = 4  # bytes in front of each message
@@ -29,7 +32,7 @@ _READ = 65536
 _MOST_CALLERS = 8  # dealt with at once
 _MINHOPCOUNT = 73  # IPV6_MINHOPCOUNT, linux/in6.h
 _HOP_LIMIT = 255  # what no router's packet can have
-_ALIVE_AFTER, _ALIVE_EVERY, _ALIVE_TRIES = 5, 2, 5  # seconds, seconds, number: tcp(7)
+_ALIVE_AFTER, _ALIVE_EVERY, _ALIVE_TRIES = 0.5, 0.2, 5  # of the limit, of it, number: tcp(7)
 
 
 class Messages:
@@ -171,7 +174,7 @@ class Listener:
         self._current: Stream | None = None
         try:
             self._scope = socket.if_nametoindex(card)
-            self._socket = _open(card)
+            self._socket = _open(card, limit)
         except OSError as error:
             raise PeerError(f"{card} cannot be listened at: {_why(error)}") from error
         try:
@@ -221,7 +224,7 @@ def call(
     """
     try:
         scope = socket.if_nametoindex(card)
-        sock = _open(card)
+        sock = _open(card, limit)
     except OSError as error:
         raise PeerError(f"{card} cannot be used: {_why(error)}") from error
     try:
@@ -234,7 +237,7 @@ def call(
     return Stream(sock, limit)
 
 
-def _open(card: str) -> socket.socket:
+def _open(card: str, limit: float) -> socket.socket:
     """Raises OSError."""
     sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -245,10 +248,10 @@ def _open(card: str) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_IPV6, _MINHOPCOUNT, _HOP_LIMIT)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ALIVE_AFTER)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ALIVE_EVERY)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, math.ceil(limit * _ALIVE_AFTER))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, math.ceil(limit * _ALIVE_EVERY))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _ALIVE_TRIES)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(LIMIT * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limit * 1000))
     except OSError:
         sock.close()
         raise

@@ -2,7 +2,7 @@
 """A hello as bytes, and back. Owns the format; knows nothing about how it travels.
 
 A message is 32 bytes of HMAC-SHA256 (RFC 2104) and then one JSON object, `{"hello": ...,
-"version": 1}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
+"version": 2}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
 so that the pair's key can sign other things too.
 
 The fields are those of `Hello` and of what it is made of: they are found by their type hints, and
@@ -23,7 +23,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 from haagent.core.model import Disk, Figures, GuestHello, Hello, Path, Phase, Request
 from haagent.errors import BugError, PeerError
 
-VERSION = 1
+VERSION = 2
 LARGEST = 16 * 1024  # bytes; twenty guests fit
 LONGEST_TEXT = 255  # characters
 LARGEST_NUMBER = 2**63  # exclusive, either way

@@ -46,8 +46,8 @@ class Alarm(StrEnum):
     BEING_SHUT_DOWN = (
         "SHOE-103",
         "A guest is being shut down",
-        "Its machine leaves, and hands it over. A guest that does not shut down by itself is ended "
-        "after a minute.",
+        "Its machine goes down or is in maintenance, or a person moves it. A guest that does not "
+        "shut down by itself is ended after a minute.",
         "Wait: it starts on the other machine when its disk is released.",
     )
     BEING_STARTED = (
@@ -76,7 +76,7 @@ class Alarm(StrEnum):
         "lose what was written last, or have two machines write.",
         "Wait a minute if both machines are on. If one is off, switch it on: the one that ran the "
         "guest last has its newest data. Only if that machine will not come back: "
-        "`haagent start GUEST --anyway`, which shows both histories before it asks.",
+        "`shoestring start GUEST --anyway`, which shows both histories before it asks.",
     )
     LOST_WITH_PEER = (
         "SHOE-108",
@@ -84,7 +84,7 @@ class Alarm(StrEnum):
         "This machine waits until the other is surely off, or lacks a proof; the screen names what "
         "is missing.",
         "Switch the other machine on, or look at why it is silent. Only if it is off and stays "
-        "off: `haagent start GUEST --anyway`, which gives up whatever it wrote last.",
+        "off: `shoestring start GUEST --anyway`, which gives up whatever it wrote last.",
     )
 
     SPLIT_BRAIN = (
@@ -92,8 +92,8 @@ class Alarm(StrEnum):
         "Split brain: the two copies of a disk do not connect",
         "Both were written to without the other, so that neither is a part of the other. DRBD "
         "refuses to choose, and nothing was discarded.",
-        "Leave both machines on. Look at both histories (`haagent status --json`), save the copy "
-        "that is to be given up, then on the machine that holds it: "
+        "Leave both machines on. Look at both histories (`shoestring status --json`), save the "
+        "copy that is to be given up, then on the machine that holds it: "
         "`drbdadm connect --discard-my-data GUEST`.",
     )
     CHOSEN_COPY = (
@@ -164,6 +164,15 @@ class Alarm(StrEnum):
         "The two machines have different time scales",
         "Their timers do not fit together, and neither may rely on the other's.",
         "Take shoestring.timescale= off both kernel command lines, and restart both machines.",
+    )
+    MAINTENANCE = (
+        "SHOE-306",
+        "A machine is in maintenance",
+        "A person wants to work on it. Its guests went to the other machine, where they could, and "
+        "nothing starts on it by itself, also after a reboot. So if the other machine dies, the "
+        "guests are off.",
+        "When you are done: `shoestring maintenance off` on that machine. Nothing moves back by "
+        "itself.",
     )
 
     PATH_SILENT = (
@@ -241,7 +250,7 @@ INTRODUCTION = """\
 # Alarms
 
 Every line on the screen that begins with `!` ends with a code. It stays the same in all versions,
-so it can be searched for, and `haagent status --json` has it as `code`. The screen says what the
+so it can be searched for, and `shoestring status --json` has it as `code`. The screen says what the
 alarm is about this time, and what to do; this page says what it means in general. GUEST, UNIT: what
 the screen names.
 """

@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from haagent.console.alarms import Alarm
+from haagent.console.facts import (
+    hello_of,
+    is_answered,
+    is_recent,
+    is_split_brain,
+    is_talking,
+    names,
+    runs_on,
+)
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
+from haagent.core import moving
 from haagent.core.model import (
     HELD,
-    NEVER,
-    GuestHello,
     Link,
     NodeState,
     Path,
@@ -55,45 +63,6 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *_heartbeat(around),
         *_units(around),
     )
-
-
-def names(state: NodeState) -> tuple[str, str]:
-    """Ours, the peer's."""
-    return state.pair.names[state.me], state.pair.names[1 - state.me]
-
-
-def moment(at: float) -> float | None:
-    return None if at == NEVER else at
-
-
-def is_recent(state: NodeState, at: float) -> bool:
-    """Not longer ago than a path may be silent."""
-    return state.now - at <= state.timing.dead
-
-
-def is_talking(state: NodeState) -> bool:
-    return is_recent(state, state.peer.hello_at)
-
-
-def hello_of(state: NodeState, guest: str) -> GuestHello | None:
-    """What the peer last said about GUEST, however long ago."""
-    return state.peer.hello.guests.get(guest) if state.peer.hello else None
-
-
-def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
-    """The nodes that are known to run GUEST."""
-    me, peer = names(state)
-    mine, hello = state.guests[guest], hello_of(state, guest)
-    here = mine.phase in HELD and mine.is_running is not False
-    there = hello is not None and hello.phase in HELD and is_talking(state)
-    return (me,) * here + (peer,) * there
-
-
-def is_split_brain(state: NodeState, guest: str) -> bool:
-    """DRBD gave up connecting, and it was not us who told it to."""
-    resource = state.guests[guest].resource
-    parted = state.durable.ledgers[guest].is_parted
-    return resource is not None and resource.link is Link.STANDALONE and not parted
 
 
 def _whereabouts(
@@ -163,25 +132,34 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
             "It is not up yet.",
             "Wait.",
         )
-    why = "; ".join(missing(state, guest))
-    if is_talking(state):
-        return Complaint(
-            Alarm.RUNS_NOWHERE,
-            f"{guest} runs nowhere.",
-            f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
-            if why
-            else f"Nothing keeps it from starting on {me}.",
-            "Wait a minute. If it stays so, look at what the other machine's screen says.",
+    return _not_started(state, around, guest, "; ".join(missing(state, guest)))
+
+
+def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -> Complaint:
+    """A guest that runs nowhere, and that we do not start because of WHY."""
+    me, peer = names(state)
+    hello = hello_of(state, guest)
+    was_there = hello is not None and hello.phase in HELD and not is_talking(state)
+    if why:
+        means = f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
+    elif is_talking(state):
+        means = f"Nothing keeps it from starting on {me}."
+    else:
+        means = f"It is about to start on {me}."
+    if state.durable.in_maintenance:
+        do = f"`shoestring maintenance off` on {me}: then it starts, unless more is missing."
+    elif is_talking(state):
+        do = "Wait a minute. If it stays so, look at what the other machine's screen says."
+    else:
+        do = (
+            f"Switch {peer} on. Only if {peer} is off and stays off: `shoestring start {guest} "
+            f"--anyway` on {me}, which gives up whatever {peer} wrote last."
         )
-    was_there = hello is not None and hello.phase in HELD
     return Complaint(
         Alarm.LOST_WITH_PEER if was_there else Alarm.RUNS_NOWHERE,
         f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
-        f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
-        if why
-        else f"It is about to start on {me}.",
-        f"Switch {peer} on. Only if {peer} is off and stays off: `haagent start {guest} --anyway` "
-        f"on {me}, which gives up whatever {peer} wrote last.",
+        means,
+        do,
     )
 
 
@@ -259,6 +237,13 @@ def _node(state: NodeState) -> Iterator[Complaint]:
             f"Its guests go to {peer}, if {peer} can take them.",
             "Wait.",
         )
+    if state.durable.in_maintenance:
+        yield Complaint(
+            Alarm.MAINTENANCE,
+            f"{me} is in maintenance.",
+            " ".join((_maintenance_means(me, peer), *_staying(state))),
+            f"When you are done: `shoestring maintenance off` on {me}.",
+        )
     if not state.is_armed:
         yield Complaint(
             Alarm.WATCHDOG,
@@ -266,6 +251,18 @@ def _node(state: NodeState) -> Iterator[Complaint]:
             f"If {me} hangs, nothing ends its guests: {peer} must not take over.",
             "See why: `journalctl -b -u haagent`.",
         )
+
+
+def _maintenance_means(who: str, other: str) -> str:
+    return f"Nothing starts on {who} by itself: if {other} dies, its guests are off."
+
+
+def _staying(state: NodeState) -> Iterator[str]:
+    """The guests that are still here, and why."""
+    for guest, mine in state.guests.items():
+        why = moving.blocker(state, guest)
+        if mine.phase in (Phase.HOLDING, Phase.FROZEN) and why is not None:
+            yield f"{guest} stays on {names(state)[0]}: {why}."
 
 
 def _peer(state: NodeState) -> Iterator[Complaint]:
@@ -303,12 +300,19 @@ def _peer(state: NodeState) -> Iterator[Complaint]:
             f"If {peer} hangs, nothing ends its guests: {me} must not take over.",
             f"See why, on {peer}: `journalctl -b -u haagent`.",
         )
-    if any(words.farewell is not None for words in hello.guests.values()):
+    if hello.is_leaving:
         yield Complaint(
             Alarm.LEAVING,
             f"{peer} is shutting down.",
             f"{me} is on its own then.",
             "Switch it on again.",
+        )
+    if hello.in_maintenance:
+        yield Complaint(
+            Alarm.MAINTENANCE,
+            f"{peer} is in maintenance.",
+            _maintenance_means(peer, me),
+            f"When you are done: `shoestring maintenance off` on {peer}.",
         )
     if hello.scale != state.pair.scale:
         yield Complaint(
@@ -346,11 +350,6 @@ def referee_sentence(state: NodeState) -> str:
         deaf += [peer] * (not hello.has_referee)
         return f"does not answer {' and '.join(deaf)}" if deaf else "answers, but not reliably yet"
     return f"does not answer {me}" if deaf else f"answers {me}"
-
-
-def is_answered(state: NodeState) -> bool:
-    """By the gateway."""
-    return state.now - state.referee.answered <= state.timing.referee
 
 
 def _referee(state: NodeState) -> Iterator[Complaint]:

@@ -66,7 +66,7 @@ def fit(lines: list[str], width: int, height: int) -> list[str]:
     if len(lines) <= height:
         return lines
     left_out = len(lines) - height + 1
-    more = [f"({left_out} more lines: `haagent status` shows all)", f"({left_out} more lines)"]
+    more = [f"({left_out} more lines: `shoestring status` shows all)", f"({left_out} more lines)"]
     last = next((text for text in more if len(text) <= width), "..."[:width])
     return [*lines[: height - 1], last][:height]
 
@@ -74,6 +74,9 @@ def fit(lines: list[str], width: int, height: int) -> list[str]:
 def _title(shown: Snapshot, width: int) -> str:
     count = len(shown.complaints)
     title = str(shown.verdict)
+    resting = [node.name for node in shown.nodes if node.in_maintenance and node.is_heard]
+    if resting:
+        title += f": {' and '.join(resting)} {'is' if len(resting) == 1 else 'are'} in maintenance"
     if count > 1:
         title += f", {count} reasons"
     pair = f"{shown.me} (and {shown.peer})"
@@ -92,11 +95,16 @@ def _guests(shown: Snapshot, width: int, height: int) -> Iterator[str]:
         rest = []
     column = max((len(guest.name) for guest in ordered), default=0)
     for guest in ordered:
-        address = f", {guest.address}" if guest.address else ""
-        yield f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}{address}"
+        yield guest_line(guest, column)
     if rest:
         running = sum(1 for guest in rest if guest.runs_on)
         yield f"and {len(rest)} more guests: {running} running"
+
+
+def guest_line(guest: GuestView, column: int) -> str:
+    """Where it runs and how its copies are, behind its name in a COLUMN so wide."""
+    address = f", {guest.address}" if guest.address else ""
+    return f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}{address}"
 
 
 def _is_well(guest: GuestView) -> bool:
@@ -145,7 +153,7 @@ def _nodes(shown: Snapshot, now: float) -> Iterator[str]:
 
 
 def _presence(node: NodeView, now: float) -> str:
-    leaving = ", leaving" if node.is_leaving else ""
+    leaving = ", leaving" * node.is_leaving + ", in maintenance" * bool(node.in_maintenance)
     if node.is_me:
         return f"this machine{leaving}"
     if node.is_heard:

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from haagent.console import complaints
+from haagent.console import complaints, facts
 from haagent.console.alarms import BY_CODE
 from haagent.console.complaints import Complaint, Missing
 from haagent.console.surroundings import Surroundings
+from haagent.core import moving
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -28,14 +29,14 @@ from haagent.core.model import (
 )
 from haagent.errors import PeerError
 
-VERSION = 2  # of this shape; a console of another version says so instead of guessing
+VERSION = 3  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
 
 
 class Verdict(StrEnum):
-    """The first word on the screen, and the exit code of `haagent status` by its order."""
+    """The first word on the screen, and the exit code of `shoestring status` by its order."""
 
     PROTECTED = "PROTECTED"
     NOT_PROTECTED = "NOT PROTECTED"
@@ -67,7 +68,8 @@ class GuestView:
     runs_on: tuple[str, ...]  # names of nodes; more than one is a disaster
     phase: str
     peer_phase: str
-    term: int
+    term: int  # that our copy's data belongs to
+    newest_term: int  # that we heard of: of whoever has it now
     link: str
     disk: str
     peer_disk: str
@@ -76,6 +78,7 @@ class GuestView:
     is_alone: bool
     is_split_brain: bool
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
+    blocker: str | None  # why it cannot be moved from here to the peer; None: it can
     ours: tuple[str, ...]  # the history of our copy; sentences
     theirs: tuple[str, ...]  # of the peer's, as far as we were told
     address: str  # on the LAN
@@ -92,6 +95,7 @@ class NodeView:
     is_heard: bool  # its agent speaks; our own does
     last_word: float | None  # when it last did
     is_leaving: bool
+    in_maintenance: bool | None  # nothing starts on it by itself
     is_armed: bool | None  # its watchdog
     has_gateway: bool | None  # the gateway answers it
 
@@ -132,7 +136,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
     Without AROUND nothing is known of heartbeat, and the pair does not count as protected.
     """
     around = around or Surroundings()
-    me, peer = complaints.names(state)
+    me, peer = facts.names(state)
     found = complaints.find(state, around, missing)
     return Snapshot(
         me=me,
@@ -153,29 +157,31 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
 
 
 def _verdict(state: NodeState, found: tuple[Complaint, ...]) -> Verdict:
-    if not all(complaints.runs_on(state, guest) for guest in state.guests):
+    if not all(facts.runs_on(state, guest) for guest in state.guests):
         return Verdict.STOPPED
     return Verdict.NOT_PROTECTED if found else Verdict.PROTECTED
 
 
 def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> GuestView:
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    hello = complaints.hello_of(state, guest)
+    hello = facts.hello_of(state, guest)
     resource = mine.resource
     return GuestView(
         name=guest,
-        runs_on=complaints.runs_on(state, guest),
+        runs_on=facts.runs_on(state, guest),
         phase=str(mine.phase),
-        peer_phase=str(hello.phase) if hello and complaints.is_talking(state) else "",
+        peer_phase=str(hello.phase) if hello and facts.is_talking(state) else "",
         term=ledger.term,
+        newest_term=max(ledger.term, ledger.theirs),
         link=str(resource.link) if resource else "",
         disk=str(resource.disk) if resource else "",
         peer_disk=str(resource.peer_disk) if resource else "",
         is_in_sync=mine.is_in_sync,
         in_sync_at=around.in_sync_at.get(guest),
         is_alone=ledger.alone is not None,
-        is_split_brain=complaints.is_split_brain(state, guest),
+        is_split_brain=facts.is_split_brain(state, guest),
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
+        blocker=moving.blocker(state, guest),
         ours=_our_history(state, guest, resource),
         theirs=_their_history(state, hello),
         address=around.addresses.get(guest, ""),
@@ -195,7 +201,7 @@ def _outlook(state: NodeState, around: Surroundings, guest: str) -> OutlookView 
     if found.fate is Fate.NOT:
         return OutlookView(found.fate, None, found.missing)
     # While the peer speaks its death is always still to come; else the wait has begun.
-    waited = 0.0 if complaints.is_talking(state) else age
+    waited = 0.0 if facts.is_talking(state) else age
     return OutlookView(found.fate, round(max(0.0, found.seconds - waited), 1), ())
 
 
@@ -235,7 +241,7 @@ def _their_history(state: NodeState, hello: GuestHello | None) -> tuple[str, ...
     ]
     if hello.is_alone:
         sentences.append("it was written to without us")
-    if not complaints.is_talking(state):
+    if not facts.is_talking(state):
         sentences.append("all this is what the peer said last; it is silent now")
     return tuple(sentences)
 
@@ -244,32 +250,33 @@ def _path(state: NodeState, path: Path) -> PathView:
     heard = state.peer.paths.get(path, PathState())
     return PathView(
         name=str(path),
-        last_word=complaints.moment(heard.last_word),
-        is_two_way=complaints.is_recent(state, heard.two_way),
+        last_word=facts.moment(heard.last_word),
+        is_two_way=facts.is_recent(state, heard.two_way),
     )
 
 
 def _me(state: NodeState) -> NodeView:
     return NodeView(
-        name=complaints.names(state)[0],
+        name=facts.names(state)[0],
         is_me=True,
         is_heard=True,
         last_word=state.now,
         is_leaving=state.left is not None or state.is_fenced,
+        in_maintenance=state.durable.in_maintenance,
         is_armed=state.is_armed,
-        has_gateway=complaints.is_answered(state),
+        has_gateway=facts.is_answered(state),
     )
 
 
 def _peer(state: NodeState) -> NodeView:
     hello = state.peer.hello
-    guests = hello.guests.values() if hello else ()
     return NodeView(
-        name=complaints.names(state)[1],
+        name=facts.names(state)[1],
         is_me=False,
-        is_heard=complaints.is_talking(state),
-        last_word=complaints.moment(state.peer.hello_at),
-        is_leaving=any(words.farewell is not None for words in guests),
+        is_heard=facts.is_talking(state),
+        last_word=facts.moment(state.peer.hello_at),
+        is_leaving=hello is not None and hello.is_leaving,
+        in_maintenance=hello.in_maintenance if hello else None,
         is_armed=hello.figures.is_armed if hello else None,
         has_gateway=hello.has_referee if hello else None,
     )

@@ -83,6 +83,16 @@ class AnswerFence:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerOperator:
+    """Tells the person who asked about GUEST, or, with "", about the machine, why it is refused;
+    None: it is not.
+    """
+
+    guest: str
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Reset this machine at once: something on it can no longer be trusted."""
 
@@ -104,6 +114,7 @@ Action = (
     | Shutdown
     | Destroy
     | AnswerFence
+    | AnswerOperator
     | Reset
     | FinishLeaving
 )

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, proofs, rules
+from haagent.core import events, moving, proofs, rules
 from haagent.core.actions import (
     AnswerFence,
+    AnswerOperator,
     Create,
     Reset,
 )
@@ -30,6 +31,7 @@ from haagent.core.model import (
     Pair,
     PathState,
     Phase,
+    Role,
     owner,
 )
 from haagent.core.turn import Decision, Turn
@@ -43,7 +45,7 @@ def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> No
     return NodeState(
         pair=pair,
         boot=boot,
-        durable=Durable(ledgers, durable.peer_figures if durable else None),
+        durable=replace(durable or Durable({}), ledgers=ledgers),
         guests={guest: GuestState() for guest in ledgers},
         started=at,
         now=at,
@@ -112,7 +114,9 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
         turn.set_guest(guest, is_unbroken=False)
 
     # safety: a farewell is void at the first sign of anything newer.
-    farewell = None if words.farewell is None else Farewell(hello.boot, words.farewell)
+    farewell = None
+    if words.farewell is not None:
+        farewell = Farewell(hello.boot, words.farewell, hello.is_leaving)
     if ledger.farewell != farewell:
         turn.write(guest, farewell=farewell)
 
@@ -152,6 +156,8 @@ def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
     turn.set_guest(guest, resource=resource)
     if resource.is_connected or before.is_connected:
         turn.set(peer=replace(turn.state.peer, connected=event.at))
+    if before.is_connected and not resource.is_connected:
+        turn.set_guest(guest, lost=turn.state.now)
     if resource.is_connected and turn.ledger(guest).alone is not None:
         turn.write(guest, alone=None)
     rules.notice_loss(turn, guest)
@@ -176,12 +182,16 @@ def _done(turn: Turn, event: events.Done) -> None:
 
 
 def _failed(turn: Turn, event: events.Failed) -> None:
-    mine = turn.mine(event.guest)
+    mine, timing = turn.mine(event.guest), turn.state.timing
     turn.say(event.guest, f"{event.deed} failed: {event.why}")
-    retry = turn.state.now + turn.state.timing.dead
+    retry = turn.state.now + timing.dead
     match mine.phase, event.deed:
         case (Phase.PROMOTING, Deed.PROMOTE) | (Phase.CREATING, Deed.CREATE):
-            turn.set_guest(event.guest, retry_at=retry)
+            # Where the peer could run it as well, it has its turn before we try again.
+            could_be_there = mine.is_in_sync and proofs.is_talking(turn.state)
+            turn.set_guest(
+                event.guest, retry_at=turn.state.now + timing.take if could_be_there else retry
+            )
             rules.destroy(turn, event.guest, "it could not be started")
         case Phase.STOPPING, Deed.SHUTDOWN:
             rules.destroy(turn, event.guest, "it could not be shut down")
@@ -213,14 +223,24 @@ def _stopped(turn: Turn, guest: str) -> None:
     # safety: whoever signs off relies on no promise any more; only then may the peer start.
     returned = max(turn.ledger(guest).returned, hello.promise if hello else 0)
     turn.write(guest, held_in="", evidence=0, returned=returned)
-    turn.set_guest(guest, farewell=turn.ledger(guest).term, is_running=False)
+    turn.set_guest(guest, request=None, fence_asked=False, farewell=turn.ledger(guest).term)
+    _is_gone(turn, guest)
     turn.move(guest, Phase.RELEASED, "farewell")
 
 
 def _destroyed(turn: Turn, guest: str) -> None:
     turn.write(guest, held_in="")
-    turn.set_guest(guest, is_running=False, request=None, taking=None, is_confirmed=False)
+    turn.set_guest(guest, request=None, taking=None, is_confirmed=False)
+    _is_gone(turn, guest)
     turn.move(guest, Phase.RELEASED, "gone and Secondary")
+
+
+def _is_gone(turn: Turn, guest: str) -> None:
+    """It was read back; what Xen and DRBD tell by themselves may come later."""
+    resource = turn.mine(guest).resource
+    if resource is not None:
+        resource = replace(resource, role=Role.SECONDARY, is_suspended=False)
+    turn.set_guest(guest, is_running=False, resource=resource)
 
 
 DONE: Mapping[tuple[Phase, Deed], Callable[[Turn, str], None]] = {
@@ -273,6 +293,23 @@ def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
         turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
 
 
+def _move_asked(turn: Turn, event: events.MoveAsked) -> None:
+    guest, state = event.guest, turn.state
+    why = moving.blocker(state, guest)
+    if why is None:
+        moving.let_go(turn, guest, f"a person moves it to {state.pair.names[1 - state.me]}")
+    else:
+        turn.say(guest, f"it is not moved: {why}")
+    turn.act(AnswerOperator(guest, why))
+
+
+def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
+    if event.is_on != turn.state.durable.in_maintenance:
+        turn.set(durable=replace(turn.state.durable, in_maintenance=event.is_on))
+        moving.announce_maintenance(turn)
+    turn.act(AnswerOperator("", None))
+
+
 def _tick(turn: Turn, event: events.Tick) -> None:
     rules.turn_over(turn)
 
@@ -291,4 +328,6 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.WatchdogArmed: _watchdog_armed,
     events.Leave: _leave,
     events.OperatorConfirmed: _operator_confirmed,
+    events.MoveAsked: _move_asked,
+    events.MaintenanceAsked: _maintenance_asked,
 }

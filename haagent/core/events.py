@@ -126,6 +126,22 @@ class OperatorConfirmed:
     guest: str
 
 
+@dataclass(frozen=True, slots=True)
+class MoveAsked:
+    """A person wants GUEST to stop here and to start on the other machine."""
+
+    at: float
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceAsked:
+    """A person turns the maintenance of this machine on or off."""
+
+    at: float
+    is_on: bool
+
+
 Event = (
     Tick
     | HelloHeard
@@ -140,4 +156,6 @@ Event = (
     | WatchdogArmed
     | Leave
     | OperatorConfirmed
+    | MoveAsked
+    | MaintenanceAsked
 )

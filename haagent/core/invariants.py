@@ -5,7 +5,7 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
-from haagent.core.actions import AnswerFence, Create, Feed, Promote, Reset
+from haagent.core.actions import AnswerFence, Create, Feed, Promote, Reset, Shutdown
 from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, owner
 from haagent.core.turn import Decision
 
@@ -44,12 +44,23 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             is_fresh = before.guests[guest].phase is Phase.RELEASED
             raised = after.durable.ledgers[guest].term > before.durable.ledgers[guest].term
             require(is_fresh and raised, guest, "the term is on disk before DRBD is asked")
+            taking = after.guests[guest].taking
+            by_person = taking is not None and taking.peer_off is PeerOff.OPERATOR
+            require(
+                by_person or not before.durable.in_maintenance,
+                guest,
+                "in maintenance only a person starts it",
+            )
         case Create(guest):
             require(
                 before.guests[guest].phase in (Phase.PROMOTING, Phase.HOLDING),
                 guest,
                 "a domain is created on a Primary that we hold",
             )
+        case Shutdown(guest):
+            was, now = before.guests[guest].phase, after.guests[guest].phase
+            is_begin = was is not Phase.STOPPING and now is Phase.STOPPING
+            require(is_begin, guest, "a guest is asked once to shut down")
         case AnswerFence(guest, answer) if answer is not FenceAnswer.UNPROVEN:
             mine, ledger = after.guests[guest], after.durable.ledgers[guest]
             is_proven = mine.phase is Phase.PROMOTING or (
@@ -58,12 +69,21 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             require(is_proven, guest, "DRBD is told that the peer is off only on proof, on disk")
         case Feed():
             require(not after.is_fenced, "", "who gave up is never fed again in this boot")
-            for guest, mine in after.guests.items():
-                is_late = after.now - mine.since >= after.timing.self_fence + after.timing.resume
-                is_frozen = mine.phase is Phase.FROZEN
-                require(not (is_frozen and is_late), guest, "a frozen holder is not fed for ever")
+            for guest in after.guests:
+                is_late = _is_frozen_for_long(after, guest)
+                require(not is_late, guest, "a frozen holder is not fed for ever")
         case Reset():
             pass
+
+
+def _is_frozen_for_long(state: NodeState, guest: str) -> bool:
+    mine = state.guests[guest]
+    is_alone = state.durable.ledgers[guest].alone is not None
+    waits = mine.phase is Phase.FROZEN or (
+        mine.phase is Phase.STOPPING and not mine.is_connected and not is_alone
+    )
+    begin = mine.since if mine.phase is Phase.FROZEN else max(mine.since, mine.lost)
+    return waits and state.now - begin >= state.timing.self_fence + state.timing.resume
 
 
 def require(holds: bool, guest: str, sentence: str) -> None:

@@ -167,10 +167,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """A peer's signed-off guest: stopped and demoted, for the rest of that boot."""
+    """A peer's signed-off guest: stopped and demoted, in that boot."""
 
     boot: str
     term: int
+    is_leaving: bool  # that machine goes down, and starts nothing more in that boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ class Durable:
 
     ledgers: Mapping[str, Ledger]
     peer_figures: Figures | None = None  # from the last hello that we ever heard
+    in_maintenance: bool = False  # a person wants nothing to start here by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,8 @@ class Hello:
     figures: Figures
     has_referee: bool  # our gateway answers us
     guests: Mapping[str, GuestHello]
+    is_leaving: bool = False  # the machine is asked to shut down
+    in_maintenance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +306,8 @@ class GuestState:
     taking: Taking | None = None
     fence_asked: bool = False  # DRBD's handler waits for our answer
     is_confirmed: bool = False  # a person typed the confirmation to start it in spite of all
-    farewell: int | None = None  # we signed it off, in this term
+    farewell: int | None = None  # we signed it off, in this term, and did not start it since
+    lost: float = NEVER  # when DRBD last lost the peer
 
     @property
     def is_connected(self) -> bool:

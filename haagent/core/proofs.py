@@ -138,12 +138,12 @@ def base_term(state: NodeState, guest: str) -> int:
 
 def peer_off(state: NodeState, guest: str) -> PeerOff | None:
     """Q1's answer for GUEST."""
-    ledger, mine = state.durable.ledgers[guest], state.guests[guest]
+    mine = state.guests[guest]
     if mine.is_confirmed:
         return PeerOff.OPERATOR
     if is_granted(state, guest):
         return PeerOff.AGREED
-    if ledger.farewell is not None and ledger.farewell.term >= base_term(state, guest):
+    if has_farewell(state, guest):
         return PeerOff.FAREWELL
     if _is_alone(state, guest):
         return PeerOff.ALONE
@@ -156,6 +156,25 @@ def peer_off(state: NodeState, guest: str) -> PeerOff | None:
     ):
         return PeerOff.SELF_FENCED
     return None
+
+
+def has_farewell(state: NodeState, guest: str) -> bool:
+    """The peer signed the guest off, and cannot have started it again since."""
+    farewell, mine = state.durable.ledgers[guest].farewell, state.guests[guest]
+    if farewell is None or farewell.term < base_term(state, guest):
+        return False
+    if farewell.is_leaving:
+        return True
+    # safety: a peer that stays may start it again when we fall silent. So its word counts only
+    # while it is heard, and while the copies are one: then we could not write without it either.
+    hello = hello_of(state, guest)
+    return (
+        hello is not None
+        and hello.phase is Phase.RELEASED
+        and is_talking(state)
+        and not is_doubting(state)
+        and mine.is_in_sync
+    )
 
 
 def _is_alone(state: NodeState, guest: str) -> bool:
@@ -227,21 +246,47 @@ def may_ask(state: NodeState, guest: str) -> bool:
     )
 
 
+def is_waiting(state: NodeState, guest: str) -> bool:
+    """It runs here, its writes wait for what became of the peer, and nothing is decided yet."""
+    mine = state.guests[guest]
+    is_lost_in_stopping = mine.phase is Phase.STOPPING and not mine.is_connected
+    return mine.phase is Phase.FROZEN or (
+        is_lost_in_stopping and state.durable.ledgers[guest].alone is None
+    )
+
+
+def has_peer_back(state: NodeState, guest: str) -> bool:
+    """Its writes may have waited for the peer, and DRBD has taken them up again by itself."""
+    mine = state.guests[guest]
+    return (
+        mine.phase in (Phase.FROZEN, Phase.STOPPING)
+        and mine.resource is not None
+        and mine.is_connected
+        and not mine.resource.is_suspended
+    )
+
+
+def lost_since(state: NodeState, guest: str) -> float:
+    """When a holder lost the peer; what was proven before proves nothing any more."""
+    mine = state.guests[guest]
+    return mine.since if mine.phase is Phase.FROZEN else max(mine.since, mine.lost)
+
+
 def evidence(state: NodeState, guest: str) -> Evidence | None:
     """What lets a holder, frozen since it lost its peer, write alone. Fresh, after the loss."""
     ledger, mine, hello = state.durable.ledgers[guest], state.guests[guest], hello_of(state, guest)
-    resource, timing = mine.resource, state.timing
+    resource, timing, lost = mine.resource, state.timing, lost_since(state, guest)
     if mine.phase not in HELD or resource is None or resource.is_connected:
         return None
     if resource.peer_disk in STALE and not resource.is_suspended:
         return Evidence.PEER_OUTDATED  # by DRBD's own account: the peer said so when it left
-    if ledger.theirs > ledger.term or state.now - mine.since < timing.gasp:
+    if ledger.theirs > ledger.term or state.now - lost < timing.gasp:
         return None
     if is_granted(state, guest) and hello is not None and not hello.is_connected:
         return Evidence.PEER_OUTDATED if hello.disk in STALE else None
     if ledger.evidence:
         return Evidence.STAND_DOWN
-    since = max(mine.since, last_word(state))
+    since = max(lost, last_word(state))
     if (
         has_referee(state)
         and not is_doubting(state)
@@ -258,10 +303,12 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
 def missing(state: NodeState, guest: str) -> list[str]:
     """What stands between this node and starting GUEST, in plain words; empty if nothing does."""
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    peer = state.pair.names[1 - state.me]
-    if mine.resource is None:
-        return ["DRBD has not told yet what our copy is"]
+    me, peer = state.pair.names[state.me], state.pair.names[1 - state.me]
     found = []
+    if state.durable.in_maintenance:
+        found.append(f"{me} is in maintenance, and starts nothing by itself")
+    if mine.resource is None:
+        return [*found, "DRBD has not told yet what our copy is"]
     if ledger.stands_down:
         found.append(f"we promised {peer} not to start it while no gateway answers both of us")
     if ledger.theirs > ledger.term:

@@ -7,7 +7,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import proofs
+from haagent.core import moving, proofs, saying
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -19,7 +19,6 @@ from haagent.core.actions import (
     ProbeReferee,
     Promote,
     SendHello,
-    Shutdown,
 )
 from haagent.core.model import (
     PRESENT,
@@ -27,11 +26,7 @@ from haagent.core.model import (
     Disk,
     Evidence,
     FenceAnswer,
-    Figures,
     GuestHello,
-    GuestState,
-    Hello,
-    Ledger,
     Newest,
     NodeState,
     PeerOff,
@@ -67,6 +62,7 @@ def turn_over(turn: Turn) -> None:
         _stand_down(turn, guest)
         _hold(turn, guest)
         _leave(turn, guest)
+        moving.maintain(turn, guest)
         _ask(turn, guest)
         _start(turn, guest)
         _reconnect(turn, guest)
@@ -252,22 +248,23 @@ def notice_loss(turn: Turn, guest: str) -> None:
     if mine.phase is Phase.HOLDING and not resource.is_connected:
         if turn.ledger(guest).alone is None:
             turn.move(guest, Phase.FROZEN, "DRBD lost the peer")
-    elif mine.phase is Phase.FROZEN and resource.is_connected and not resource.is_suspended:
+    elif proofs.has_peer_back(turn.state, guest):
         turn.set_guest(guest, request=None, fence_asked=False)
-        turn.move(guest, Phase.HOLDING, "DRBD is connected again")
+        if mine.phase is Phase.FROZEN:
+            turn.move(guest, Phase.HOLDING, "DRBD is connected again")
 
 
 def _hold(turn: Turn, guest: str) -> None:
     """A holder without its peer goes on alone with evidence, or gives up in time."""
-    mine = turn.mine(guest)
-    if mine.phase is not Phase.FROZEN or mine.resource is None:
+    state, mine = turn.state, turn.mine(guest)
+    if mine.resource is None or not proofs.is_waiting(state, guest):
         return
-    found = proofs.evidence(turn.state, guest)
+    found = proofs.evidence(state, guest)
     if found is not None and (mine.fence_asked or not mine.resource.is_suspended):
         _go_on_alone(turn, guest, found)
         return
-    state, timing = turn.state, turn.state.timing
-    deadline = min(mine.since, state.peer.confirmed) + timing.self_fence + timing.resume
+    lost, timing = proofs.lost_since(state, guest), state.timing
+    deadline = min(lost, state.peer.confirmed) + timing.self_fence + timing.resume
     if state.now >= deadline:
         # safety: the peer may take over soon; nothing of ours may be left by then.
         turn.set(is_fenced=True)
@@ -286,7 +283,10 @@ def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:
         answer = FenceAnswer.PEER_OUTDATED if is_outdated else FenceAnswer.PEER_OFF
         turn.act(AnswerFence(guest, answer))
     turn.set_guest(guest, fence_asked=False, request=None)
-    turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
+    if mine.phase is Phase.FROZEN:
+        turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
+    else:
+        turn.say(guest, f"it goes on stopping, alone in term {term}: {found}")
 
 
 def destroy(turn: Turn, guest: str, why: str) -> None:
@@ -333,13 +333,14 @@ def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
     )
     if hello is None or proofs.is_present(hello):
         return False
-    if mine.phase is Phase.FROZEN:
-        return state.now - mine.since >= state.timing.gasp
+    if proofs.is_waiting(state, guest):
+        return state.now - proofs.lost_since(state, guest) >= state.timing.gasp
     if not _may_start(state, guest) or not proofs.may_ask(state, guest):
         return False
-    # The last holder goes first; the other only if nothing comes of it.
+    # The last holder goes first, or whom it was handed to; the other if nothing comes of it.
     is_last_holder = owner(max(ledger.term, ledger.theirs)) == state.me
-    return is_last_holder or state.now - max(mine.since, state.started) >= state.timing.take
+    goes_first = is_last_holder and not moving.is_handed_over(state, guest)
+    return goes_first or state.now - max(mine.since, state.started) >= state.timing.take
 
 
 def _may_start(state: NodeState, guest: str) -> bool:
@@ -350,7 +351,8 @@ def _may_start(state: NodeState, guest: str) -> bool:
         and state.now >= mine.retry_at
         and state.left is None
         and not state.is_fenced
-        and (not state.durable.ledgers[guest].stands_down or mine.is_confirmed)
+        and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
+        and (mine.is_confirmed or not state.durable.in_maintenance)
     )
 
 
@@ -401,8 +403,7 @@ def _leave(turn: Turn, guest: str) -> None:
         return
     match turn.mine(guest).phase:
         case Phase.HOLDING:
-            turn.move(guest, Phase.STOPPING, "this machine leaves")
-            turn.act(Shutdown(guest))
+            moving.let_go(turn, guest, "this machine leaves")
         case Phase.FROZEN:
             destroy(turn, guest, "this machine leaves")
 
@@ -453,47 +454,7 @@ def _repeat(turn: Turn, guest: str) -> None:
 def _send(turn: Turn) -> None:
     state = turn.state
     turn.set(number=state.number + 1, sent=(*state.sent[-REMEMBERED + 1 :], state.now))
-    turn.act(SendHello(hello(turn.state)))
+    turn.act(SendHello(saying.hello(turn.state)))
     turn.act(ProbeReferee())
     if state.now - proofs.last_word(state) > 2 * state.timing.keepalive:
         turn.act(ProbePeer())
-
-
-def hello(state: NodeState) -> Hello:
-    """Our public state."""
-    peer, timing = state.peer, state.timing
-    return Hello(
-        node=state.me,
-        boot=state.boot,
-        number=state.number,
-        heard_boot=peer.hello.boot if peer.hello else "",
-        heard={path: heard.number for path, heard in peer.paths.items()},
-        scale=state.pair.scale,
-        figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
-        has_referee=proofs.has_referee(state),
-        guests={
-            guest: _guest_hello(mine, state.durable.ledgers[guest])
-            for guest, mine in state.guests.items()
-        },
-    )
-
-
-def _guest_hello(mine: GuestState, ledger: Ledger) -> GuestHello:
-    resource = mine.resource
-    is_answered = mine.phase is Phase.RELEASED  # not while our copy is being marked
-    return GuestHello(
-        term=ledger.term,
-        theirs=ledger.theirs,
-        phase=mine.phase,
-        disk=resource.disk if resource else Disk.UNKNOWN,
-        is_connected=mine.is_connected,
-        is_alone=ledger.alone is not None,
-        request=mine.request,
-        grant=mine.grant if is_answered else None,
-        promise=ledger.promise,
-        stands_down=ledger.stands_down,
-        evidence=ledger.evidence,
-        returned=ledger.returned,
-        farewell=mine.farewell,
-        keeps_farewell=ledger.farewell is not None,
-    )

@@ -50,6 +50,10 @@ def _cut(world: World, random: Random) -> None:
     _for_a_while(world, random, lambda: world.plug(path, *nodes))
 
 
+def _mirror(world: World, random: Random) -> None:
+    world.break_mirror(random.choice(list(world.guests)))
+
+
 def _nics(world: World, random: Random) -> None:
     node = random.randrange(2)
     world.kill_nics(node)
@@ -104,6 +108,25 @@ def _leave(world: World, random: Random) -> None:
     world.leave(random.randrange(2))
 
 
+def _move(world: World, random: Random) -> None:
+    """A person moves a guest, from where it runs or, by mistake, from where it does not."""
+    world.move(random.randrange(2), random.choice(list(world.guests)))
+
+
+def _maintain(world: World, random: Random) -> None:
+    node = random.randrange(2)
+    world.maintenance(node, True)
+    _for_a_while(world, random, lambda: world.maintenance(node, False))
+
+
+def _fill(world: World, random: Random) -> None:
+    """Xen cannot start a guest there any more."""
+    machine = world.machines[random.randrange(2)]
+    machine.is_full = True
+    world.note(f"-- {machine.node} is full")
+    _for_a_while(world, random, lambda: setattr(machine, "is_full", False))
+
+
 def freeze(world: World, random: Random) -> None:
     world.freeze(random.randrange(2), random.uniform(3.0, 30.0))
 
@@ -112,6 +135,7 @@ FAULTS: tuple[Fault, ...] = (
     _cut,
     _cut,
     _cut,
+    _mirror,
     _nics,
     _lan,
     _gateway,
@@ -123,6 +147,10 @@ FAULTS: tuple[Fault, ...] = (
     _stall_agent,
     _restart_agent,
     _leave,
+    _move,
+    _move,
+    _maintain,
+    _fill,
 )
 
 
@@ -188,6 +216,44 @@ def _at_farewell(world: World, random: Random) -> None:
     world.after(random.uniform(0.0, 6.0), lambda: fault(world, random))
 
 
+def _at_move(world: World, random: Random) -> None:
+    """Something fails while a guest is moved, or while a machine in maintenance is emptied."""
+    node = random.choice(world.holders() or (0, 1))
+    if random.random() < 0.5:
+        world.move(node)
+    else:
+        world.maintenance(node, True)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        fault = random.choice((*FAULTS, _stall_a_moment, _swap_lan))
+        world.after(random.uniform(0.0, 6.0), lambda fault=fault: fault(world, random))  # type: ignore[misc]
+
+
+def _stall_a_moment(world: World, random: Random) -> None:
+    """Too short for the agent to doubt what it knows."""
+    world.stall_agent(random.randrange(2), random.uniform(0.5, 1.9))
+
+
+def _swap_lan(world: World, random: Random) -> None:
+    """One is cut off, and a moment later it has the LAN and the other has not."""
+    node = random.randrange(2)
+    world.kill_nics(node)
+
+    def swap() -> None:
+        world.nic_dead.discard((Path.LAN, node))
+        world.pull_lan(1 - node)
+
+    world.after(random.uniform(0.3, 4.0), swap)
+
+
+def _on_tour(world: World, random: Random) -> None:
+    """A guest is moved again and again, sooner than it is up, while something fails."""
+    for second in range(0, 40, random.choice((3, 5, 9))):
+        node = random.randrange(2)
+        world.after(second, lambda node=node: world.move(node))  # type: ignore[misc]
+    fault = random.choice(FAULTS)
+    world.after(random.uniform(0.0, 40.0), lambda: fault(world, random))
+
+
 THEMES: tuple[Fault, ...] = (
     _lone_writing,
     _slow_hole,
@@ -195,6 +261,9 @@ THEMES: tuple[Fault, ...] = (
     _moving_cables,
     _at_takeover,
     _at_farewell,
+    _at_move,
+    _at_move,
+    _on_tour,
 )
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import decide, proofs, rules
+from haagent.core import decide, moving, proofs, rules
 from haagent.core.decide import HANDLERS
 from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
-from haagent.core.model import Evidence, FenceAnswer, NodeState, Phase
+from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
 from tests.sim.drbd import Mirror
 from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
@@ -84,6 +84,40 @@ def our_own_guest_taken_for_the_peers(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(decide, "HANDLERS", {**HANDLERS, ProbeAnswered: credulous})
 
 
+def taken_back_at_once(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "is_handed_over", lambda state, guest: False)
+
+
+def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
+    """Of a machine that stays, taken for that of one that goes down."""
+    plant.setattr(decide, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
+
+
+def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
+    may_start = rules._may_start
+
+    def eager(state: NodeState, guest: str) -> bool:
+        durable = replace(state.durable, in_maintenance=False)
+        return may_start(replace(state, durable=durable), guest)
+
+    plant.setattr(rules, "_may_start", eager)
+
+
+def all_at_once(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "_is_on_its_way", lambda state, guest: False)
+
+
+def moved_whatever_the_other_is(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "_not_in_sync", lambda state, guest: None)
+
+
+def stopping_for_ever(plant: pytest.MonkeyPatch) -> None:
+    """A guest that is shutting down is not looked after when the peer is lost."""
+    plant.setattr(
+        proofs, "is_waiting", lambda state, guest: state.guests[guest].phase is Phase.FROZEN
+    )
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -94,6 +128,12 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (promises_forgotten, "gateway-comes-back"),
     (a_handler_that_always_says_off, "holders-cards-die"),
     (our_own_guest_taken_for_the_peers, "standby-loses-power"),
+    (taken_back_at_once, "guest-is-moved"),
+    (a_farewell_for_ever, "moving-cables-after-a-farewell"),
+    (starting_in_maintenance, "maintenance-and-the-peer-dies"),
+    (all_at_once, "two-guests-go-one-after-the-other"),
+    (moved_whatever_the_other_is, "move-is-refused"),
+    (stopping_for_ever, "peer-dies-before-the-moved-guest-stops"),
 )
 
 

@@ -82,7 +82,16 @@ def test_cards_die_while_the_pair_re_arms(after: float, victim: int) -> None:
     assert world.audit.together == 0
 
 
-CUT = ("holder-loses-power", "holder-leaves", "crossover-is-pulled", "gateway-comes-back")
+CUT = (
+    "holder-loses-power",
+    "holder-leaves",
+    "crossover-is-pulled",
+    "gateway-comes-back",
+    "guest-is-moved",
+    "moved-guest-cannot-start-there",
+    "maintenance-on-and-off",
+    "two-guests-go-one-after-the-other",
+)
 
 
 def tell(scenario: Scenario, cut_at_save: int) -> tuple[int, list[str]]:

@@ -17,6 +17,7 @@ from haagent.core.decide import decide, first_state
 from haagent.core.events import Deed, Event
 from haagent.core.invariants import check
 from haagent.core.model import (
+    CONNECTED,
     Durable,
     FenceAnswer,
     Hello,
@@ -36,6 +37,11 @@ HELLO_TAKES = 0.02
 BOOT_TAKES = 25.0
 HOLE = 2.0  # both paths cut within this many seconds are cut in one moment
 STEP = 0.25  # between two looks of the kernel, and two writes of a guest
+GRACE = 60.0  # a guest that does not shut down by itself is ended then
+
+
+class NotYetError(Exception):
+    """What was to be done has to wait."""
 
 
 @dataclass(slots=True)
@@ -60,6 +66,7 @@ class Machine:
     promoting: set[str] = field(default_factory=set)
     resets: int = 0
     has_watchdog: bool = True
+    is_full: bool = False  # Xen cannot start a guest
 
 
 class World:
@@ -85,12 +92,14 @@ class World:
         self.ghost = False  # something answers probes for a machine that is off
         self.cut: set[tuple[Path, int]] = set()  # (path, the node whose frames are lost)
         self.nic_dead: set[tuple[Path, int]] = set()
+        self.refusals: list[str | None] = []  # what persons were told; None: it is done
         self.saves = 0  # how often a state was written
         self.cut_at_save: int | None = None  # the machine that writes this one loses its power
         self.is_hole = False
         self.is_frozen_class = False
         self._broken: dict[Path, float] = {}
         self.gateway_cut: set[int] = set()  # nodes that the gateway does not hear
+        self._maintained: set[int] = set()  # nodes whose maintenance ends when their agent starts
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._numbers = itertools.count(1)
@@ -175,15 +184,29 @@ class World:
         self.nic_dead -= {(Path.CROSSOVER, node), (Path.LAN, node)}
 
     def heal(self) -> None:
-        """Every cable, card and gateway works again, and whoever is off is switched on."""
+        """Every cable, card and gateway works again, whoever is off is switched on, and no machine
+        is in maintenance.
+        """
         self.note("-- all is mended")
         self.cut.clear()
         self.nic_dead.clear()
         self.gateway_cut.clear()
         self.gateway, self.ghost = True, False
         for machine in self.machines:
+            machine.is_full = False
+            if machine.kept is not None and machine.kept.in_maintenance:
+                self._maintained.add(machine.node)
+                self._end_maintenance(machine.node)
             if not machine.is_on and not machine.is_booting:
                 self.power_on(machine.node)
+
+    def break_mirror(self, guest: str = "g") -> None:
+        """DRBD's connection is reset: both sides know at once."""
+        self.note(f"-- the mirror of {guest} is reset")
+        mirror = self.mirrors[guest]
+        if all(copy.link in CONNECTED for copy in mirror.copies):
+            for node in (0, 1):
+                mirror._lose(node)
 
     def set_gateway(self, is_there: bool) -> None:
         self.note(f"-- the gateway is {'back' if is_there else 'gone'}")
@@ -220,6 +243,20 @@ class World:
     def leave(self, node: int) -> None:
         """`systemctl reboot`: the agent is asked to sign off first."""
         self.post(node, lambda: events.Leave(self.clock(node)))
+
+    def move(self, node: int, guest: str = "g") -> None:
+        """`shoestring move`, typed on NODE."""
+        self.note(f"-- a person moves {guest} away from {NAMES[node]}")
+        self.post(node, lambda: events.MoveAsked(self.clock(node), guest))
+
+    def maintenance(self, node: int, is_on: bool) -> None:
+        """`shoestring maintenance on` or `off`, typed on NODE."""
+        self.note(f"-- a person turns {NAMES[node]}'s maintenance {'on' if is_on else 'off'}")
+        self._maintained.discard(node)
+        self.post(node, lambda: events.MaintenanceAsked(self.clock(node), is_on))
+
+    def _end_maintenance(self, node: int) -> None:
+        self.post(node, lambda: events.MaintenanceAsked(self.clock(node), False))
 
     def stall(self, node: int, seconds: float) -> None:
         """The machine stands still; its clocks and its watchdog run on."""
@@ -289,6 +326,8 @@ class World:
         for guest in self.guests:
             self._resource_changed(node, guest)
             self.post(node, self._domain_seen(node, guest))
+        if node in self._maintained:
+            self._end_maintenance(node)
         epoch = machine.agent_epoch
         self.after(self.random.uniform(0.0, 0.4), lambda: self._tick(node, epoch))
 
@@ -365,6 +404,8 @@ class World:
             case actions.Feed():
                 if machine.fed is not None:
                     machine.fed = self.now
+            case actions.AnswerOperator(_, refusal):
+                self.refusals.append(refusal)
             case actions.Reset():
                 self.reset(node, "resets itself")
             case actions.FinishLeaving():
@@ -380,7 +421,9 @@ class World:
             case actions.Create(guest):
                 self._work(node, guest, Deed.CREATE, 1.0, lambda: self._create(node, guest))
             case actions.Shutdown(guest):
-                self._work(node, guest, Deed.SHUTDOWN, 2.0, lambda: self._destroy(node, guest))
+                limit = self.now + GRACE
+                shut_down = partial(self._shut_down_guest, node, guest, limit)
+                self._work(node, guest, Deed.SHUTDOWN, 2.0, shut_down)
             case actions.Destroy(guest):
                 self._work(node, guest, Deed.DESTROY, 0.4, lambda: self._destroy(node, guest))
 
@@ -432,6 +475,9 @@ class World:
                 return
             try:
                 do()
+            except NotYetError:
+                self.after(STEP, fire)
+                return
             except Refused as refused:
                 why = str(refused)
                 event: Callable[[], Event] = lambda: events.Failed(  # noqa: E731
@@ -479,6 +525,8 @@ class World:
         copy = self.mirrors[guest].copies[node]
         if copy.role is not Role.PRIMARY:
             raise Refused("the device is not Primary")
+        if self.machines[node].is_full:
+            raise Refused("not enough memory")
         self.machines[node].domains[guest] = next(self._starts)
         self.note(f"{NAMES[node]}: {guest}: running")
         self.audit.started(self.now, guest, node, copy.data)
@@ -488,6 +536,12 @@ class World:
         if self.machines[node].domains.pop(guest, None) is not None:
             self.audit.stopped(self.now, guest, node)
             self.post(node, self._domain_seen(node, guest))
+
+    def _shut_down_guest(self, node: int, guest: str, limit: float) -> None:
+        """A guest whose write waits cannot come to its end."""
+        if self.mirrors[guest].copies[node].pending is not None and self.now < limit:
+            raise NotYetError
+        self._destroy(node, guest)
 
     def _destroy(self, node: int, guest: str) -> None:
         self._stop_domain(node, guest)

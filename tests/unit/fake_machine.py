@@ -74,6 +74,8 @@ class FakeMachine:
         self.stick: dict[str, str] = {} if answers is None else {"answers.yaml": answers}
         self.files: dict[str, File] = {}
         self.disk = DataDisk()
+        self.zone = "UTC"
+        self.clock_follows = ""  # what was written for it when it was restarted last
         self.peer = Peer(is_leader=not is_leader)
         self.hardware = hardware
         self.plugged_in_later: list[Machine] = []
@@ -102,7 +104,7 @@ class FakeMachine:
     def kept(self) -> object:
         """Everything that outlives a power cut and matters afterwards; the journal does not."""
         files = {path: file for path, file in self.files.items() if path != journal.PATH}
-        return (self.stick, files, self.disk, self.peer.volumes)
+        return (self.stick, files, self.disk, self.peer.volumes, self.zone)
 
     # Hands: what there is.
 
@@ -144,9 +146,15 @@ class FakeMachine:
             self._add_network(found)
         return found
 
+    def time_zone(self) -> str:
+        return self.zone
+
+    def time_servers(self) -> tuple[IPv4Address, ...]:
+        return ()
+
     def signature(self, disk: str) -> Signature:
         assert self._is_data_disk(disk)
-        return Signature(self.disk.kinds, self.disk.physical_volume)
+        return Signature(self.disk.kinds, self.disk.physical_volume, self.disk.has_group)
 
     def has_volume(self, guest: str) -> bool:
         return guest in self.disk.volumes and self.disk.volumes[guest].is_finished
@@ -175,6 +183,12 @@ class FakeMachine:
     def set_host_name(self, name: str) -> None:
         self.host = name
 
+    def set_time_zone(self, zone: str) -> None:
+        self._effect(lambda: setattr(self, "zone", zone))
+
+    def restart_clock(self) -> None:
+        self.clock_follows = self._text("/state/etc/systemd/timesyncd.conf")
+
     def rename_card(self, name: str) -> None:
         assert name in self.card_names.values()
         assert not self.network_runs, "udev does not rename a card that is in use"
@@ -186,7 +200,7 @@ class FakeMachine:
 
     def clear_disk(self, disk: str) -> None:
         assert self._is_data_disk(disk)
-        assert self.disk.kinds == (LVM,), "only ever for a disk that LVM knows"
+        assert self.disk.kinds, "only ever for a disk that holds something"
         self._effect(lambda: self._set(has_group=False, volumes={}))
         self._effect(lambda: self._set(kinds=(), physical_volume=""))
 

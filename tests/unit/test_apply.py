@@ -142,6 +142,29 @@ def test_a_network_that_is_not_as_written_is_told(interface: str, wrong: dict[st
     assert machine.disk == DataDisk()
 
 
+def test_times_are_shown_in_the_zone_and_the_clock_follows_who_dhcp_named() -> None:
+    machine = finished("b")
+    assert machine.zone == "Europe/Berlin"
+    assert "NTP=10.0.2.2 10.0.2.4" in machine.clock_follows
+    assert finished("a").zone == "UTC"
+    assert "NTP=" not in finished("a").clock_follows
+
+
+def test_a_time_zone_that_does_not_last_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = blank("b")
+    monkeypatch.setattr(machine, "set_time_zone", lambda zone: None)
+    with pytest.raises(OperatorError, match="does not take the time zone Europe/Berlin"):
+        set_up(machine, machine.tell)
+
+
+def test_an_interrupted_set_up_says_where_it_goes_on() -> None:
+    machine = blank("a")
+    run_into(machine, 5)
+    assert set_up(machine, machine.tell)
+    assert "Continuing the set-up that was interrupted at step 2 of 14." in machine.said
+    assert not any("Continuing" in text for text in finished("a").said)
+
+
 def test_a_secret_that_stays_on_the_stick_is_told() -> None:
     class Sticky(FakeMachine):
         def retire_answers(self) -> None:
@@ -171,6 +194,8 @@ def test_the_journal_names_every_step_that_is_done() -> None:
         "name",
         "network files",
         "network",
+        "clock files",
+        "clock",
         "mirror files",
         "storage",
         "heartbeat files",
@@ -310,7 +335,7 @@ def test_a_file_with_the_wrong_mode_is_written_again() -> None:
 def test_the_person_at_the_screen_is_told_what_happens() -> None:
     said = finished("a").said
     assert said[0] == "Setting up a, as answers.yaml on the stick says."
-    assert "6/12 Making the data disk ours." in said
+    assert "8/14 Making the data disk ours." in said
     assert "  Waiting for b, as long as it takes." in said
     assert "  counter: Secondary, Connecting, disk Inconsistent, the peer's disk DUnknown" in said
     assert said[-1] == "This machine is set up."

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from haagent import cli
-from haagent.cli import Exit, Places
+from haagent.command import VERDICTS, Exit, Places
 from haagent.console.snapshot import Snapshot, Verdict, to_dict
 from haagent.control import Server
 from haagent.core.events import Event, Leave, OperatorConfirmed
@@ -76,7 +76,7 @@ def test_status_tells_and_exits_with_the_verdict(
 
 
 def test_every_verdict_has_its_code() -> None:
-    assert set(cli.VERDICTS) == set(Verdict)
+    assert set(VERDICTS) == set(Verdict)
 
 
 def test_without_an_agent_it_exits_with_3(
@@ -123,7 +123,7 @@ def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     page = " ".join(capsys.readouterr().out.split())
-    for text in ("0 PROTECTED", "1 NOT PROTECTED", "2 STOPPED", "3 the agent", "64", "70"):
+    for text in ("0 PROTECTED", "1 NOT PROTECTED", "2 STOPPED", "3 the agent", "64", "70", "130"):
         assert text in page
 
 

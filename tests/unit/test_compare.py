@@ -96,10 +96,9 @@ BAD = [
     ({"nics": ()}, Reason.TOO_FEW_CARDS),
     ({"disks": (STICK,)}, Reason.NO_DATA_DISK),
     ({"disks": ()}, Reason.NO_DATA_DISK),
-    ({"disks": (STICK, disk(holds=("a",)))}, Reason.DISK_FOREIGN),
     ({"disks": (STICK, disk(holds=("a",), group="shoestring"))}, Reason.DISK_OURS),
-    ({"disks": (STICK, disk(holds=("a",), group="other"))}, Reason.DISK_FOREIGN),
     ({"disks": (STICK, disk(size=LEAST_DATA_DISK - 1))}, Reason.DISK_TOO_SMALL),
+    ({"disks": (STICK, disk(size=1, holds=("a",)))}, Reason.DISK_TOO_SMALL),
     ({"disks": (STICK, disk(is_read_only=True))}, Reason.DISK_UNFIT),
     ({"disks": (STICK, disk(serial=""))}, Reason.DISK_UNFIT),
     ({"disks": (STICK, disk(serial="with a space"))}, Reason.DISK_UNFIT),
@@ -127,12 +126,26 @@ def test_different_images_are_refused(changes: dict[str, str]) -> None:
 
 
 def test_every_disk_is_told_if_none_will_do_and_none_otherwise() -> None:
-    full, small = disk("sdb", holds=("a",)), disk("sdc", size=1 << 20)
-    assert reasons(compare(with_disks(full, small), THERE)) == [
-        (Reason.DISK_FOREIGN, Side.HERE),
+    locked, small = disk("sdb", is_read_only=True), disk("sdc", size=1 << 20)
+    assert reasons(compare(with_disks(locked, small), THERE)) == [
+        (Reason.DISK_UNFIT, Side.HERE),
         (Reason.DISK_TOO_SMALL, Side.HERE),
     ]
-    assert reasons(compare(with_disks(full, small, disk("sdd")), THERE)) == []
+    assert reasons(compare(with_disks(locked, small, disk("sdd")), THERE)) == []
+    assert reasons(compare(with_disks(locked, disk("sdd", holds=("a",))), THERE)) == []
+
+
+@pytest.mark.parametrize("group", ["", "other"])
+def test_a_disk_that_holds_something_is_a_way_on_that_says_what_is_lost(group: str) -> None:
+    full = disk("sdb", holds=("a", "b", "c", "d"), group=group)
+    found = compare(with_disks(full), THERE)
+    assert reasons(found) == []
+    assert (Topic.NOT_BLANK, Side.HERE) in topics(found)
+    assert "it holds a, b, c, and 1 more" in found.remarks[0].sentence
+    choice = found.proposal.disks[0]
+    assert choice.disk is None and choice.candidates == (full,), "nobody proposes to lose anything"
+    beside = compare(with_disks(full, disk("sdc")), THERE)
+    assert topics(beside) == [] and beside.proposal.disks[0].candidates[1] == full
 
 
 def test_another_pairs_disk_is_in_the_way_beside_a_blank_one() -> None:
@@ -162,6 +175,7 @@ REMARKABLE = [
     ({"disks": (disk(health=Health(False, 1, ("it is old",))),)}, Topic.WORN),
     ({"disks": (disk(health=Health()),)}, Topic.HEALTH_UNKNOWN),
     ({"nics": (HERE.nics[0], replace(HERE.nics[1], has_carrier=False))}, Topic.NO_CABLE),
+    ({"disks": (disk(holds=("a",)),)}, Topic.NOT_BLANK),
 ]
 
 
@@ -288,7 +302,7 @@ def test_a_person_may_choose_what_is_not_proposed() -> None:
             )
         ).candidates
     ]
-    assert names == ["sde", "sdd", "sdc", "sdb"]
+    assert names == ["sde", "sdd", "sdc", "sdb", "sdf"]
 
 
 def test_only_what_this_set_up_began_may_be_on_a_disk() -> None:

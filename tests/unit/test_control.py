@@ -7,8 +7,9 @@ import queue
 import select
 import socket
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ import pytest
 from haagent import client, control
 from haagent.client import AgentSilent, Connection, NotLeft, Refused
 from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse
-from haagent.core.events import Event, FenceAsked, Leave, OperatorConfirmed
+from haagent.core.events import (
+    Event,
+    FenceAsked,
+    Leave,
+    MaintenanceAsked,
+    MoveAsked,
+    OperatorConfirmed,
+)
 from haagent.core.model import FenceAnswer
 from haagent.errors import OperatorError, PeerError
 
@@ -143,6 +151,63 @@ def test_a_confirmation_becomes_an_event(agent: Agent) -> None:
     assert event.guest == "mail"
 
 
+class Person:
+    """Asks in a thread of its own, and keeps what came of it."""
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(ask,))
+        self._thread.start()
+
+    def _run(self, ask: Callable[[], None]) -> None:
+        try:
+            ask()
+        except Exception as error:
+            self.error = error
+
+    def told(self) -> str | None:
+        """What the refusal says; None: it was done."""
+        self._thread.join(SOON)
+        assert not self._thread.is_alive()
+        return None if self.error is None else str(self.error)
+
+
+def test_a_move_waits_for_what_the_core_says(agent: Agent) -> None:
+    for refusal, told in ((None, None), ("mail is older", "Nothing was done: mail is older.")):
+        person = Person(lambda: client.move("mail", agent.path))
+        event = agent.event()
+        assert isinstance(event, MoveAsked)
+        assert event.guest == "mail"
+        agent.server.answer_operator("", "not about maintenance")
+        agent.server.answer_operator("counter", "not about this guest")
+        agent.server.answer_operator("mail", refusal)
+        assert person.told() == told
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_so_does_maintenance(agent: Agent, is_on: bool) -> None:
+    person = Person(lambda: client.maintenance(is_on, agent.path))
+    event = agent.event()
+    assert isinstance(event, MaintenanceAsked)
+    assert event.is_on is is_on
+    agent.server.answer_operator("", None)
+    assert person.told() is None
+
+
+def test_following_ends_when_it_was_seen_or_in_time(agent: Agent) -> None:
+    seen = []
+
+    def is_over(snapshot: dict[str, Any]) -> bool:
+        seen.append(snapshot["n"])
+        agent.server.publish({"n": snapshot["n"] + 1})
+        return bool(snapshot["n"] == 2)
+
+    agent.server.publish({"n": 1})
+    assert client.follow(is_over, SOON, agent.path) is True
+    assert seen == [1, 2]
+    assert client.follow(lambda snapshot: False, 0.05, agent.path) is False
+
+
 def test_leaving_is_followed_to_its_end(agent: Agent) -> None:
     agent.server.publish({"n": 1})
     seen = []
@@ -186,6 +251,11 @@ def test_leaving_has_a_limit(agent: Agent) -> None:
         b'{"ask": ["snapshot"]}\n',
         b'{"ask": "snapshot", "guest": "counter"}\n',
         b'{"ask": "fence"}\n',
+        b'{"ask": "move"}\n',
+        b'{"ask": "move", "guest": "nobody"}\n',
+        b'{"ask": "maintenance on", "guest": "counter"}\n',
+        b'{"ask": "maintenance"}\n',
+        b'{"ask": 1}\n',
         b'{"ask": "fence", "guest": 1}\n',
         b'{"ask": "fence", "guest": "counter", "more": 1}\n',
         b'{"ask": "fence", "guest": "nobody"}\n',
@@ -335,5 +405,7 @@ def test_an_agent_of_another_language_is_not_believed(tmp_path: Path, reply: byt
 def test_a_request_is_parsed() -> None:
     assert parse(b'{"ask": "fence", "guest": "a"}\n', ["a"]) == (Ask.FENCE, "a")
     assert parse(b'{"ask": "leave"}\n', []) == (Ask.LEAVE, "")
-    with pytest.raises(BadRequest, match="snapshot, watch, fence, confirm, leave"):
+    assert parse(b'{"ask": "move", "guest": "a"}\n', ["a"]) == (Ask.MOVE, "a")
+    assert parse(b'{"ask": "maintenance on"}\n', ["a"]) == (Ask.MAINTENANCE_ON, "")
+    with pytest.raises(BadRequest, match="snapshot, watch, fence, confirm, move, maintenance on"):
         parse(b'{"ask": "stop"}\n', [])

@@ -61,6 +61,9 @@ class Recorded:
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
         self.done.append(f"answer {int(answer)}")
 
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        self.done.append(f"tell {guest}: {refusal}")
+
     def reset(self) -> None:
         self.done.append("reset")
 
@@ -90,6 +93,19 @@ def test_what_cannot_be_written_is_not_done() -> None:
     outside.is_full = False
     loop.take(events.Tick(121.5))
     assert outside.done == ["save", "Promote", "feed"]
+
+
+def test_a_person_is_told_what_became_of_it() -> None:
+    outside = Recorded()
+    loop = Loop(survivor(), outside)
+    loop.take(events.MoveAsked(121.0, "g"))
+    loop.take(events.MaintenanceAsked(121.0, True))
+    assert outside.done == ["tell g: it does not run on b", "save", "tell : None"]
+    outside.done.clear()
+    outside.is_full = True
+    loop.take(events.MaintenanceAsked(121.0, False))
+    assert outside.done == []  # what is not written down is not answered
+    assert loop.state.durable.in_maintenance
 
 
 def test_a_broken_invariant_ends_the_loop() -> None:

@@ -45,6 +45,9 @@ EVENTS: tuple[events.Event, ...] = (
     events.WatchdogArmed(AT, True),
     events.Leave(AT),
     events.OperatorConfirmed(AT, "g"),
+    events.MoveAsked(AT, "g"),
+    events.MaintenanceAsked(AT, True),
+    events.MaintenanceAsked(AT, False),
 )
 
 
@@ -178,6 +181,14 @@ def planted() -> Iterator[tuple[str, NodeState, Decision]]:
     yield "not fed for ever", frozen, made(frozen, actions.Feed())
     promised = with_ledger(in_phase(Phase.PROMOTING), stands_down=True)
     yield "is kept", promised, made(promised)
+    resting = replace(idle, durable=replace(idle.durable, in_maintenance=True))
+    started = with_guest(with_ledger(resting, term=3), phase=Phase.PROMOTING)
+    started = with_guest(started, taking=Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2))
+    yield "only a person starts it", resting, made(started, actions.Promote("g", True))
+    stopping = with_guest(in_phase(Phase.STOPPING), since=NOW - 60, lost=NOW - 60)
+    yield "not fed for ever", stopping, made(stopping, actions.Feed())
+    yield "asked once", stopping, made(stopping, actions.Shutdown("g"))
+    yield "asked once", holding, made(holding, actions.Shutdown("g"))
     unproven = with_guest(in_phase(Phase.PROMOTING), taking=None)
     yield "names both its proofs", unproven, made(unproven)
 

@@ -2,376 +2,44 @@
 """Two machines meet: each in a thread, with a person before it, joined by a cable of values."""
 
 import contextlib
-import os
-import queue
 import re
-import select
-import socket
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address
-from pathlib import Path
 from typing import cast
 
 import pytest
 
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
-from firstboot import evening, machine_json
-from firstboot.agreement import Agreement, Stage, Word
+from firstboot import evening
+from firstboot.agreement import Agreement, Stage, Word, word
 from firstboot.appliance import Appliance
-from firstboot.description import Description, from_message, to_message
-from firstboot.driven import Driven
-from firstboot.driving import Driving
-from firstboot.leases import Lease
-from firstboot.meeting import Gone, Meeting, Met
-from firstboot.pairing.announcement import Announcement, Party, party
-from firstboot.pairing.discovery import CardSeen, Heard, Observation
-from firstboot.pairing.stream import Listener, Stream
-from firstboot.rendering import File
+from firstboot.apply import COMPLETE
+from firstboot.description import from_message, to_message
+from firstboot.faces.pager import ROOM, wrapped
+from firstboot.meeting import Meeting
+from firstboot.rendering import SETTINGS
 from firstboot.terminals import Terminals
 from haagent.errors import PeerError, ToolError
-from tests.unit.fake_machine import SECRET, TEXTS, FakeMachine, hardware
-from tests.vm.wait import wait_until
-
-FAST = 6.0  # how much faster than ours their clock runs
-LIMIT = 60.0  # seconds; a generous deadline
-DATA = Path(__file__).parents[1] / "data"
-CARDS = ("52:54:00:00:0a:01", "52:54:00:00:0b:01")
-ADDRESSES = (IPv6Address("fe80::a"), IPv6Address("fe80::b"))
-
-
-class Stopped(Exception):
-    """The test has seen enough, or its machine lost its power."""
-
-
-def clock() -> float:
-    return time.monotonic() * FAST
-
-
-class Person:
-    """A screen, and somebody who types when it says something."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.answers: list[tuple[str, Callable[[], str]]] = []  # in this order, each once
-        self.is_off = False
-        self.hidden = False
-        self.typed_hidden: list[str] = []
-        self.tried: set[str] = set()  # of the codes on this screen
-        self._typed: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._open = ""
-
-    def tell(self, text: str) -> None:
-        self.said.append(text)
-        self._open += text + "\n"
-
-    def prompt(self, text: str) -> None:
-        self.tell(text)
-
-    def hide(self, is_hidden: bool) -> None:
-        self.hidden = is_hidden
-
-    def read(self, timeout: float | None, *others: int) -> str | int | None:
-        if self.is_off:
-            raise Stopped
-        if self.answers and re.search(self.answers[0][0], self._open):
-            _, make = self.answers.pop(0)
-            self._open = ""
-            text = make()
-            if self.hidden:
-                self.typed_hidden.append(text)
-            return text
-        assert timeout is not None
-        ready, _, _ = select.select(others, [], [], timeout / FAST)
-        return ready[0] if ready else None
-
-    @property
-    def page(self) -> str:
-        return "\n".join(self.said)
-
-
-class NoNews:
-    """The hardware stays as it is."""
-
-    def __init__(self) -> None:
-        self._reader, _ = os.pipe()
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def is_any(self) -> bool:
-        return False
-
-
-class FakeAir:
-    """One card with a cable to the other machine, and one without."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.peer: FakeAir | None = None
-        self.is_cut = False
-        self._came: queue.SimpleQueue[Announcement] = queue.SimpleQueue()
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def look(self, at: float) -> tuple[Observation, ...]:
-        return (
-            CardSeen(at, "enp1s0", CARDS[self.number], not self.is_cut, 1000),
-            CardSeen(at, "enp2s0", CARDS[self.number][:-1] + "2", True, 1000),
-        )
-
-    def announce(self, me: Party, word: Word, quiet_in: dict[str, int | None]) -> None:
-        if self.peer is not None and not self.is_cut:
-            said = Announcement(
-                me, CARDS[self.number], ADDRESSES[self.number], 1000, quiet_in.get("enp1s0"), word
-            )
-            self.peer._came.put(said)
-            os.write(self.peer._writer, b"x")
-
-    def hear(self, at: float) -> tuple[Observation, ...]:
-        os.read(self._reader, 65536)
-        heard: list[Observation] = []
-        while not self._came.empty():
-            heard.append(Heard(at, "enp1s0", self._came.get()))
-        return tuple(heard)
-
-
-class FakeListener:
-    def __init__(self, calls: "queue.SimpleQueue[socket.socket]", reader: int) -> None:
-        self._calls = calls
-        self._reader = reader
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def accept(self) -> Stream | None:
-        os.read(self._reader, 1)
-        return Stream(self._calls.get())
-
-    def close(self) -> None:
-        pass
-
-
-class FakeCable:
-    """Conversations, as pairs of sockets. What went through is kept."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-        self._reader, self._writer = os.pipe()
-        self.sockets: list[socket.socket] = []
-
-    def cut(self) -> None:
-        """What TCP finds out by itself, sooner or later."""
-        for one in self.sockets:
-            one.shutdown(socket.SHUT_RDWR)
-
-    def at(self, number: int) -> "FakeEnd":
-        return FakeEnd(self, number)
-
-
-class FakeEnd:
-    def __init__(self, cable: FakeCable, number: int) -> None:
-        self._cable = cable
-        self._number = number
-
-    def address(self, card: str) -> IPv6Address:
-        return ADDRESSES[self._number]
-
-    def mac(self, card: str) -> str:
-        return CARDS[self._number]
-
-    def call(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Stream:
-        here, there = socket.socketpair()
-        self._cable._calls.put(there)
-        self._cable.sockets += [here, there]
-        os.write(self._cable._writer, b"x")
-        return Stream(here)
-
-    def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener:
-        return cast(Listener, FakeListener(self._cable._calls, self._cable._reader))
-
-
-class FakePlace:
-    """The state partition: it outlives everything else."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, File] = {}
-        self.writes = 0
-        self.cut_at: int | None = None  # the write after which the power fails
-
-    def read(self, path: str) -> File | None:
-        return self.files.get(path)
-
-    def write(self, file: File) -> None:
-        self.files[file.path] = file
-        self._count()
-
-    def remove(self, path: str) -> None:
-        self.files.pop(path, None)
-        self._count()
-
-    def _count(self) -> None:
-        self.writes += 1
-        if self.writes == self.cut_at:
-            raise Stopped
-
-    def is_committed(self) -> bool:
-        return self.agreement is not None and self.agreement.stage is Stage.COMMITTED
-
-    @property
-    def agreement(self) -> Agreement | None:
-        return agreements.from_file(self.files.get(agreements.PATH))
-
-
-class Machine:
-    """One machine, as long as its power lasts."""
-
-    def __init__(self, number: int, place: FakePlace, cable: FakeCable, nonce: str) -> None:
-        self.number = number
-        self.place = place
-        self.person = Person()
-        self.air = FakeAir(number)
-        self.cable = cable
-        self.me = party(f"machine {number}", f"boot {nonce}", "0.1.0")
-        self.other_is_committed: Callable[[], bool] = lambda: True
-        end = cable.at(number)
-        self.meeting = Meeting(self.me, self.person, self.air, end, place, clock)
-        self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def describe(self) -> Description:
-        name = ("machine-virtio.json", "machine-nvme.json")[self.number]
-        machine = machine_json.loads((DATA / name).read_bytes())
-        first, second, *_ = machine.nics
-        cards = (
-            replace(first, name="enp1s0", mac=CARDS[self.number], has_carrier=True),
-            replace(second, name="enp2s0", mac=CARDS[self.number][:-1] + "2", has_carrier=True),
-        )
-        address = IPv4Interface(f"192.168.1.{34 + self.number}/24")
-        lease = Lease("enp2s0", address, IPv4Address("192.168.1.1"))
-        known = replace(machine, nics=cards, state_size=2 << 30, clock=None, rtc=None)
-        return Description(known, (lease,))
-
-    def _run(self) -> None:
-        """As firstboot/evening.py does it."""
-        try:
-            while not (self.meeting.agreement is not None and self.meeting.commit()):
-                crossover = self.meeting.find(lambda: "Welcome", NoNews())
-                met: Met | None = None
-                try:
-                    met = self.meeting.pair(crossover)
-                    (Driving if met.drives else Driven)(self.meeting, met, self.describe).run()
-                except (Gone, PeerError) as error:
-                    self.person.tell(f"{error}\nNothing was written.")
-                finally:
-                    if met is not None:
-                        met.session.close()
-            self._herald()
-        except BaseException as error:
-            self.error = error
-
-    def _herald(self) -> None:
-        """As firstboot/herald.py does it, until the other machine has heard."""
-        agreement = self.place.agreement
-        assert self.air.peer is not None
-        for _ in range(int(LIMIT * FAST)):
-            if self.person.is_off or self.other_is_committed():
-                return
-            said = agreements.word(agreement, self.me.identity)
-            self.air.announce(self.me, said, {})
-            time.sleep(1 / FAST)
-
-
-class World:
-    """Two machines, and what is kept of each."""
-
-    def __init__(self) -> None:
-        self.places = (FakePlace(), FakePlace())
-        self.starts = 0
-
-    def start(self) -> tuple[Machine, Machine]:
-        cable = FakeCable()
-        self.starts += 1
-        first, second = (
-            Machine(number, self.places[number], cable, str(self.starts)) for number in (0, 1)
-        )
-        first.air.peer, second.air.peer = second.air, first.air
-        first.other_is_committed = self.places[1].is_committed
-        second.other_is_committed = self.places[0].is_committed
-        return first, second
-
-
-def roles(machines: tuple[Machine, Machine]) -> tuple[Machine, Machine]:
-    """Who shows the code, and who asks for it."""
-    first, second = machines
-    by_identity = sorted(
-        machines,
-        key=lambda one: party(f"machine {one.number}", "", "0.1.0").identity,
-    )
-    assert {first, second} == set(by_identity)
-    return by_identity[0], by_identity[1]
-
-
-def code_on(shower: Machine) -> str:
-    """The person walks over and looks, until there is one that was not tried yet."""
-
-    def fresh() -> str | None:
-        shown = re.findall(r"(\d{3} \d{3})\n\nType this code", shower.person.page)
-        return shown[-1] if shown and shown[-1] not in shower.person.tried else None
-
-    code = wait_until("a code", fresh, LIMIT)
-    shower.person.tried.add(code)
-    return code
-
-
-def wrong_code_on(shower: Machine) -> str:
-    right = code_on(shower)
-    return "111 111" if right != "111 111" else "222 222"
-
-
-def consent(asker: Machine) -> str:
-    """What the page of consent asks for: the ends of both serial numbers."""
-    return " ".join(re.findall(r"ERASED on \S+: .*serial \S*?(\S{4})$", asker.person.page, re.M))
-
-
-def happy(shower: Machine, asker: Machine) -> list[tuple[str, Callable[[], str]]]:
-    return [
-        ("code > ", lambda: code_on(shower)),
-        ("Press Enter to go on", lambda: ""),
-        (r"\(1 of", lambda: "anna berta"),
-        (r"\(2 of", lambda: ""),
-        (r"\(3 of", lambda: ""),
-        (r"\(4 of", lambda: "2"),
-        (r"\(5 of", lambda: "correct horse"),
-        (r"\(6 of", lambda: "correct horse"),
-        (r"\(7 of", lambda: consent(asker)),
-    ]
-
-
-def play(machines: tuple[Machine, Machine]) -> None:
-    for machine in machines:
-        machine.thread.start()
-    for machine in machines:
-        machine.thread.join(LIMIT)
-        assert machine.error is None
-        assert not machine.thread.is_alive(), machine.person.page[-3000:]
-
-
-def assert_agreed(world: World) -> None:
-    first, second = (place.agreement for place in world.places)
-    assert first is not None and second is not None
-    assert first.stage is second.stage is Stage.COMMITTED
-    assert first.secret == second.secret
-    ours, theirs = answer_file.read(first.answers), answer_file.read(second.answers)
-    assert ours.names == theirs.names
-    assert {ours.me, theirs.me} == {0, 1}
-    assert ours.crossover.peer == theirs.crossover.address.ip
+from tests.unit.fake_evening import (
+    LIMIT,
+    Stopped,
+    World,
+    assert_agreed,
+    happy,
+    hurry,
+    play,
+    roles,
+    wrong_code_on,
+)
+from tests.unit.fake_machine import SECRET, TEXTS, FakeMachine, hardware, run_into
+
+MOST_PROMPTS = 9
+MOST_KEYS = 60
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 def test_a_code_and_a_few_questions_make_a_pair() -> None:
@@ -380,7 +48,6 @@ def test_a_code_and_a_few_questions_make_a_pair() -> None:
     shower, asker = roles(machines)
     asker.person.answers = happy(shower, asker)
     play(machines)
-    assert [machine.error for machine in machines] == [None, None]
     assert_agreed(world)
     assert asker.person.typed_hidden == ["correct horse", "correct horse"]
     assert "correct horse" not in asker.person.page + shower.person.page
@@ -460,6 +127,93 @@ def test_a_power_cut_after_any_write_ends_with_both_or_with_none(who: int, cut_a
     assert_agreed(world)
 
 
+@pytest.mark.parametrize("cut_at", [1, 2])
+@pytest.mark.parametrize("who", [0, 1])
+def test_the_machine_that_stayed_on_finds_the_other_one_again(who: int, cut_at: int) -> None:
+    world = World()
+    machines = world.start()
+    shower, asker = roles(machines)
+    asker.person.answers = happy(shower, asker)
+    world.places[who].cut_at = cut_at
+    for machine in machines:
+        machine.thread.start()
+    machines[who].thread.join(LIMIT)
+    assert isinstance(machines[who].error, Stopped), machines[who].person.page[-2000:]
+    world.places[who].cut_at = None
+    again = world.restart(machines, who)
+    # Who asks for the code is decided anew; whoever it is, somebody sits there.
+    shower, asker = roles(again)
+    asker.person.answers = happy(shower, asker)
+    again[who].thread.start()
+    for machine in again:
+        machine.thread.join(LIMIT)
+    pages = "\n===\n".join(machine.person.page[-2000:] for machine in again)
+    assert not any(machine.thread.is_alive() for machine in again), pages
+    assert_agreed(world)
+
+
+@pytest.mark.parametrize(("late", "read_at"), [(False, 60.0), (True, 2.0)])
+def test_a_word_that_was_on_its_way_while_both_agreed_makes_nobody_forget(
+    late: bool, read_at: float
+) -> None:
+    """The other machine was blank when it said so; by now it may have committed. What nobody had
+    read yet does not count, whenever it is read, and neither does what comes right after.
+    """
+    first, second = World().start()
+    mine = Agreement(Stage.PREPARED, second.me.identity, TEXTS["a"], SECRET)
+    now = 1.0
+
+    def clock() -> float:
+        return now
+
+    meeting = Meeting(first.me, first.person, first.air, first.cable.at(0), first.place, clock)
+    for is_later in (False, True):
+        if is_later:
+            meeting.keep(mine)
+        if late is is_later:
+            second.air.announce(second.me, Word(Stage.BLANK), {})
+    now = read_at
+    meeting.wait()
+    assert meeting.agreement == mine
+    theirs = word(replace(mine, peer=first.me.identity), second.me.identity)
+    second.air.announce(second.me, theirs, {})
+    meeting.wait()
+    assert meeting.agreement == replace(mine, stage=Stage.COMMITTED)
+    now = 1000.0
+    second.air.announce(second.me, Word(Stage.BLANK), {})
+    meeting.wait()
+    assert meeting.agreement is not None, "who has committed never goes back"
+
+
+def test_who_never_agreed_is_believed_in_the_end() -> None:
+    first, second = World().start()
+    mine = Agreement(Stage.PREPARED, second.me.identity, TEXTS["a"], SECRET)
+    first.place.write(agreements.to_file(mine))  # after a power cut
+    meeting = Meeting(first.me, first.person, first.air, first.cable.at(0), first.place, lambda: 0)
+    second.air.announce(second.me, Word(Stage.BLANK), {})
+    meeting.wait()
+    assert meeting.agreement is None
+
+
+def test_the_happy_path_needs_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enter wherever there is a default; the code and the consent are counted."""
+    world = World()
+    machines = world.start()
+    shower, asker = roles(machines)
+    script = happy(shower, asker)
+    for number in (2, 3, 4, 5):
+        script[number] = (script[number][0], lambda: "")
+    asker.person.answers = script
+    play(machines)
+    assert_agreed(world)
+    typed = [text for machine in machines for text in machine.person.typed]
+    keys = sum(len(text) + 1 for text in typed)
+    print(f"{len(typed)} prompts that need a key, {keys} keys, of these {len(typed)} are Enter")
+    assert len(typed) <= MOST_PROMPTS
+    assert not shower.person.typed, "one of the two machines needs nobody"
+    assert keys <= MOST_KEYS
+
+
 def test_a_description_goes_there_and_back() -> None:
     described = World().start()[0].describe()
     assert from_message(to_message(described)) == described
@@ -499,6 +253,35 @@ def spent(machine: FakeMachine) -> str:
 def test_answers_on_the_stick_need_nobody() -> None:
     machine = FakeMachine(TEXTS["a"], hardware("a"), is_leader=True)
     assert spent(machine).endswith("This machine is set up.")
+
+
+def test_a_long_list_of_complaints_fits_the_screen_with_what_to_do() -> None:
+    wrong = TEXTS["a"] + "".join(f"wrong-{number}: 1\n" for number in range(40))
+    said = spent(FakeMachine(wrong, hardware("a"), is_leader=True))
+    assert len(wrapped(said)) <= ROOM
+    assert re.search(r"^... and \d+ lines more$", said, re.M)
+    assert "Correct answers.yaml on the stick" in said
+    assert said.endswith("Press Enter to try again. What is done already is kept.")
+
+
+def test_half_of_a_pair_goes_on_without_looking_for_anybody() -> None:
+    """From where its settings are written on. The fake has no card that could be switched on, and
+    no way to look for addresses: whoever tries ends as a fault of our own.
+    """
+    whole = FakeMachine(None, hardware("a"), is_leader=True)
+    agreed = agreements.to_file(Agreement(Stage.COMMITTED, "the peer", TEXTS["a"], SECRET))
+    whole.write(agreed)
+    assert spent(whole).endswith("This machine is set up.")
+    halves = 0
+    for cut in range(1, whole.effects - 1):
+        machine = FakeMachine(None, hardware("a"), is_leader=True)
+        machine.write(agreed)
+        run_into(machine, cut)
+        if SETTINGS in machine.files and COMPLETE.path not in machine.files:
+            halves += 1
+            assert spent(machine).endswith("This machine is set up.")
+            assert agreements.PATH not in machine.files
+    assert halves
 
 
 def test_a_set_up_that_stops_says_why_and_hides_every_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstboot.faces import line
+from firstboot.faces.pager import ROOM, WIDTH, wrapped
 from firstboot.hotplug import concerns_hardware
 from firstboot.probe import Disk, Machine, Nic, probe
 from haagent import __version__
@@ -103,7 +104,17 @@ def test_an_empty_root_is_a_machine_with_nothing_in_it(tmp_path: Path) -> None:
 def test_the_page_fits_a_plain_terminal(machine: Machine) -> None:
     page = line.greeting(machine)
     assert page.isascii()
-    assert max(map(len, page.splitlines())) <= line.WIDTH
+    assert max(map(len, page.splitlines())) <= WIDTH
+    # Below it stands why nobody was found yet, in four lines at most.
+    assert len(wrapped(page)) <= ROOM - 4
+
+
+def test_what_does_not_fit_is_among_the_details() -> None:
+    many = replace(WHOLE, disks=WHOLE.disks * 3)
+    page = line.greeting(many)
+    assert "  And more    4 cards and disks" in page
+    assert page.count("  Disk  ") == 2 and "`details` shows everything" in page
+    assert line.details(many).count("  Disk  ") == 6
 
 
 def test_the_page_says_what_was_found() -> None:
@@ -113,9 +124,9 @@ def test_the_page_says_what_was_found() -> None:
         "DRBD 8.4.11",
         "iTCO_wdt, xen_wdt",
         "State       2.0 GiB",
-        "cable connected, 1000 Mbit/s",
+        "Card        eth0  52:54:00:00:00:01  cable connected, 1000 Mbit/s",
         "not in use yet",
-        "Stick, no serial (boot medium, removable)",
+        "Disk        sda (boot medium, removable)  4.0 GiB  Stick, no serial",
         "931.5 GiB  WDC WD10, serial WD-123",
     ):
         assert text in page

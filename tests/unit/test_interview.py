@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The questions: what Enter means, what is refused and why, and the way back from each."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
 from firstboot import answers as answer_file
 from firstboot.compose import Found, Made, Side, compose
-from firstboot.interview import (
-    DiskChoice,
-    Facts,
-    Interview,
-    Lan,
-    Refused,
-    Topic,
-    telling,
-)
+from firstboot.interview import Interview, Refused
+from firstboot.question import DiskChoice, Facts, Lan, Names, Topic, telling
+from firstboot.zones import UTC
 from haagent.core.model import Policy
 from haagent.password import fits
 
@@ -27,6 +22,7 @@ FACTS = Facts(
         (DiskChoice("S4EWNX0R12ab", "nvme0n1, 931 GiB"), DiskChoice("WD-77", "sda, 500 GiB")),
         (DiskChoice("Z1F0QQ99", "sda, 1000 GiB"),),
     ),
+    zones=frozenset({UTC, "Europe/Berlin", "America/New_York"}),
 )
 PASSWORD = "correct horse"
 HAPPY = ["", "", "", "", PASSWORD, PASSWORD, "12ab qq99"]
@@ -43,7 +39,7 @@ def after(*typed: str, facts: Facts = FACTS) -> Interview:
 def test_enter_is_enough_until_the_password() -> None:
     done = after(*HAPPY)
     assert done.question is None
-    assert done.given[Topic.NAMES] == ("anna", "berta")
+    assert done.given[Topic.NAMES] == Names(("anna", "berta"), UTC)
     assert done.given[Topic.LAN] == Lan(
         (IPv4Interface("192.168.1.34/24"), IPv4Interface("192.168.1.35/24")),
         IPv4Address("192.168.1.1"),
@@ -84,7 +80,7 @@ def test_back_leads_to_the_question_before(count: int) -> None:
 def test_an_earlier_answer_can_be_changed_and_the_later_ones_are_asked_again() -> None:
     changed = after(*HAPPY).change(Topic.POLICY)
     assert changed.question is not None and changed.question.topic is Topic.POLICY
-    assert changed.given[Topic.NAMES] == ("anna", "berta")
+    assert changed.given[Topic.NAMES].machines == ("anna", "berta")
 
 
 NO_LEASE = Facts(FACTS.names, (None, None), None, FACTS.disks)
@@ -94,6 +90,9 @@ REFUSED: list[tuple[list[str], str, str]] = [
     ([], "anna anna", "different names"),
     ([], "anna -berta", "will not do"),
     ([], "localhost berta", "will not do"),
+    ([], "anna berta Berlin", "Did you mean Europe/Berlin"),
+    ([], "anna berta clara", "There is no time zone clara"),
+    ([], "anna berta ../etc", "is no time zone, such as"),
     ([""], "192.168.1.11", "Two addresses"),
     ([""], "192.168.1.11 192.168.1.12", "needs its prefix"),
     ([""], "192.168.1.11/31 192.168.1.12", "needs its prefix"),
@@ -139,6 +138,40 @@ def test_without_a_lease_the_addresses_must_be_typed() -> None:
     assert str(typed.given[Topic.LAN].addresses[1]) == "10.0.0.2/24"
 
 
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [
+        ("", UTC),
+        ("anna berta", UTC),
+        ("anna berta utc", UTC),
+        ("anna, berta, europe/berlin", "Europe/Berlin"),
+        ("anna berta america/new york", "America/New_York"),
+    ],
+)
+def test_the_time_zone_is_asked_for_with_the_names(typed: str, zone: str) -> None:
+    assert after(typed).given[Topic.NAMES] == Names(("anna", "berta"), zone)
+
+
+FULL = DiskChoice("OLD-PC-7", "sda, 500 GiB", ("a GPT partition table", "Windows", "x", "y"))
+
+
+def test_a_disk_that_holds_something_is_never_taken_by_enter() -> None:
+    facts = replace(FACTS, disks=(FACTS.disks[0], (FULL,)), has_proposal=False)
+    question = after("", "", facts=facts).question
+    assert question is not None and question.default == ""
+    assert "    NOT BLANK: a GPT partition table, Windows, x, and 1 more" in "\n".join(
+        question.choices
+    )
+    consent = after("", "", "1 1", "", PASSWORD, PASSWORD, facts=facts).question
+    assert consent is not None
+    assert "  serial S4EWNX0R12ab; it is blank" in consent.choices
+    assert (
+        "  serial OLD-PC-7; LOST: a GPT partition table, Windows, x, and 1 more" in consent.choices
+    )
+    with pytest.raises(Refused, match="has to be typed"):
+        after("", "", "", facts=facts)
+
+
 def test_neither_the_password_nor_anything_else_is_in_its_repr() -> None:
     assert PASSWORD not in repr(after(*HAPPY))
 
@@ -147,7 +180,7 @@ def test_the_page_of_consent_names_what_is_erased_on_both() -> None:
     question = after(*HAPPY[:6]).question
     assert question is not None
     assert "nvme0n1, 931 GiB" in question.choices[0] and "anna" in question.choices[0]
-    assert "sda, 1000 GiB" in question.choices[1] and "berta" in question.choices[1]
+    assert "sda, 1000 GiB" in question.choices[2] and "berta" in question.choices[2]
     assert telling("S4EWNX0R12ab") == "12AB"
 
 
@@ -163,13 +196,18 @@ FOUND = Found(
 def test_both_machines_get_the_same_answers_from_their_own_side() -> None:
     secret = "0123456789abcdef" * 4
     lan = "192.168.1.34/24 192.168.1.35 192.168.1.1 192.168.1.50"
-    typed = ["", lan, "", "2", PASSWORD, PASSWORD, "12ab qq99"]
+    typed = ["anna berta europe/berlin", lan, "1 1", "2", PASSWORD, PASSWORD, "12ab pc-7"]
     made = Made("00:16:3e:12:34:56", secret, bytes(16))
-    texts = compose(after(*typed), FOUND, made)
+    servers = (IPv4Address("192.168.1.1"), IPv4Address("192.168.1.2"))
+    facts = replace(FACTS, disks=(FACTS.disks[0], (FULL,)), time_servers=servers)
+    texts = compose(after(*typed, facts=facts), FOUND, made)
     first, second = map(answer_file.read, texts)
     assert (first.me, second.me) == (0, 1)
     assert first.names == second.names == ("anna", "berta")
-    assert (first.disk, second.disk) == ("S4EWNX0R12ab", "Z1F0QQ99")
+    assert (first.disk, second.disk) == ("S4EWNX0R12ab", "OLD-PC-7")
+    assert (first.erases, second.erases) == (False, True), "only what was shown may be lost"
+    assert first.zone == second.zone == "Europe/Berlin"
+    assert first.time_servers == second.time_servers == servers
     assert first.crossover.mac == second.crossover.peer_mac == "52:54:00:00:0a:01"
     assert second.lan.address.ip == first.lan.peer == IPv4Address("192.168.1.35")
     assert first.policy is second.policy is Policy.WAIT

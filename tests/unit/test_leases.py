@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from firstboot.leases import Lease, parse_leases
+from firstboot.leases import Lease, parse_leases, parse_time_servers
 from haagent.errors import BugError
 
 ADDRESSES = """[{"ifindex":1,"ifname":"lo","flags":["LOOPBACK","UP"],"mtu":65536,
@@ -41,3 +41,26 @@ def test_no_lease(addresses: str) -> None:
 def test_anything_else_is_a_fault(text: str) -> None:
     with pytest.raises(BugError):
         parse_leases(text, "")
+
+
+# In the shape of networkd-json.c of systemd 257.
+NETWORKD = """{"Interfaces":[{"Index":1,"Name":"lo"},
+{"Index":2,"Name":"enp0s2","NTP":[
+{"Family":2,"Address":[192,168,1,1],"ConfigSource":"DHCPv4","ConfigProvider":[192,168,1,1]},
+{"Family":2,"Address":[192,168,1,9],"ConfigSource":"runtime"}]},
+{"Index":3,"Name":"enp0s3","NTP":[
+{"Family":2,"Address":[192,168,1,2],"ConfigSource":"DHCPv4"},
+{"Family":2,"Address":[192,168,1,1],"ConfigSource":"DHCPv4"},
+{"Family":2,"Address":[0,0,0,0],"ConfigSource":"DHCPv4"},
+{"Server":"time.example","ConfigSource":"DHCPv4"}]}]}"""
+
+
+def test_time_servers_are_those_that_dhcp_named_each_once() -> None:
+    assert parse_time_servers(NETWORKD) == (IPv4Address("192.168.1.1"), IPv4Address("192.168.1.2"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "[]", "{}", '{"Interfaces": [{"NTP": 1}]}', '{"Interfaces": [1]}']
+)
+def test_without_any_that_are_understood_there_are_others(text: str) -> None:
+    assert parse_time_servers(text) == ()

@@ -374,6 +374,14 @@ def test_sightings_grow_old() -> None:
     assert a.obstacle(now + ALIVE).reason is Reason.NOBODY
 
 
+def test_an_emulated_machine_may_be_silent_for_longer() -> None:
+    a, b = pair()
+    a.discovery = Discovery(A, scale=4)
+    now = room(a, b).run(12)
+    assert isinstance(a.found(now + 4 * ALIVE - 0.1), Crossover)
+    assert a.obstacle(now + 4 * ALIVE).reason is Reason.NOBODY
+
+
 def test_pulling_the_cable_forgets_at_once() -> None:
     a, b = pair()
     both = room(a, b)

@@ -3,9 +3,10 @@
 
 import pytest
 
+from firstboot.faces.pager import wrapped
 from firstboot.faces.questions import page, prompt, reply
-from firstboot.interview import Interview, Topic
-from firstboot.terminals import wrapped
+from firstboot.interview import Interview
+from firstboot.question import Topic
 from tests.unit.test_interview import FACTS, HAPPY, after
 
 
@@ -21,7 +22,7 @@ def test_every_question_fits_a_small_screen(count: int) -> None:
 def test_enter_shows_what_it_takes() -> None:
     question = Interview(FACTS).question
     assert question is not None
-    assert prompt(question) == "[anna berta] > "
+    assert prompt(question) == "[anna berta UTC] > "
     blind = after(*HAPPY[:4]).question
     assert blind is not None and prompt(blind) == "> "
 
@@ -39,9 +40,21 @@ def test_back_goes_back_and_says_so_where_it_cannot() -> None:
 
 
 def test_what_is_refused_says_why_and_asks_again() -> None:
-    asked = reply(Interview(FACTS), "one two three")
+    asked = reply(Interview(FACTS), "one")
     assert asked.interview == Interview(FACTS)
     assert "Two names" in asked.said
+
+
+def test_what_was_typed_is_what_enter_means_after_a_way_back() -> None:
+    lan = "10.0.0.1/24 10.0.0.2 10.0.0.254"
+    back = reply(after("clara dora", lan), "back").interview
+    question = back.question
+    assert question is not None and prompt(question) == f"[{lan}] > "
+    first = reply(back, "back").interview
+    assert reply(reply(first, "").interview, "").interview == after("clara dora", lan)
+    # Neither a password nor a consent is kept for anybody who presses Enter.
+    blind = reply(after(*HAPPY), "back").interview
+    assert not any(topic.value.startswith(("password", "consent")) for topic in blind.typed)
 
 
 def test_after_the_last_answer_nothing_is_asked() -> None:

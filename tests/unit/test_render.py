@@ -22,10 +22,12 @@ from tests.unit.test_snapshot import (
     both,
     elsewhere,
     guest,
+    hello,
     look,
     node,
     path,
     resource,
+    resting,
     silent,
 )
 
@@ -59,8 +61,8 @@ def test_a_page_for_the_night() -> None:
         "counter  not running, Connecting, UpToDate/UpToDate",
         "! counter was on berta, and berta is silent. (SHOE-108)",
         "  It cannot start on anna: counter is not ready; berta is there.",
-        "  -> Switch berta on. Only if berta is off and stays off: `haagent start counter",
-        "  --anyway` on anna, which gives up whatever berta wrote last.",
+        "  -> Switch berta on. Only if berta is off and stays off: `shoestring start",
+        "  counter --anyway` on anna, which gives up whatever berta wrote last.",
         "! counter is not mirrored: DRBD is Connecting. (SHOE-206)",
         "  The two copies may differ.",
         "  -> Bring berta and the crossover cable back; the mirror follows by itself.",
@@ -74,6 +76,30 @@ def test_a_page_for_the_night() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        (resting, "NOT PROTECTED: anna is in maintenance"),
+        (hello(in_maintenance=True), "NOT PROTECTED: berta is in maintenance"),
+        (
+            both(resting, hello(in_maintenance=True)),
+            "NOT PROTECTED: anna and berta are in maintenance, 2 reasons",
+        ),
+        (both(elsewhere, resting, silent), "STOPPED: anna is in maintenance, 3 reasons"),
+        # Of a machine that is silent it is not known any more.
+        (both(hello(in_maintenance=True), silent), "NOT PROTECTED"),
+    ],
+)
+def test_maintenance_stands_in_the_first_line(change: Change, title: str) -> None:
+    first = render(look(change(WELL)), 80, 24)[0]
+    assert first.startswith(f"{title}  ")
+
+
+def test_a_machine_in_maintenance_is_said_to_be() -> None:
+    page = render(look(resting(WELL)), 80, 99)
+    assert "anna: this machine, in maintenance, watchdog armed, gateway answers" in page
+
+
 def test_on_a_tiny_screen_the_worst_comes_first_and_the_rest_is_counted() -> None:
     lines = render(WORST, 40, 10)
     assert lines[0].startswith("STOPPED, 5 reasons")
@@ -82,7 +108,7 @@ def test_on_a_tiny_screen_the_worst_comes_first_and_the_rest_is_counted() -> Non
     assert len(lines) == 10
     whole = len(render(WORST, 40, 1000))
     assert lines[-1] == f"({whole - 9} more lines)"
-    assert render(WORST, 80, 10)[-1].endswith("`haagent status` shows all)")
+    assert render(WORST, 80, 10)[-1].endswith("`shoestring status` shows all)")
 
 
 @pytest.mark.parametrize("size", SIZES)

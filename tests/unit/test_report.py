@@ -9,7 +9,7 @@ import pytest
 
 from firstboot import keys
 from haagent import cli, report
-from haagent.cli import Exit, Places
+from haagent.command import Exit, Places
 from haagent.console.snapshot import to_dict
 from haagent.control import Server
 from haagent.core.model import Durable, Ledger

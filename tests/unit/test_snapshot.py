@@ -154,6 +154,10 @@ def both(*changes: Change) -> Change:
     return change
 
 
+def resting(state: NodeState) -> NodeState:
+    return replace(state, durable=replace(state.durable, in_maintenance=True))
+
+
 elsewhere = both(guest(phase=Phase.RELEASED, is_running=False), words(phase=Phase.HOLDING))
 
 
@@ -163,8 +167,8 @@ def test_a_pair_in_which_everything_holds_is_protected() -> None:
     assert shown.guests[0].runs_on == ("anna",)
     assert shown.referee == "answers anna and berta"
     assert shown.nodes == (
-        NodeView("anna", True, True, NOW, False, is_armed=True, has_gateway=True),
-        NodeView("berta", False, True, NOW - 0.4, False, is_armed=True, has_gateway=True),
+        NodeView("anna", True, True, NOW, False, False, is_armed=True, has_gateway=True),
+        NodeView("berta", False, True, NOW - 0.4, False, False, is_armed=True, has_gateway=True),
     )
 
 
@@ -200,7 +204,9 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("Nothing comes from berta over the LAN.", path(Path.LAN, last_word=NOW - 5.1)),
     ("berta does not hear anna over the crossover", path(Path.CROSSOVER, two_way=NOW - 5.1)),
     ("berta does not hear anna over the LAN.", path(Path.LAN, two_way=NOW - 5.1)),
-    ("berta is shutting down.", words(farewell=2)),
+    ("berta is shutting down.", hello(is_leaving=True)),
+    ("anna is in maintenance.", resting),
+    ("berta is in maintenance.", hello(in_maintenance=True)),
     ("The time scale is 1 on anna and 6 on berta.", hello(scale=6.0)),
     ("anna stands down for counter.", ledger(stands_down=True)),
     ("berta stands down for counter.", words(stands_down=True)),
@@ -284,7 +290,7 @@ def test_what_is_missing_is_said_where_the_guest_stops() -> None:
     shown = look(both(elsewhere, silent)(WELL))
     means = shown.complaints[0].means
     assert means == "It cannot start on anna: counter is not ready; berta is there."
-    assert "haagent start counter --anyway" in shown.complaints[0].do
+    assert "shoestring start counter --anyway" in shown.complaints[0].do
     assert shown.guests[0].missing == ("counter is not ready", "berta is there")
 
 
@@ -412,9 +418,45 @@ def test_who_may_not_start_a_guest_says_since_when_its_copy_may_be_old() -> None
     assert look(state, set_back).complaints[0].means.endswith("13:46:40 UTC.")
 
 
+def test_a_farewell_of_a_machine_that_stays_is_no_shutdown() -> None:
+    """It was moved to us: the other goes on."""
+    shown = look(words(farewell=2)(WELL))
+    assert shown.verdict is Verdict.PROTECTED
+    assert not shown.nodes[1].is_leaving
+    assert look(hello(is_leaving=True)(WELL)).nodes[1].is_leaving
+
+
+def test_a_lone_machine_in_maintenance_says_plainly_that_it_starts_nothing() -> None:
+    state = both(elsewhere, silent, resting, resource(link=Link.CONNECTING))(WELL)
+    shown = snapshot(state, proofs.missing, AROUND)
+    assert shown.verdict is Verdict.STOPPED
+    assert "anna is in maintenance, and starts nothing by itself" in shown.complaints[0].means
+    assert shown.complaints[0].do.startswith("`shoestring maintenance off` on anna: then it")
+    assert [node.in_maintenance for node in shown.nodes] == [True, False]
+
+
+def test_a_guest_that_stays_in_maintenance_has_its_reason_on_the_screen() -> None:
+    shown = look(both(resting, silent)(WELL))
+    means = next(c.means for c in shown.complaints if c.code is Alarm.MAINTENANCE)
+    assert means.endswith("counter stays on anna: berta is silent.")
+    moving = look(both(resting, guest(phase=Phase.STOPPING))(WELL))
+    means = next(c.means for c in moving.complaints if c.code is Alarm.MAINTENANCE)
+    assert "stays" not in means
+
+
+def test_what_keeps_a_guest_from_being_moved_is_told() -> None:
+    assert look(WELL).guests[0].blocker is None
+    assert look(silent(WELL)).guests[0].blocker == "berta is silent"
+
+
+def test_the_newest_term_is_that_of_whoever_has_it() -> None:
+    view = look(ledger(term=2, theirs=3)(WELL)).guests[0]
+    assert (view.term, view.newest_term) == (2, 3)
+
+
 def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
     _, berta = look(node(peer=Peer())(WELL)).nodes
-    assert berta == NodeView("berta", False, False, None, False, is_armed=None, has_gateway=None)
+    assert berta == NodeView("berta", False, False, None, False, None, None, None)
 
 
 def test_each_complaint_carries_its_code() -> None:

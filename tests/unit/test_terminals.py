@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.terminals import Terminals, consoles, typed, wrapped
+from firstboot.faces.pager import wrapped
+from firstboot.terminals import Terminals, consoles, typed
 
 SOON = 5.0  # seconds; a generous deadline
 
@@ -111,6 +112,11 @@ def test_a_serial_line_that_nobody_reads_holds_nothing_up(screens: Screens) -> N
 def test_no_key_ends_it(screens: Screens) -> None:
     screens.type("tty1", b"\x03\x1cyes\n")
     assert screens.terminals.read(SOON) == "yes"
+    screens.type("tty1", b"\x04")
+    screens.type("tty1", b"again\n")
+    assert screens.terminals.read(SOON) == "again"
+    screens.terminals.tell("Still here.")
+    assert "Still here." in screens.sees("tty1")
 
 
 def test_without_any_terminal_it_goes_on(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_format_is_fixed() -> None:
     assert encode(PLAIN, KEY) == signed(
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
         b'"watchdog":5.0},"guests":{},"has_referee":false,"heard":{"LAN":3},"heard_boot":"",'
-        b'"node":1,"number":7,"scale":1.0},"version":1}'
+        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"scale":1.0},"version":2}'
     )
 
 
@@ -168,17 +168,18 @@ def test_another_pair_is_not_understood() -> None:
     [
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),
-        (b'{"version":1,"version":1,"hello":{}}', "twice"),
-        (b'{"version":1,"hello":NaN}', "NaN is no number"),
-        (b'{"version":1,"hello":-Infinity}', "-Infinity is no number"),
+        (b'{"version":2,"version":2,"hello":{}}', "twice"),
+        (b'{"version":2,"hello":NaN}', "NaN is no number"),
+        (b'{"version":2,"hello":-Infinity}', "-Infinity is no number"),
         (b"[" * 10000, "not JSON"),
         (b"1" * 5000, "not JSON"),
         (b"[]", "version None"),
-        (b'{"version":2,"hello":{}}', "version 2, we speak 1"),
+        (b'{"version":1,"hello":{}}', "version 1, we speak 2"),
+        (b'{"version":3,"hello":{}}', "version 3, we speak 2"),
         (b'{"version":true,"hello":{}}', "version True"),
-        (b'{"version":1}', "message lacks hello"),
-        (b'{"version":1,"hello":[]}', "hello is not an object"),
-        (b'{"version":1,"hello":{},"more":1}', "message has unknown fields"),
+        (b'{"version":2}', "message lacks hello"),
+        (b'{"version":2,"hello":[]}', "hello is not an object"),
+        (b'{"version":2,"hello":{},"more":1}', "message has unknown fields"),
     ],
 )
 def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
@@ -196,6 +197,8 @@ def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
         ("number", None, "hello.number is None"),
         ("scale", 1, "hello.scale is 1, which is no float"),
         ("has_referee", 0, "hello.has_referee is 0, which is no bool"),
+        ("in_maintenance", None, "hello.in_maintenance is None, which is no bool"),
+        ("is_leaving", "no", "hello.is_leaving is 'no', which is no bool"),
         ("boot", "b\n1", "hello.boot is out of bounds"),
         ("boot", "\ud800", "hello.boot is out of bounds"),
         ("boot", "x" * 256, "hello.boot is out of bounds"),

@@ -52,7 +52,7 @@ class Lab:
         data disks.
         """
         self.cables = Cables(
-            self.folder, {"xo": ["a", "b"], "lan": ["a", "b", "ear"]}, gateway=True
+            self.folder, {"xo": ["a", "b", "ear"], "lan": ["a", "b", "ear"]}, gateway=True
         )
         macs = {"a": "52:54:00:00:0a", "b": "52:54:00:00:0b"}
         a, b = (

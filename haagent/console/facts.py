@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""The plain facts of a state that every page is made of. Pure; it words nothing."""
+
+from haagent.core.model import (
+    HELD,
+    NEVER,
+    GuestHello,
+    Link,
+    NodeState,
+)
+
+
+def names(state: NodeState) -> tuple[str, str]:
+    """Ours, the peer's."""
+    return state.pair.names[state.me], state.pair.names[1 - state.me]
+
+
+def moment(at: float) -> float | None:
+    return None if at == NEVER else at
+
+
+def is_recent(state: NodeState, at: float) -> bool:
+    """Not longer ago than a path may be silent."""
+    return state.now - at <= state.timing.dead
+
+
+def is_talking(state: NodeState) -> bool:
+    return is_recent(state, state.peer.hello_at)
+
+
+def hello_of(state: NodeState, guest: str) -> GuestHello | None:
+    """What the peer last said about GUEST, however long ago."""
+    return state.peer.hello.guests.get(guest) if state.peer.hello else None
+
+
+def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
+    """The nodes that are known to run GUEST."""
+    me, peer = names(state)
+    mine, hello = state.guests[guest], hello_of(state, guest)
+    here = mine.phase in HELD and mine.is_running is not False
+    there = hello is not None and hello.phase in HELD and is_talking(state)
+    return (me,) * here + (peer,) * there
+
+
+def is_split_brain(state: NodeState, guest: str) -> bool:
+    """DRBD gave up connecting, and it was not us who told it to."""
+    resource = state.guests[guest].resource
+    parted = state.durable.ledgers[guest].is_parted
+    return resource is not None and resource.link is Link.STANDALONE and not parted
+
+
+def is_answered(state: NodeState) -> bool:
+    """By the gateway."""
+    return state.now - state.referee.answered <= state.timing.referee

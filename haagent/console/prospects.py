@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""Says what an operator's act would do, before it is done, and how far it is while it is done.
+
+Pure: what can be moved is core/moving.py's to say, and stands in the snapshot.
+"""
+
+from collections.abc import Iterable
+
+from haagent.console.snapshot import GuestView, Snapshot
+from haagent.console.times import age
+from haagent.core.model import Phase
+from haagent.hands import GRACE
+
+ALIVE = (Phase.PROMOTING, Phase.CREATING, Phase.HOLDING, Phase.FROZEN)
+HANDSHAKE = 2.0  # seconds from the end of a guest here until the other machine starts it
+
+
+def here(shown: Snapshot) -> list[GuestView]:
+    """The guests that run on this machine, or are about to."""
+    return [guest for guest in shown.guests if guest.phase in ALIVE]
+
+
+def going(shown: Snapshot) -> list[GuestView]:
+    """Those of them that the other machine would start."""
+    return [guest for guest in here(shown) if guest.blocker is None]
+
+
+def of_move(shown: Snapshot, guest: GuestView) -> list[str]:
+    return [_goes(shown, guest), _away(shown)]
+
+
+def of_maintenance(shown: Snapshot, is_on: bool) -> list[str]:
+    if not is_on:
+        return [f"Guests may start on {shown.me} by themselves again. Nothing moves back to it."]
+    goers = going(shown)
+    lines = [_goes(shown, guest) for guest in goers]
+    if len(goers) > 1:
+        lines.append("They go one after the other: none is shut down before the last one runs.")
+    lines += [
+        f"{guest.name} stays on {shown.me}, because {_why(shown, guest)}. It goes when it can."
+        for guest in here(shown)
+        if guest.blocker is not None
+    ]
+    return [
+        *lines,
+        *([_away(shown)] if goers else []),
+        f"From then on nothing starts on {shown.me} by itself, also after a reboot: if "
+        f"{shown.peer} dies, its guests are off until you say `shoestring maintenance off`.",
+    ]
+
+
+def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
+    """Of a reboot, or of a shutdown that lasts until somebody switches the machine on."""
+    back = "is back" if is_back_soon else "is switched on again"
+    goers, stayers = going(shown), [guest for guest in here(shown) if guest.blocker is not None]
+    lines = [_goes(shown, guest) for guest in goers]
+    lines += [
+        f"{guest.name} would be off until {shown.me} {back}, because {_why(shown, guest)}."
+        for guest in stayers
+    ]
+    if goers or stayers:
+        lines.append(_away(shown))
+    lines += [
+        f"{guest.name} goes on on {shown.peer}."
+        for guest in shown.guests
+        if guest.runs_on == (shown.peer,)
+    ]
+    resting = any(node.is_me and node.in_maintenance for node in shown.nodes)
+    if stayers and resting:
+        lines.append(f"{shown.me} is in maintenance: it starts nothing by itself then, either.")
+    return [*lines, f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}."]
+
+
+def whereabouts(shown: Snapshot, guest: GuestView) -> str:
+    """Where a guest is at the moment, on its way or not."""
+    name, me, peer = guest.name, shown.me, shown.peer
+    beginning = (Phase.PROMOTING, Phase.CREATING)
+    if guest.phase == Phase.STOPPING:
+        return f"{name} is shutting down on {me}"
+    if len(guest.runs_on) > 1:
+        return f"{name} runs on both machines"
+    if guest.runs_on:
+        return f"{name} runs on {guest.runs_on[0]}"
+    for node, phase in ((me, guest.phase), (peer, guest.peer_phase)):
+        if phase in beginning:
+            return f"{name} is being started on {node}"
+        if phase == Phase.DESTROYING:
+            return f"{name} is being ended on {node}"
+    return f"{name} is off"
+
+
+def progress(shown: Snapshot, names: Iterable[str]) -> list[str]:
+    """`whereabouts` of the guests with NAMES."""
+    wanted = set(names)
+    return [whereabouts(shown, guest) for guest in shown.guests if guest.name in wanted]
+
+
+def _goes(shown: Snapshot, guest: GuestView) -> str:
+    return f"{guest.name} shuts down on {shown.me} and starts on {shown.peer}."
+
+
+def _away(shown: Snapshot) -> str:
+    return (
+        f"A guest is away for its own shutdown and its own start, and about "
+        f"{HANDSHAKE * shown.scale:.0f} s more; a shutdown is forced after {GRACE:.0f} s."
+    )
+
+
+def _why(shown: Snapshot, guest: GuestView) -> str:
+    """Why it cannot go; how old the other copy is, where that is known."""
+    at = guest.in_sync_at
+    if guest.is_in_sync or at is None or at > shown.wall:
+        return guest.blocker or ""
+    return f"its copy on {shown.peer} is {age(at, shown.wall)} old ({guest.blocker})"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The unit files that the image brings: what the set-up and the clock depend on."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).parents[2] / "image"
+EXTRA = IMAGE / "mkosi.extra"
+UNITS = EXTRA / "usr/lib/systemd/system"
+ENDED = EXTRA / "usr/lib/shoestring/setup-ended"
+
+
+def settings(path: Path) -> dict[str, list[str]]:
+    """Every setting of a unit, with all of its values."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_a_set_up_that_dies_comes_back_however_often() -> None:
+    """systemd.service(5): Restart=on-failure is all that a oneshot may have."""
+    setup = settings(UNITS / "shoestring-setup.service")
+    assert setup["Type"] == ["oneshot"]
+    assert setup["Restart"] == ["on-failure"]
+    assert 1 <= int(setup["RestartSec"][0]) <= 10
+    assert setup["StartLimitIntervalSec"] == ["0"], "a limit would leave the screen dead"
+    assert setup["TimeoutStartSec"] == ["infinity"]
+    assert setup["ConditionPathExists"] == ["!/state/setup/complete"]
+    assert setup["ExecStopPost"] == [f"/{ENDED.relative_to(EXTRA)}"]
+    assert os.access(ENDED, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "expected"),
+    [
+        ("signal", "KILL", "The set-up ended by itself (signal KILL)."),
+        ("exit-code", "1", "The set-up ended by itself (exit-code 1)."),
+        ("signal", "TERM", ""),  # the machine is being switched off
+        ("success", "0", ""),
+    ],
+)
+def test_every_console_is_told(tmp_path: Path, result: str, status: str, expected: str) -> None:
+    for name in ("tty1", "hvc0"):
+        (tmp_path / name).touch()
+    (tmp_path / "active").write_text("tty0 hvc0\n")
+    script = ENDED.read_text().replace("/sys/class/tty/console/active", f"{tmp_path}/active")
+    script = script.replace('"/dev/$2"', f'"{tmp_path}/$2"')
+    subprocess.run(
+        ["sh", "-c", script],
+        env={**os.environ, "SERVICE_RESULT": result, "EXIT_STATUS": status},
+        check=True,
+        timeout=60,
+    )
+    for name in ("tty1", "hvc0"):
+        told = (tmp_path / name).read_text()
+        assert told.strip().startswith(expected) if expected else told == ""
+    assert not (tmp_path / "tty0").exists()
+
+
+def test_the_clock_is_set_and_the_batterys_clock_never() -> None:
+    """safety: the agent takes a jump of the real-time clock for a machine that stood still."""
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable systemd-timesyncd.service\n" in preset
+    assert "\n        systemd-timesyncd\n" in (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
+    binds = settings(UNITS / "systemd-timesyncd.service.d/50-shoestring.conf")["BindReadOnlyPaths"]
+    (adjtime, resolv) = (bind.split(":") for bind in binds)
+    # What it sees says LOCAL, and then it leaves the battery's clock alone; everybody else's UTC.
+    assert adjtime[1] == "/etc/adjtime"
+    assert (EXTRA / adjtime[0][1:]).read_text().splitlines()[2] == "LOCAL"
+    assert (EXTRA / "etc/adjtime").read_text().splitlines()[2] == "UTC"
+    # Both have to be there to be bound over: the root is read-only.
+    assert resolv == ["-/state/etc/timesyncd-resolv.conf", "/etc/resolv.conf"]
+    assert "nameserver" not in (EXTRA / "etc/resolv.conf").read_text()
+
+
+def test_what_is_per_machine_leads_to_the_state_partition() -> None:
+    link = EXTRA / "etc/systemd/timesyncd.conf.d/50-shoestring.conf"
+    assert str(link.readlink()) == "/state/etc/systemd/timesyncd.conf"
+    finalize = (IMAGE / "mkosi.finalize").read_text()
+    assert 'ln -sf ../state/etc/localtime "$BUILDROOT/etc/localtime"' in finalize
+    assert 'ln -sf /usr/share/zoneinfo/UTC "$BUILDROOT/state/etc/localtime"' in finalize
