@@ -245,6 +245,27 @@ def _swap_lan(world: World, random: Random) -> None:
     world.after(random.uniform(0.3, 4.0), swap)
 
 
+def _after_farewell(world: World, random: Random) -> None:
+    """The mirror breaks before the farewell is judged, both are lost, and the LAN changes sides."""
+    node = random.choice(world.holders() or (0, 1))
+    world.move(node)
+
+    def swap() -> None:
+        world.nic_dead.discard((Path.LAN, node))
+        world.pull_lan(1 - node)
+
+    def lose() -> None:
+        world.kill_nics(node)
+        world.break_mirror()
+        world.after(random.uniform(1.0, 2.2), swap)
+
+    def stall() -> None:
+        world.stall_agent(1 - node, random.uniform(0.8, 1.9))
+        world.after(random.uniform(0.2, 1.2), lose)
+
+    world.after(random.uniform(1.0, 3.0), stall)
+
+
 def _on_tour(world: World, random: Random) -> None:
     """A guest is moved again and again, sooner than it is up, while something fails."""
     for second in range(0, 40, random.choice((3, 5, 9))):
@@ -263,6 +284,7 @@ THEMES: tuple[Fault, ...] = (
     _at_farewell,
     _at_move,
     _at_move,
+    _after_farewell,
     _on_tour,
 )
 
