@@ -143,6 +143,18 @@ class Loop:
                 self._outside.do(action)
 
 
+def ways(config: Config) -> dict[Path, Way]:
+    """The two ways to the peer, in the order in which a hello is sent over them.
+
+    Who dies between the two must have said its last word on the LAN: one on the crossover alone
+    would leave the LAN's proof too old for a takeover.
+    """
+    return {
+        path: Way(way.interface, way.address, way.peer_address)
+        for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
+    }
+
+
 class Machine:
     """The real outside: sockets, heartbeat, DRBD, Xen, the watchdog, the state on disk."""
 
@@ -153,14 +165,7 @@ class Machine:
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
-        # They are sent in this order. Who dies between the two must have said its last word on the
-        # LAN: one on the crossover alone would leave the LAN's proof too old for a takeover.
-        self.datagrams = Datagrams(
-            {
-                path: Way(way.interface, way.address, way.peer_address)
-                for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
-            }
-        )
+        self.datagrams = Datagrams(ways(config))
         self.heartbeat = Heartbeat()
         self.referee = RefereeProbe(config.referees, config.bridge)
         expected = {config.lan.peer_address: config.lan.peer_mac}
