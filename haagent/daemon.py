@@ -41,7 +41,7 @@ from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GuestAction, Hands
-from haagent.last_in_sync import KEEP, LastInSync
+from haagent.last_in_sync import LOOK, LastInSync
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
@@ -361,7 +361,7 @@ class Machine:
                 self.last_in_sync.keep()
             except OSError as error:
                 log.warning("cannot note when the copies were last the same: %s", error)
-            time.sleep(KEEP)  # often enough for people, seldom enough for a USB stick
+            time.sleep(LOOK)
 
 
 def _guarded(
