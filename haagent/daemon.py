@@ -41,7 +41,7 @@ from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
-from haagent.last_in_sync import KEEP, LastInSync
+from haagent.last_in_sync import LOOK, LastInSync
 from haagent.lookout import Lookout
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
@@ -150,6 +150,18 @@ class Loop:
                 self._outside.do(action)
 
 
+def ways(config: Config) -> dict[Path, Way]:
+    """The two ways to the peer, in the order in which a hello is sent over them.
+
+    Who dies between the two must have said its last word on the LAN: one on the crossover alone
+    would leave the LAN's proof too old for a takeover.
+    """
+    return {
+        path: Way(way.interface, way.address, way.peer_address)
+        for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
+    }
+
+
 class Machine:
     """The real outside: sockets, heartbeat, DRBD, Xen, the watchdog, the state on disk."""
 
@@ -160,14 +172,7 @@ class Machine:
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
-        # They are sent in this order. Who dies between the two must have said its last word on the
-        # LAN: one on the crossover alone would leave the LAN's proof too old for a takeover.
-        self.datagrams = Datagrams(
-            {
-                path: Way(way.interface, way.address, way.peer_address)
-                for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
-            }
-        )
+        self.datagrams = Datagrams(ways(config))
         self.heartbeat = Heartbeat()
         self.referee = RefereeProbe(config.referees, config.bridge)
         expected = {config.lan.peer_address: config.lan.peer_mac}
@@ -381,7 +386,7 @@ class Machine:
                 self.last_in_sync.keep()
             except OSError as error:
                 log.warning("cannot note when the copies were last the same: %s", error)
-            time.sleep(KEEP)  # often enough for people, seldom enough for a USB stick
+            time.sleep(LOOK)
 
 
 def _guarded(

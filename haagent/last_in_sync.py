@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-KEEP = 60.0  # seconds between two writes: what a power cut may hide
+KEEP = 60.0  # seconds between two writes while it stays so: what a power cut may hide
+LOOK = 10.0  # seconds between two looks whether there is something to write down
 
 
 class LastInSync:
@@ -36,10 +37,20 @@ class LastInSync:
         self._moments[guest] = self._wall()
 
     def keep(self) -> None:
-        """Writes down what changed. Raises OSError. Not synced: a minute more or less is fine."""
+        """Writes down what is new: the first moment, one each KEEP seconds, and the last one. Call
+        it each LOOK seconds. Raises OSError.
+        """
         for guest, moment in list(self._moments.items()):
-            if self._kept.get(guest) == moment:
+            kept = self._kept.get(guest)
+            if moment == kept:
                 continue
-            self._files[guest].touch(mode=0o600)
-            os.utime(self._files[guest], (moment, moment))
+            goes_on = abs(self._wall() - moment) < LOOK
+            if goes_on and kept is not None and abs(moment - kept) < KEEP:
+                continue  # seldom enough for a USB stick
+            descriptor = os.open(self._files[guest], os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.utime(descriptor, (moment, moment))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             self._kept[guest] = moment

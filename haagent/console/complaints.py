@@ -212,10 +212,11 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
                 "Look for disk errors on both machines: `journalctl -k`.",
             )
     alone = state.durable.ledgers[guest].alone
+    verb = "writes" if state.guests[guest].phase in HELD else "wrote"
     return Complaint(
         Alarm.NOT_MIRRORED,
         f"{guest} is not mirrored: DRBD is {resource.link}.",
-        (f"{me} writes alone, because {alone}." if alone else "The two copies may differ.")
+        (f"{me} {verb} alone, because {alone}." if alone else "The two copies may differ.")
         + _last_same(state, around, guest),
         f"Bring {peer} and the crossover cable back; the mirror follows by itself.",
     )

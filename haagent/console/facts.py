@@ -43,10 +43,16 @@ def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
 
 
 def is_split_brain(state: NodeState, guest: str) -> bool:
-    """DRBD gave up connecting, and it was not us who told it to."""
-    resource = state.guests[guest].resource
-    parted = state.durable.ledgers[guest].is_parted
-    return resource is not None and resource.link is Link.STANDALONE and not parted
+    """Both copies were written without the other, so DRBD will not connect them.
+
+    It goes StandAlone on at least one of the two; the other one may try for ever.
+    """
+    resource, ledger = state.guests[guest].resource, state.durable.ledgers[guest]
+    if resource is None or resource.is_connected:
+        return False
+    hello = hello_of(state, guest)
+    both_wrote = ledger.alone is not None and hello is not None and hello.is_alone
+    return both_wrote or (resource.link is Link.STANDALONE and not ledger.is_parted)
 
 
 def is_answered(state: NodeState) -> bool:

@@ -76,7 +76,7 @@ class Mirror:
         self._discarded = discarded
         self._generation = 1
         self._ready_since: float | None = None
-        self._sync_done: float | None = None
+        self._sync_done = 0.0  # when the resync under way ends; means nothing without one
         self._source = 0
 
     def show(self, node: int) -> Resource:
@@ -106,14 +106,11 @@ class Mirror:
             self._shake_hands(now, sync)
         source, target = self.copies[self._source], self.copies[1 - self._source]
         is_syncing = (source.link, target.link) == (Link.SYNC_SOURCE, Link.SYNC_TARGET)
-        if not is_syncing:
-            self._sync_done = None
-        elif self._sync_done is not None and is_up and now >= self._sync_done:
+        if is_syncing and is_up and now >= self._sync_done:
             self._finish_sync()
 
     def _lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
-        self._sync_done = None
         known = peer.disk if peer.disk is Disk.INCONSISTENT else None
         copy.link, copy.broken_since, copy.marks_peer = Link.CONNECTING, None, known
         if copy.role is Role.PRIMARY and known is None:
@@ -133,7 +130,6 @@ class Mirror:
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
         copy.link = Link.STANDALONE
         if was_connected and self._carries(0, 1) and self._carries(1, 0):
-            self._sync_done = None
             peer.link = Link.CONNECTING
             if peer.role is Role.PRIMARY:
                 if not copy.is_inconsistent:
@@ -269,7 +265,6 @@ class Mirror:
         return None
 
     def _finish_sync(self) -> None:
-        self._sync_done = None
         source, target = self.copies[self._source], self.copies[1 - self._source]
         self._discarded(target.data - source.data)
         target.data = set(source.data)

@@ -60,7 +60,6 @@ def kill_peer(world: World, node: int) -> float | None:
     boot, domain, died = machine.boots, machine.domains.get("g"), world.now
     state = machine.state
     is_going = state is not None and state.guests["g"].phase is Phase.STOPPING
-    mirror._sync_done = None  # else the simulated resync would come to its end without a peer
     world.power_off(1 - node)
     while world.now < died + foresight.LOOKS_AHEAD * world.timing.take:
         wait(world, STEP)

@@ -118,3 +118,8 @@ def test_whoever_manages_guests_beside_the_agent_is_noticed() -> None:
     assert audits.managers(healthy) == []
     assert audits.managers(healthy + "crmd\n") == ["crmd runs"]
     assert audits.managers("systemd\nheartbeat\n") == ["ccm does not run"]
+
+
+def test_pages_that_tcp_may_keep_are_found() -> None:
+    assert audits.lent_pages("Y\n") == []
+    assert audits.lent_pages("N\n") != []

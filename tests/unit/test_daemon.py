@@ -20,15 +20,17 @@ from haagent.core.model import (
     Link,
     NodeState,
     Pair,
+    Path,
     Peer,
     Phase,
     Referee,
     Resource,
 )
-from haagent.daemon import Journal, Loop
+from haagent.daemon import Journal, Loop, ways
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
 from haagent.state import StateError
+from tests.unit.test_config import EXPECTED
 from tests.unit.test_proofs import survivor
 
 
@@ -256,3 +258,8 @@ def test_what_is_said_before_a_reset_reaches_the_disk_first(
 def test_every_line_for_the_journal_has_its_priority() -> None:
     record = logging.LogRecord("haagent", logging.INFO, "", 0, "one\ntwo", None, None)
     assert Journal("%(message)s").format(record) == "<6>one\n<6>two"
+
+
+def test_the_last_word_is_said_on_the_lan_first() -> None:
+    assert list(ways(EXPECTED)) == [Path.LAN, Path.CROSSOVER]
+    assert [way.interface for way in ways(EXPECTED).values()] == ["lan", "crossover"]

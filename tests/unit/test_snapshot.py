@@ -334,6 +334,20 @@ def test_split_brain_discards_nothing_and_says_so() -> None:
     assert "Nothing was discarded" in complaint.means
 
 
+def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
+    tries = resource(link=Link.CONNECTING, role=Role.SECONDARY, peer_disk=Disk.OUTDATED)
+    one_wrote = both(
+        tries,
+        guest(phase=Phase.RELEASED, is_running=False),
+        ledger(alone=Evidence.TAKEOVER),
+        words(phase=Phase.HOLDING, is_connected=False),
+    )
+    both_wrote = both(one_wrote, words(phase=Phase.HOLDING, is_connected=False, is_alone=True))
+    assert "is not mirrored" in look(one_wrote(WELL)).complaints[0].what
+    assert "anna wrote alone" in look(one_wrote(WELL)).complaints[0].means
+    assert "split brain" in look(both_wrote(WELL)).complaints[0].what
+
+
 def test_an_agent_that_stood_still_is_noticed() -> None:
     shown = look(WELL)
     assert not is_stale(shown, NOW + 10)

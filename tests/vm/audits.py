@@ -91,6 +91,11 @@ def managers(processes: str) -> list[str]:
     return missing + [f"{name} runs" for name in sorted(running & MANAGERS)]
 
 
+def lent_pages(disable_sendpage: str) -> list[str]:
+    """Whether DRBD hands a guest's pages to TCP, by its parameter DISABLE_SENDPAGE in sysfs."""
+    return [] if disable_sendpage.strip() == "Y" else ["DRBD lends the guests' pages to TCP"]
+
+
 def shared_identities(ours: dict[str, str], theirs: dict[str, str]) -> list[str]:
     """What two nodes have in common and must not."""
     return [f"both have {what} {ours[what]}" for what in ours if ours[what] == theirs.get(what)]

@@ -10,7 +10,7 @@ import pytest
 from tests.vm.accel import acceleration
 from tests.vm.lab import Lab
 
-failed = pytest.StashKey[bool]()
+labs = pytest.StashKey[Lab]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -18,8 +18,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed:
-        item.stash[failed] = True
+    lab = item.stash.get(labs, None)
+    if report.failed and lab is not None:
+        report.sections.append(("What the machines said last", lab.keep_evidence(item.name)))
     return report
 
 
@@ -31,11 +32,9 @@ def accel() -> str:
 
 @pytest.fixture
 def lab(accel: str, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    made = Lab(accel)
+    made = request.node.stash[labs] = Lab(accel)
     try:
         yield made
-        if request.node.stash.get(failed, False):
-            kept = made.keep_evidence(request.node.name)
-            print(f"\nconsoles and journals of this failure: {kept}; read them with: less {kept}/*")
     finally:
+        del request.node.stash[labs]
         made.close()

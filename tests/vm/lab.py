@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ STICK = 4 * GIB  # the smallest stick the README allows
 DATA = 2 * GIB
 CHECKPOINTS = tools.BUILD / "checkpoints"
 FAILED = tools.BUILD / "failed"
+OURS = re.compile(r" (haagent|shoestring-setup)\[")  # in a journal
+LAST_LINES = 30
 
 
 class Lab:
@@ -108,19 +111,25 @@ class Lab:
         for machine in self.machines.values():
             machine.control.hello(60)
 
-    def keep_evidence(self, name: str) -> Path:
-        """Copies consoles, journals and logs to where they outlive the lab."""
+    def keep_evidence(self, name: str) -> str:
+        """Copies consoles, journals and logs to where they outlive the lab. The end of each, and
+        where the rest is: a report may be all that somebody ever sees.
+        """
         kept = FAILED / name
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
+        told = []
         for machine in self.machines.values():
-            with (kept / f"{machine.name}.journal").open("w") as journal:
-                journal.write(machine.last_words())
+            journal, state = machine.journal(), machine.how_it_stands()
+            (kept / f"{machine.name}.journal").write_text(journal)
+            (kept / f"{machine.name}.state").write_text(state)
+            ours = [line for line in journal.splitlines() if OURS.search(line)]
+            told += [f"--- {machine.name} ---", *ours[-LAST_LINES:], state]
             if machine.is_on:
                 machine.screenshot(kept / f"{machine.name}.png")
         for log in self.folder.rglob("*.log"):
             shutil.copy(log, kept / "-".join(log.relative_to(self.folder).parts))
-        return kept
+        return "\n".join([*told, f"The rest: less {kept}/*"])
 
     def close(self) -> None:
         for machine in self.machines.values():

@@ -311,17 +311,26 @@ class Machine:
     def run(self, script: str, timeout: float = 60) -> str:
         return self.control.run(script, timeout)
 
-    def last_words(self) -> str:
-        """The journal of the boot before, as far as it was kept, and of the running one; or why it
-        cannot be had.
+    def journal(self) -> str:
+        """That of the boot before, as far as it was kept, and of the running one; or why it cannot
+        be had.
         """
+        return self._tell(
+            "for boot in -1 0; do journalctl --boot=$boot --no-pager --output=short-monotonic; done"
+        )
+
+    def how_it_stands(self) -> str:
+        """The status page and what is below it; or why it cannot be had."""
+        return self._tell(
+            "haagent status; xl list; cat /proc/drbd; systemctl --failed --no-pager;"
+            " cat /run/shoestring/set-up"
+        )
+
+    def _tell(self, script: str) -> str:
         if not self.is_on:
             return "the machine is off\n"
         try:
-            return self.control.try_run(
-                "for boot in -1 0; do"
-                " journalctl --boot=$boot --no-pager --output=short-monotonic; done"
-            ).out
+            return self.control.try_run(script, 120).out
         except (TimeoutError, OSError) as error:
             return f"{error}\n"
 

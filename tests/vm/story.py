@@ -119,6 +119,9 @@ class Story:
             found += audits.sick_kernel(kernel, may_freeze=may_freeze)
             found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
             found += audits.managers(machine.run("ps -eo comm="))
+            found += audits.lent_pages(
+                machine.run("cat /sys/module/drbd/parameters/disable_sendpage")
+            )
             identities.append(identity(machine))
         if len(identities) == 2:
             found += audits.shared_identities(*identities)

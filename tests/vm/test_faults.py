@@ -143,6 +143,11 @@ def says_split(machine: Machine) -> bool:
     return any("split brain" in c["what"] for c in status(machine).get("complaints", []))
 
 
+def links(*machines: Machine) -> set[str]:
+    """What DRBD's connection is on MACHINES, in DRBD's words."""
+    return {machine.run("drbdadm cstate counter").strip() for machine in machines}
+
+
 def test_both_cables_are_cut_at_once_under_automatic(story: Story) -> None:
     """It ends StandAlone, both say so, and nothing is discarded."""
     a, b = story.pair.both
@@ -153,12 +158,17 @@ def test_both_cables_are_cut_at_once_under_automatic(story: Story) -> None:
         story.await_line(a, "alone in term")
         mend_both_cables(story)
         wait_until("both to say split brain", lambda: all(map(says_split, (a, b))), TAKEOVER, 2)
+
+        # One of them may go on trying (DRBD 8.4 users guide, "Manual split brain recovery").
+        wait_until("DRBD to hang up", lambda: "StandAlone" in links(a, b), TAKEOVER, 2)
+        assert not links(a, b) & {"Connected", "SyncSource", "SyncTarget"}
         for machine in (a, b):
-            assert machine.run("drbdadm cstate counter").strip() == "StandAlone"
             assert machine.run("drbdadm dstate counter").startswith("UpToDate/")
+        story.await_numbers(10)
 
 
 def test_both_cables_are_cut_at_once_under_wait_for_me(story: Story) -> None:
+    """It goes on where it runs; the other machine starts nothing and says why."""
     a, b = story.pair.both
     for machine in (a, b):
         machine.run(
@@ -168,13 +178,12 @@ def test_both_cables_are_cut_at_once_under_wait_for_me(story: Story) -> None:
     story.await_protected()
     with story:
         story.await_numbers(20)
-        before = boot_id(a)
+        start = story.beacons.heard[-1].epoch
         cut_both_cables(story)
-        a.control.wait_for_boot(BOOT)
-        assert boot_id(a) != before, "its watchdog did not reset it"
+        story.await_line(a, "alone in term .*gateway")
         await_stopped(b)
-        assert runs_on(a) == []
-        mend_both_cables(story)
         story.await_numbers(10)
+        mend_both_cables(story)
         story.await_protected()
-        story.audit()
+        assert {one.epoch for one in story.beacons.heard} == {start}, "the guest was started anew"
+        story.audit(may_freeze=True)
