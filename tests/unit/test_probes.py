@@ -110,7 +110,7 @@ def test_answers_that_are_not_to_us() -> None:
         replace(reply, source=PEER),
         replace(reply, identifier=reply.identifier ^ 1),
         replace(reply, sequence=reply.sequence + 1),
-        replace(reply, payload=reply.payload[:-1] + b"!"),
+        replace(reply, payload=reply.payload[:-1] + bytes([reply.payload[-1] ^ 1])),
         replace(reply, payload=b""),
         answer(Echoes([GATEWAY]).request(1.0)),
     ):
