@@ -191,17 +191,19 @@ def _policy_question() -> Question:
     return Question(
         Topic.POLICY,
         "What if both cables fail in the same moment?",
-        "Then neither machine can tell whether the other is dead or only out of reach.",
+        "To each machine that looks just like the death of the other one.",
         (
-            "1  automatic: after half a minute the other machine takes the guests over."
-            " If really only both cables were cut, both machines run them for a while,"
-            " and you choose later which data to keep.",
-            "2  wait for me: the guests stop, nothing is started, until you say so at the"
-            " console. Nothing can be written twice.",
+            "1  automatic: half a minute after a machine falls silent the other one takes its"
+            " guests over. If really both cables were cut, both run them for a while, and you"
+            " choose later which data to keep.",
+            "2  wait for me: a guest goes on where it runs, and no machine takes over from a"
+            " silent one, dead or not, until you say so at the console. Nothing can be written"
+            " twice.",
         ),
         "1",
-        "One cable alone is never a problem, and neither is a machine that dies. This is"
-        " about both cables within a second, while both machines still see the gateway.",
+        "One cable alone is never a problem, and a machine that is shut down hands its guests over"
+        " first, whatever you choose. This is about a machine that dies, and about both cables"
+        " within a second while both machines still see the gateway.",
     )
 
 
