@@ -39,6 +39,7 @@ WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 JUST_CREATED = "0000000000000004:0000000000000000:"
 ZONE = Path("/state/etc/localtime")  # the image's /etc/localtime leads to it
 GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
+NETWORK_CARDS = Path("/sys/class/net")
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
@@ -125,11 +126,15 @@ class Appliance:
         return parse_interfaces(argv, self._run(argv, timeout=LIMIT))
 
     def rename_card(self, name: str) -> None:
+        self._run(("udevadm", "control", "--reload"), timeout=LIMIT)
+        # An event that has waited since the boot may give the name, too: not under our hands.
+        self._settle()
+        card = NETWORK_CARDS / name
+        if not card.exists():
+            return
         # A card that is up keeps its name, and udev gives names only when a card is new to it.
         self._run(("ip", "link", "set", "dev", name, "down"), timeout=LIMIT)
-        self._run(("udevadm", "control", "--reload"), timeout=LIMIT)
-        card = f"/sys/class/net/{name}"
-        self._run(("udevadm", "trigger", "--action=add", "--settle", card), timeout=LIMIT)
+        self._run(("udevadm", "trigger", "--action=add", "--settle", str(card)), timeout=LIMIT)
 
     def restart_network(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -164,7 +169,7 @@ class Appliance:
     def clear_disk(self, disk: str) -> None:
         device = Path("/dev") / disk
         # What is just being activated since the disk appeared would keep it busy.
-        self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
+        self._settle()
         for group in sorted(self._groups_on(device)):
             if group == GROUP:
                 self._run(("vgremove", "--force", "--yes", GROUP), timeout=LIMIT)
@@ -250,6 +255,10 @@ class Appliance:
                 "The stick that this machine started from has no ESP.", "Flash it anew."
             )
         return esp
+
+    def _settle(self) -> None:
+        """Waits until udev has done what it has to do."""
+        self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
 
     def _wipe(self, device: Path) -> None:
         argv = ("wipefs", "--all", "--quiet", str(device))
