@@ -199,9 +199,10 @@ class Alarm(StrEnum):
     HEARTBEAT_LINK_DOWN = (
         "SHOE-404",
         "heartbeat hears nothing on one cable",
-        "One of its ways to the other machine is down. It may be the cable, or heartbeat on the "
-        "other side.",
-        "Look at that cable, and at `systemctl status heartbeat` on both machines.",
+        "The agents hear each other on that cable, heartbeat does not: one of the ways to the "
+        "other machine is down.",
+        "It mends by itself. If it stays so, look at `systemctl status heartbeat` on both "
+        "machines.",
     )
 
     NO_REFEREE = (

@@ -21,6 +21,7 @@ from haagent.console.facts import (
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
 from haagent.core import moving
+from haagent.core.foresight import Fate
 from haagent.core.model import (
     HELD,
     Link,
@@ -60,7 +61,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *_peer(state),
         *(c for guest in guests for c in _promises(state, guest)),
         *_referee(state),
-        *_heartbeat(around),
+        *_heartbeat(state, around),
         *_units(around),
     )
 
@@ -135,18 +136,35 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
     return _not_started(state, around, guest, "; ".join(missing(state, guest)))
 
 
+def _starts_in(state: NodeState, around: Surroundings, guest: str) -> float | None:
+    """Seconds until GUEST is started here if the peer stays silent; None: it is not, or nobody has
+    looked ahead since the peer fell silent.
+    """
+    outlook = around.outlooks.get(guest)
+    if is_talking(state) or outlook is None or outlook.fate is not Fate.STARTS:
+        return None
+    if outlook.phase is not state.guests[guest].phase or outlook.at < state.peer.hello_at:
+        return None
+    return max(0.0, outlook.at + outlook.seconds - state.now)
+
+
 def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -> Complaint:
     """A guest that runs nowhere, and that we do not start because of WHY."""
     me, peer = names(state)
     hello = hello_of(state, guest)
     was_there = hello is not None and hello.phase in HELD and not is_talking(state)
-    if why:
+    soon = _starts_in(state, around, guest)
+    if soon is not None:
+        means = f"It starts on {me} by itself in about {soon:.0f} s, if {peer} stays silent."
+    elif why:
         means = f"It cannot start on {me}: {why}.{_last_same(state, around, guest)}"
     elif is_talking(state):
         means = f"Nothing keeps it from starting on {me}."
     else:
         means = f"It is about to start on {me}."
-    if state.durable.in_maintenance:
+    if soon is not None:
+        do = f"Wait. Then see what became of {peer}."
+    elif state.durable.in_maintenance:
         do = f"`shoestring maintenance off` on {me}: then it starts, unless more is missing."
     elif is_talking(state):
         do = "Wait a minute. If it stays so, look at what the other machine's screen says."
@@ -266,10 +284,14 @@ def _staying(state: NodeState) -> Iterator[str]:
             yield f"{guest} stays on {names(state)[0]}: {why}."
 
 
+def _path(state: NodeState, path: Path) -> PathState:
+    return state.peer.paths.get(path, PathState())
+
+
 def _peer(state: NodeState) -> Iterator[Complaint]:
     me, peer = names(state)
     hello = state.peer.hello
-    paths = {path: state.peer.paths.get(path, PathState()) for path in OWN_PATHS}
+    paths = {path: _path(state, path) for path in OWN_PATHS}
     if hello is None or not is_talking(state):
         yield Complaint(
             Alarm.PEER_SILENT,
@@ -367,7 +389,8 @@ def _referee(state: NodeState) -> Iterator[Complaint]:
     )
 
 
-def _heartbeat(around: Surroundings) -> Iterator[Complaint]:
+def _heartbeat(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
+    """What heartbeat alone tells: of a silent cable, or peer, somebody else complains."""
     if not around.heartbeat:
         is_deaf = around.heartbeat is None
         yield Complaint(
@@ -379,13 +402,19 @@ def _heartbeat(around: Surroundings) -> Iterator[Complaint]:
             "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
         )
         return
+    if not is_talking(state):
+        return
+    silent = {
+        path.lower() for path in OWN_PATHS if not is_recent(state, _path(state, path).last_word)
+    }
     for link in sorted(link for link, is_up in around.heartbeat.items() if not is_up):
-        yield Complaint(
-            Alarm.HEARTBEAT_LINK_DOWN,
-            f"heartbeat hears nothing on {link}.",
-            "One of its ways to the other machine is down.",
-            "Look at that cable on both machines.",
-        )
+        if link.lower() not in silent:
+            yield Complaint(
+                Alarm.HEARTBEAT_LINK_DOWN,
+                f"heartbeat hears nothing on {link}.",
+                "We do hear the other machine there. One of its ways to us is down.",
+                "It mends by itself. If this stays: `systemctl status heartbeat`.",
+            )
 
 
 def _units(around: Surroundings) -> Iterator[Complaint]:

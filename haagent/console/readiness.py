@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from haagent.console.snapshot import GuestView, OutlookView, Snapshot
 from haagent.console.times import age
 from haagent.core.foresight import Fate
-from haagent.core.model import HELD
+from haagent.core.model import HELD, Disk
 
 NAMED = 3  # guests of one fate that are named; the others are counted
 
@@ -55,7 +55,8 @@ def _not(shown: Snapshot, guest: GuestView, outlook: OutlookView) -> str:
     why = "; ".join(outlook.missing)
     if guest.phase in HELD:
         return f"would NOT go on here: {why}"
-    if not guest.is_in_sync and guest.in_sync_at is not None and guest.in_sync_at <= shown.wall:
+    is_old = guest.disk != Disk.UP_TO_DATE  # else its age is not what stands in the way
+    if is_old and guest.in_sync_at is not None and guest.in_sync_at <= shown.wall:
         return f"would NOT start here: its copy is {age(guest.in_sync_at, shown.wall)} old ({why})"
     return f"would NOT start here: {why}"
 

@@ -271,7 +271,7 @@ def test_of_a_guest_that_would_not_start_it_is_said_how_old_its_copy_is() -> Non
     assert sentences(shown) == [
         "If berta is off: g0 would NOT start here: a proof is missing; so is another."
     ]
-    old = replace(shown.guests[0], is_in_sync=False, in_sync_at=1000.0)
+    old = replace(shown.guests[0], disk=Disk.CONSISTENT, in_sync_at=1000.0)
     shown = replace(shown, wall=1720.0, guests=(old,))
     assert sentences(shown) == [
         "If berta is off: g0 would NOT start here: its copy is 12 min old (a proof is missing; so "

@@ -501,6 +501,32 @@ def test_when_the_peer_is_silent_the_wait_has_begun() -> None:
     assert view.outlook == OutlookView(Fate.GOES_ON, 0.0, ())
 
 
+def test_who_is_about_to_take_over_by_itself_tells_nobody_to_force_it() -> None:
+    soon = foreseen(fate=Fate.STARTS, phase=Phase.RELEASED, at=NOW - 2, seconds=12.0)
+    (first, *_) = look(both(elsewhere, silent)(WELL), soon).complaints
+    assert first.means == "It starts on anna by itself in about 10 s, if berta stays silent."
+    assert first.do == "Wait. Then see what became of berta."
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fate": Fate.NOT}, {"phase": Phase.HOLDING}, {"at": NOW - 70.0}]
+)
+def test_what_was_foreseen_before_the_peer_fell_silent_promises_nothing(
+    changes: dict[str, Any],
+) -> None:
+    known = {"fate": Fate.STARTS, "phase": Phase.RELEASED, "at": NOW - 2, **changes}
+    (first, *_) = look(both(elsewhere, silent)(WELL), foreseen(**known)).complaints
+    assert first.means.startswith("It cannot start on anna")
+
+
+def test_one_silence_is_complained_of_once() -> None:
+    deaf = Surroundings({"crossover": False, "lan": False})
+    assert [c.what for c in look(silent(WELL), deaf).complaints] == ["berta is silent."]
+    one_way = node(peer=replace(WELL.peer, paths={Path.LAN: HEARD}))(WELL)
+    told = look(one_way, Surroundings({"crossover": False, "lan": True})).complaints
+    assert [c.code for c in told] == [Alarm.PATH_SILENT]
+
+
 def test_what_was_foreseen_of_another_situation_is_not_told() -> None:
     for around in (AROUND, foreseen(phase=Phase.RELEASED), foreseen(at=NOW - 21)):
         assert look(WELL, around).guests[0].outlook is None
