@@ -28,7 +28,6 @@ class Viewer:
         self._machine = machine
         self._read = ""  # what was on the screen when the last key was pressed
         self.prompts = 0  # that were answered
-        self.keys = 0  # that were pressed for it
 
     def screen(self) -> str:
         """What tty1 shows now, a line each, without what is blank."""
@@ -63,7 +62,6 @@ class Viewer:
         self._read = self.screen()
         self._press(["ret"])
         self.prompts += 1
-        self.keys += len(text) + 1
 
     def answers(self, question: str, text: str = "", *, is_hidden: bool = False) -> None:
         """Waits for QUESTION with a prompt below it, and types TEXT."""

@@ -14,7 +14,6 @@ class Person:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.prompts = 0  # that were answered
-        self.keys = 0  # that were pressed for it
 
     def reads(self, *patterns: str, within: float = PAGE) -> re.Match[str]:
         """Waits for the first text that matches one of PATTERNS, below what was read before."""
@@ -38,7 +37,6 @@ class Person:
         console.send("\r")
         console.expect_exact("\r\n", timeout=60)
         self.prompts += 1
-        self.keys += len(text) + 1
 
     def answers(self, question: str, text: str = "", *, is_hidden: bool = False) -> None:
         """Waits for QUESTION and its prompt, and types TEXT."""

@@ -24,8 +24,19 @@ def get(stick: Path, name: str) -> str:
 
 def stretch_time(stick: Path, scale: float) -> None:
     """Every timer of the agent takes SCALE times as long: emulated machines are slow."""
+    _add_argument(stick, f"shoestring.timescale={scale}")
+
+
+def identify(stick: Path, machine_id: str) -> None:
+    """The machine takes MACHINE_ID, 32 hexadecimal digits, at its first boot, and makes up none:
+    what is decided by the order of two of them is the same each time (kernel-command-line(7)).
+    """
+    _add_argument(stick, f"systemd.machine_id={machine_id}")
+
+
+def _add_argument(stick: Path, argument: str) -> None:
     config = get(stick, "grub/grub.cfg")
-    changed = config.replace('set linux_args="', f'set linux_args="shoestring.timescale={scale} ')
+    changed = config.replace('set linux_args="', f'set linux_args="{argument} ')
     assert changed != config, "grub.cfg has no linux_args any more"
     put(stick, "grub/grub.cfg", changed)
 
