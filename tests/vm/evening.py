@@ -40,7 +40,7 @@ class Seats:
 
 
 def sit_down(a: Machine, b: Machine) -> Seats:
-    """Before the serial lines. The machine with the higher identity asks, and a has it."""
+    """Before the serial lines. Their identities make A the one that asks."""
     return Seats(Person(b), Person(a))
 
 

@@ -19,7 +19,8 @@ from tests.vm.wait import wait_until
 SCALE = float(os.environ.get("TIME_SCALE", "4"))  # emulated machines are slow
 TIMING = Timing().scaled(SCALE)
 CROSSOVER = ("192.168.77.1", "192.168.77.2")
-IDENTITIES = ("2" * 32, "1" * 32)  # the higher one asks for the code, and runs the guest first
+# The one whose digest is higher asks for the code, and runs the guest first: a.
+IDENTITIES = ("1" * 32, "2" * 32)
 GUEST_MAC = "00:16:3e:00:00:01"
 SETUP = 900  # seconds; generous, for two emulated machines on a busy host
 
@@ -114,15 +115,20 @@ def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) 
     )
 
 
-def blank_pair(lab: Lab, scale: float = SCALE) -> Pair:
+def blank_pair(lab: Lab, scale: float = SCALE, identities: tuple[str, str] = IDENTITIES) -> Pair:
     """Two machines that are off, with freshly flashed sticks."""
     a, b = lab.pair()
     assert lab.cables is not None
-    for machine, identity in zip((a, b), IDENTITIES, strict=True):
-        file = machine.disks[0].file(machine.folder)
-        stick.stretch_time(file, scale)
-        stick.identify(file, identity)
+    for machine, identity in zip((a, b), identities, strict=True):
+        prepare(machine, scale, identity)
     return Pair(lab, a, b, Recorder(lab.cables.guest_port))
+
+
+def prepare(machine: Machine, scale: float, identity: str) -> None:
+    """For the first boot of an emulated MACHINE."""
+    file = machine.disks[0].file(machine.folder)
+    stick.stretch_time(file, scale)
+    stick.identify(file, identity)
 
 
 def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:

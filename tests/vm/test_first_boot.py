@@ -6,7 +6,8 @@ import pytest
 from tests.vm import evening
 from tests.vm.ear import Ear
 from tests.vm.lab import Lab
-from tests.vm.pair import SETUP, Pair, blank_pair
+from tests.vm.pair import IDENTITIES, SCALE, SETUP, Pair, blank_pair, prepare
+from tests.vm.person import Person
 
 
 @pytest.fixture
@@ -42,3 +43,26 @@ def test_two_wrong_codes_nonsense_and_a_way_back(pair: Pair) -> None:
     asks.answers(r"\(2 of", "back")
     evening.answer_all(asks)
     pair.await_protected(SETUP)
+
+
+def test_a_third_machine_on_the_cable(lab: Lab) -> None:
+    machines = lab.connected("a", "b", "c")
+    assert lab.cables is not None
+    for machine, identity in zip(machines, (*IDENTITIES, "3" * 32), strict=True):
+        prepare(machine, SCALE, identity)
+        machine.power_on()
+    for machine in machines:
+        Person(machine).reads("More than one machine that could be the other half answers")
+    lab.cables.unplug("xo", "c")
+    a, b, _ = machines
+    seats = evening.sit_down(a, b)
+    seats.read_code()
+    seats.asks.reads("code > ")
+
+
+def test_the_own_stick_copied(lab: Lab) -> None:
+    pair = blank_pair(lab, identities=("2" * 32, "2" * 32))
+    for machine in pair.both:
+        machine.power_on()
+    for machine in pair.both:
+        Person(machine).reads("the two sticks are copies of one another")
