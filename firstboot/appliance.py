@@ -39,7 +39,6 @@ WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 JUST_CREATED = "0000000000000004:0000000000000000:"
 ZONE = Path("/state/etc/localtime")  # the image's /etc/localtime leads to it
 GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
-NETWORK_CARDS = Path("/sys/class/net")
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
@@ -125,16 +124,15 @@ class Appliance:
         argv = ("ip", "-json", "address", "show")
         return parse_interfaces(argv, self._run(argv, timeout=LIMIT))
 
-    def rename_card(self, name: str) -> None:
+    def settle_cards(self) -> None:
         self._run(("udevadm", "control", "--reload"), timeout=LIMIT)
-        # An event that has waited since the boot may give the name, too: not under our hands.
         self._settle()
-        card = NETWORK_CARDS / name
-        if not card.exists():
-            return
+
+    def rename_card(self, name: str) -> None:
         # A card that is up keeps its name, and udev gives names only when a card is new to it.
         self._run(("ip", "link", "set", "dev", name, "down"), timeout=LIMIT)
-        self._run(("udevadm", "trigger", "--action=add", "--settle", str(card)), timeout=LIMIT)
+        card = f"/sys/class/net/{name}"
+        self._run(("udevadm", "trigger", "--action=add", "--settle", card), timeout=LIMIT)
 
     def restart_network(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -159,6 +159,7 @@ class _SetUp:
     def _start_network(self, step: StartNetwork) -> None:
         if self._is_network_up(step):
             return
+        self._hands.settle_cards()
         for name, mac in step.cards:
             cards = {nic.mac: nic.name for nic in self._hands.machine().nics}
             if cards.get(mac, name) != name:

@@ -72,6 +72,11 @@ class Hands(Protocol):
     def interfaces(self) -> Mapping[str, Interface]:
         """All of them, by name."""
 
+    def settle_cards(self) -> None:
+        """Lets udev read our files, and waits until it has done what it had to do since the boot:
+        from here on no card changes its name under our hands.
+        """
+
     def rename_card(self, name: str) -> None:
         """Lets udev give the card NAME its name from our files."""
 

@@ -79,6 +79,7 @@ class FakeMachine:
         self.peer = Peer(is_leader=not is_leader)
         self.hardware = hardware
         self.plugged_in_later: list[Machine] = []
+        self.boot_names: dict[str, str] = {}  # that udev has yet to give to cards, by their old
         self.scale = 1.0
         self.cut: int | None = None
         self.effects = 0
@@ -189,8 +190,14 @@ class FakeMachine:
     def restart_clock(self) -> None:
         self.clock_follows = self._text("/state/etc/systemd/timesyncd.conf")
 
+    def settle_cards(self) -> None:
+        """The boot's own events for the cards come to their end; our files are there since."""
+        for mac, name in self.card_names.items():
+            self.card_names[mac] = self.boot_names.pop(name, name)
+
     def rename_card(self, name: str) -> None:
-        assert name in self.card_names.values()
+        self.settle_cards()  # at the worst moment, if nobody waited for it before
+        assert name in self.card_names.values(), "no such card any more"
         assert not self.network_runs, "udev does not rename a card that is in use"
         self._name_cards()
 

@@ -99,37 +99,17 @@ def test_a_mirror_that_does_not_start_does_not_tell_the_secret() -> None:
     assert programs.ran[0] == "lvchange --activate y shoestring/counter"
 
 
-@pytest.fixture
-def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a card that has the kernel's name for it."""
-    monkeypatch.setattr(appliance, "NETWORK_CARDS", tmp_path)
-    found = tmp_path / "eth0"
-    found.mkdir()
-    return found
-
-
-def test_a_card_gets_its_name_once_udev_is_done(card: Path) -> None:
+def test_udev_does_what_it_has_to_do_before_a_card_is_renamed() -> None:
     programs = Programs()
-    Appliance(programs).rename_card("eth0")
+    hands = Appliance(programs)
+    hands.settle_cards()
+    hands.rename_card("enp0s7")
     assert [line.split(" --timeout")[0] for line in programs.ran] == [
         "udevadm control --reload",
         "udevadm settle",
-        "ip link set dev eth0 down",
-        f"udevadm trigger --action=add --settle {card}",
+        "ip link set dev enp0s7 down",
+        "udevadm trigger --action=add --settle /sys/class/net/enp0s7",
     ]
-
-
-def test_a_card_that_udev_renamed_meanwhile_is_left_alone(card: Path) -> None:
-    """As seen: the boot's own event for the card was still in the queue, and came between."""
-    programs = Programs()
-
-    def settle() -> str:
-        card.rename(card.with_name("lan0"))
-        return ""
-
-    programs.answers = {"udevadm settle": settle}
-    Appliance(programs).rename_card("eth0")
-    assert not any("eth0" in line for line in programs.ran)
 
 
 def test_new_metadata_is_read_back(synced: list[str]) -> None:

@@ -253,6 +253,15 @@ def test_waits_for_a_disk_and_a_card_that_come_later() -> None:
     assert "A-DATA" not in waiting[1]
 
 
+def test_a_card_whose_first_name_is_not_final_yet() -> None:
+    """As seen on slow machines: udev was not done with the boot when the set-up began."""
+    machine = blank("a")
+    machine.boot_names = {name: f"enp0s-{name}" for name in machine.card_names.values()}
+    set_up(machine, machine.tell)
+    assert set(machine.card_names.values()) >= {"crossover", "lan0"}
+    assert machine.is_handed_over
+
+
 def test_does_not_wait_for_what_waiting_does_not_mend() -> None:
     machine = blank("a")
     machine.scale = 100
