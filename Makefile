@@ -46,7 +46,7 @@ vm: image test-image ## every scenario on emulated machines
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo
 
-run-pair: image test-image ## two machines to play with, in this terminal: a pair that sets itself up
+run-pair: test-image ## two blank machines to type into a pair and play with, in this terminal
 	$(PYTHON) -m tests.vm.run_pair
 
 clean: ## forget everything that was built
