@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path as File
 from typing import ClassVar, Protocol
@@ -26,7 +27,7 @@ from haagent import config as settings
 from haagent.clocks import Clocks
 from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
-from haagent.cluster.wire import decode, encode
+from haagent.cluster.wire import decode, encode, is_of_another
 from haagent.config import Config
 from haagent.console.snapshot import snapshot, to_dict
 from haagent.console.surroundings import Surroundings
@@ -65,6 +66,7 @@ class Outside(Protocol):
         """On disk when it returns. Raises StateError."""
 
     def send(self, hello: Hello) -> None: ...
+    def tell_replaced(self, hello: Hello) -> None: ...
     def probe_referee(self) -> None: ...
     def probe_peer(self) -> None: ...
     def feed(self) -> None: ...
@@ -132,6 +134,8 @@ class Loop:
         match action:
             case actions.SendHello(hello):
                 self._outside.send(hello)
+            case actions.TellReplaced(hello):
+                self._outside.tell_replaced(hello)
             case actions.ProbeReferee():
                 self._outside.probe_referee()
             case actions.ProbePeer():
@@ -168,6 +172,7 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.key = settings.read_key(config.key_file)
+        self.replaced_keys = settings.read_replaced_keys(config.replaced_file)
         self.state_file = StateFile(FOLDER)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
@@ -240,6 +245,10 @@ class Machine:
         data = encode(hello, self.key)
         self.datagrams.send(data)
         self.heartbeat.send(data)
+
+    def tell_replaced(self, hello: Hello) -> None:
+        for key in self.replaced_keys:
+            self.datagrams.send(encode(hello, key))
 
     def probe_referee(self) -> None:
         self.referee.send()
@@ -318,7 +327,10 @@ class Machine:
         try:
             hello = decode(data, self.key)
         except PeerError as error:
-            self._complain(f"{path}: {error}")
+            if is_of_another(data, self.replaced_keys, self.config.pair.me):
+                post(events.ReplacedHeard(time.monotonic()))
+            else:
+                self._complain(f"{path}: {error}")
             return
         if hello.scale != self.config.pair.scale:
             # safety: a peer whose timers run otherwise keeps none of our promises about time.
@@ -417,7 +429,11 @@ def main() -> None:
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")
     )
-    loop = Loop(first_state(config.pair, boot, durable, time.monotonic()), machine)
+    pair = replace(config.pair, mark=settings.mark_of(machine.key))
+    first = first_state(pair, boot, durable, time.monotonic())
+    if durable is not None and durable != first.durable:
+        machine.save(first.durable)  # also what another peer makes of it
+    loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)
     loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))

@@ -175,6 +175,23 @@ class Alarm(StrEnum):
         "itself.",
     )
 
+    REPLACED = (
+        "SHOE-321",
+        "This machine was replaced",
+        "Another machine has its place in the pair. The copies on this one are old, its keys are "
+        "not taken any more, and it starts nothing by itself. It may have the address of the "
+        "machine that replaced it.",
+        "Switch it off. To use this PC again, flash its stick anew and empty its data disk.",
+    )
+    REPLACED_IS_ON = (
+        "SHOE-322",
+        "A machine that was replaced is switched on",
+        "It speaks on the LAN with a key that counts no more. It was told so, and starts nothing; "
+        "but it may have the address of the machine that replaced it, and disturb it.",
+        "Switch it off, or pull its LAN cable. To use that PC again, flash its stick anew and "
+        "empty its data disk.",
+    )
+
     PATH_SILENT = (
         "SHOE-401",
         "Nothing comes over one of the two cables",
