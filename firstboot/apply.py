@@ -15,6 +15,7 @@ from firstboot.answers import Answers
 from firstboot.hands import Hands
 from firstboot.rendering import SETTINGS, File
 from firstboot.steps import (
+    AwaitPeer,
     AwaitSync,
     EraseSecret,
     FillGuest,
@@ -25,13 +26,14 @@ from firstboot.steps import (
     StartMirror,
     StartNetwork,
     Step,
+    TakeUp,
     WriteFiles,
     plan,
     storage,
 )
 from firstboot.validate import MAY_PASS, find_disk, problems
 from haagent.core.model import Disk, Link, Resource
-from haagent.errors import OperatorError, ToolError
+from haagent.errors import BugError, OperatorError, ToolError
 from haagent.storage.drbd import in_words
 
 COMPLETE = File("/state/setup/complete", "This machine is set up.\n")
@@ -137,6 +139,8 @@ class _SetUp:
                 self._await_sync(step)
             case FillGuest():
                 self._fill_guest(step)
+            case TakeUp() | AwaitPeer():
+                raise BugError("only a machine that serves already takes another peer")
             case EraseSecret():
                 self._erase_secret()
 
