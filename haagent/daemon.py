@@ -25,7 +25,7 @@ from typing import ClassVar, Protocol
 
 from haagent import config as settings
 from haagent.clocks import Clocks
-from haagent.cluster.datagrams import Datagrams, Way
+from haagent.cluster.datagrams import Address, Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.wire import decode, encode, is_of_another
 from haagent.config import Config
@@ -187,6 +187,7 @@ class Machine:
                 expected[guest.address] = guest.mac
                 self._guest_at[guest.address] = name
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
+        self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
         self.last_in_sync = LastInSync(FOLDER, config.guests)
@@ -247,8 +248,10 @@ class Machine:
         self.heartbeat.send(data)
 
     def tell_replaced(self, hello: Hello) -> None:
-        for key in self.replaced_keys:
-            self.datagrams.send(encode(hello, key))
+        if self._replaced is not None:
+            path, sender = self._replaced
+            for key in self.replaced_keys:
+                self.datagrams.answer(path, sender, encode(hello, key))
 
     def probe_referee(self) -> None:
         self.referee.send()
@@ -321,16 +324,30 @@ class Machine:
         self.xen.watch(seen)
 
     def _hear_datagrams(self, post: Callable[[Event], None]) -> None:
-        self.datagrams.receive(lambda path, data: self._heard(post, path, data))
+        def heard(path: Path, data: bytes, sender: Address) -> None:
+            if not self._is_replaced(post, path, data, sender):
+                self._heard(post, path, data)
+
+        def stranger(path: Path, data: bytes, sender: Address) -> None:
+            self._is_replaced(post, path, data, sender)
+
+        self.datagrams.receive(heard, stranger)
+
+    def _is_replaced(
+        self, post: Callable[[Event], None], path: Path, data: bytes, sender: Address
+    ) -> bool:
+        """Whether a machine that has no place here any more spoke; from wherever it now is."""
+        if not is_of_another(data, self.replaced_keys, self.config.pair.me):
+            return False
+        self._replaced = path, sender
+        post(events.ReplacedHeard(time.monotonic()))
+        return True
 
     def _heard(self, post: Callable[[Event], None], path: Path, data: bytes) -> None:
         try:
             hello = decode(data, self.key)
         except PeerError as error:
-            if is_of_another(data, self.replaced_keys, self.config.pair.me):
-                post(events.ReplacedHeard(time.monotonic()))
-            else:
-                self._complain(f"{path}: {error}")
+            self._complain(f"{path}: {error}")
             return
         if hello.scale != self.config.pair.scale:
             # safety: a peer whose timers run otherwise keeps none of our promises about time.

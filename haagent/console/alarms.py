@@ -136,7 +136,8 @@ class Alarm(StrEnum):
         "The other machine is silent",
         "It is off, or it hangs, or no cable carries its words. From this machine these look the "
         "same.",
-        "Go and look at it: switch it on, or read its screen. Then look at both cables.",
+        "Go and look at it: switch it on, or read its screen. Then look at both cables. If it died "
+        "for good: `shoestring replace` gives its place to another PC, while the guests run on.",
     )
     GAVE_UP = (
         "SHOE-302",
