@@ -11,7 +11,7 @@ from collections.abc import Callable
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import journal as journal_file
-from firstboot.answers import Answers
+from firstboot.answers import Answers, Part
 from firstboot.hands import Hands
 from firstboot.rendering import SETTINGS, File
 from firstboot.steps import (
@@ -101,6 +101,12 @@ class _SetUp:
 
     def _agreed_plan(self, answers: Answers) -> Plan:
         """The plan, once nothing is in its way. Waits for disks and cards that are not there."""
+        if answers.part is Part.STAYS:
+            raise OperatorError(
+                f"`part: {Part.STAYS}` is for a machine that has guests, and this one was never set"
+                " up.",
+                f"Nothing was changed. Take that line out of {answer_file.FILE}.",
+            )
         name = answers.names[answers.me]
         is_agreed = self._hands.read(agreements.PATH) is not None
         says = "the two machines agreed" if is_agreed else f"{answer_file.FILE} on the stick says"

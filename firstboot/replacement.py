@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import haagent
@@ -23,9 +23,11 @@ from firstboot.herald import Herald
 from firstboot.hotplug import Changes
 from firstboot.meeting import Gone, Meeting, Met
 from firstboot.pairing.announcement import LONGEST_TEXT, Party, party
+from firstboot.pairing.cards import Card, ethernet_cards
+from firstboot.pairing.discovery import Observation, RouterSeen
 from firstboot.pairing.radio import Radio
 from firstboot.probe import probe
-from firstboot.rendering import File
+from firstboot.rendering import CROSSOVER, LAN_CARD, File
 from firstboot.replacing import Replacing
 from firstboot.seat import Seat
 from firstboot.serving import Serving
@@ -43,6 +45,18 @@ from haagent.errors import OperatorError, PeerError, ShoestringError
 NOTHING = "Nothing was changed, on neither machine."
 GOES_ON = "The replacement is agreed on, and goes on by itself."
 MEETS_WITHIN = 1800.0  # seconds: the new machine makes its disk ready, and starts its services
+
+
+class CrossoverRadio(Radio):
+    """Hears of the crossover and of the LAN alone, and takes the LAN for no crossover: the pair's
+    cable is in the card that it was always in.
+    """
+
+    def __init__(self, cards: Callable[[], Iterable[Card]] = ethernet_cards) -> None:
+        super().__init__(lambda: [one for one in cards() if one.name in (CROSSOVER, LAN_CARD)])
+
+    def look(self, at: float) -> tuple[Observation, ...]:
+        return (*super().look(at), RouterSeen(at, LAN_CARD))
 
 
 class NoPlace:
@@ -104,7 +118,7 @@ def _meet(
 ) -> None:
     """Until both machines have agreed. Raises OperatorError."""
     scale = hands.time_scale()
-    radio = Radio()
+    radio = CrossoverRadio()
     try:
         me = identity(survivor.names)
         meeting = Meeting(me, seat, radio, RealCable(scale), NoPlace(), time.monotonic, scale)

@@ -448,11 +448,11 @@ def main() -> None:
     )
     pair = replace(config.pair, mark=settings.mark_of(machine.key))
     first = first_state(pair, boot, durable, time.monotonic())
-    if durable is not None and durable != first.durable:
-        machine.save(first.durable)  # also what another peer makes of it
     loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)
+    if durable is not None and durable != first.durable:
+        machine.save(first.durable)  # what another peer makes of it
     loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))
     try:
         loop.run(Clocks(config.pair.timing.stall))

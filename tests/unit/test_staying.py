@@ -295,3 +295,10 @@ def test_an_agreement_about_a_new_pair_is_refused_by_a_machine_that_serves(
     with pytest.raises(OperatorError, match="not about this machine's pair"):
         a.go_on()
     assert {path: a.files[path] for path in PAIRS} == {path: old_files()[path] for path in PAIRS}
+
+
+def test_a_blank_machine_cannot_stay(texts: tuple[str, str]) -> None:
+    machine = FakeMachine(texts[0], hardware("c"), is_leader=False)
+    with pytest.raises(OperatorError, match="never set up"):
+        set_up(machine, machine.tell)
+    assert machine.effects == 0
