@@ -25,6 +25,7 @@ class Stage(StrEnum):
     """How far a machine is."""
 
     BLANK = "blank"  # nothing was agreed here, and nobody is at it
+    REPLACING = "replacing"  # half of a pair that lives; the place of the other half is free
     PAIRING = "pairing"  # the same, but the two are talking just now
     PREPARED = "prepared"  # all is written down; nothing was erased, and all may be forgotten
     COMMITTED = "committed"  # the set-up goes on to its end
@@ -66,7 +67,7 @@ def heard(agreement: Agreement, identity: str, said: Word) -> Agreement | None:
     """What becomes of AGREEMENT when the machine with IDENTITY says SAID; None: forget it."""
     if agreement.stage is not Stage.PREPARED or identity != agreement.peer:
         return agreement
-    if said.stage is Stage.BLANK:
+    if said.stage in (Stage.BLANK, Stage.REPLACING):
         # safety: it never was prepared, or gave up being so; then it has not committed either.
         return None
     if said.name != agreement.name:

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
@@ -41,6 +42,14 @@ SERIAL = re.compile(r"[!-~]{1,64}")
 Parse = Callable[[str], Any]
 
 
+class Part(StrEnum):
+    """What this machine does in the making of its pair."""
+
+    FOUNDS = "founds"  # both machines are new, and so are the guests
+    JOINS = "joins"  # it is new, and the other one has the guests: all is copied from there
+    STAYS = "stays"  # it has the guests, and gets another peer; nothing on its disk is touched
+
+
 @dataclass(frozen=True, slots=True)
 class Cable:
     """One network as this node sees it: its own card and address, and the peer's."""
@@ -62,6 +71,7 @@ class Guest:
     address: IPv4Interface | None  # None: it asks for one by DHCP
     memory: int  # MiB
     disk: int  # bytes
+    vcpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,7 @@ class Answers:
     erases: bool = False  # whether what is on the data disk may be lost
     zone: str = zones.UTC  # that times are shown in
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
+    part: Part = Part.FOUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +269,7 @@ def _answers(file: _Section) -> Answers:
         time_servers=file.take_list(
             "time-servers", _address, range(1, MOST_TIME_SERVERS + 1), is_needed=False, default=()
         ),
+        part=file.take("part", _part, is_needed=False, default=Part.FOUNDS),
     )
     disk.finish()
     file.finish()
@@ -284,6 +296,7 @@ def _guest(name: str, section: _Section) -> Guest:
         address=section.take("address", _interface, is_needed=False),
         memory=section.take("memory", _memory),
         disk=section.take("disk", _size),
+        vcpus=section.take("vcpus", _vcpus, is_needed=False, default=1),
     )
     section.finish()
     return guest
@@ -362,6 +375,13 @@ def _policy(text: str) -> Policy:
         raise ValueError(f"should be one of: {', '.join(Policy)}") from None
 
 
+def _part(text: str) -> Part:
+    try:
+        return Part(text)
+    except ValueError:
+        raise ValueError(f"should be one of: {', '.join(Part)}") from None
+
+
 def _secret(text: str) -> str:
     # safety: no complaint may quote it.
     if not re.fullmatch(f"[0-9a-fA-F]{{{SECRET_LENGTH},256}}", text):
@@ -394,6 +414,12 @@ def _yes_or_no(text: str) -> bool:
 def _memory(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{1,6}", text) or int(text) < LEAST_MEMORY:
         raise ValueError(f"should be a number of MiB, at least {LEAST_MEMORY}")
+    return int(text)
+
+
+def _vcpus(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,2}", text):
+        raise ValueError("should be a number of processors")
     return int(text)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import journal as journal_file
-from firstboot.answers import Answers
+from firstboot.answers import Answers, Part
 from firstboot.hands import Hands
 from firstboot.rendering import SETTINGS, File
 from firstboot.steps import (
+    AwaitPeer,
     AwaitSync,
     EraseSecret,
     FillGuest,
@@ -25,13 +26,14 @@ from firstboot.steps import (
     StartMirror,
     StartNetwork,
     Step,
+    TakeUp,
     WriteFiles,
     plan,
     storage,
 )
 from firstboot.validate import MAY_PASS, find_disk, problems
 from haagent.core.model import Disk, Link, Resource
-from haagent.errors import OperatorError, ToolError
+from haagent.errors import BugError, OperatorError, ToolError
 from haagent.storage.drbd import in_words
 
 COMPLETE = File("/state/setup/complete", "This machine is set up.\n")
@@ -99,6 +101,12 @@ class _SetUp:
 
     def _agreed_plan(self, answers: Answers) -> Plan:
         """The plan, once nothing is in its way. Waits for disks and cards that are not there."""
+        if answers.part is Part.STAYS:
+            raise OperatorError(
+                f"`part: {Part.STAYS}` is for a machine that has guests, and this one was never set"
+                " up.",
+                f"Nothing was changed. Take that line out of {answer_file.FILE}.",
+            )
         name = answers.names[answers.me]
         is_agreed = self._hands.read(agreements.PATH) is not None
         says = "the two machines agreed" if is_agreed else f"{answer_file.FILE} on the stick says"
@@ -137,6 +145,8 @@ class _SetUp:
                 self._await_sync(step)
             case FillGuest():
                 self._fill_guest(step)
+            case TakeUp() | AwaitPeer():
+                raise BugError("only a machine that serves already takes another peer")
             case EraseSecret():
                 self._erase_secret()
 

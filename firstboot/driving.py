@@ -203,7 +203,7 @@ class Driving:
         """The cards of both machines. Raises PeerError if a LAN card cannot be told."""
         crossover = self._met.crossover
         ours = here.lan_mac(crossover.card)
-        theirs = there.lan_mac(_card_of(there, crossover.peer_mac))
+        theirs = there.lan_mac(card_of(there, crossover.peer_mac))
         if ours is None or theirs is None:
             whose = "this machine" if ours is None else "the other machine"
             raise PeerError(
@@ -216,7 +216,7 @@ class Driving:
         crossover = self._met.crossover
         leases = (
             here.lan(crossover.card),
-            there.lan(_card_of(there, crossover.peer_mac)),
+            there.lan(card_of(there, crossover.peer_mac)),
         )
         gateways = {lease.gateway for lease in leases if lease is not None}
         choices = found.proposal.disks
@@ -257,7 +257,7 @@ def _mends(problem: Problem) -> Topic:
     return MENDS.get(problem.reason, Topic.LAN)
 
 
-def _card_of(there: Description, mac: str) -> str:
+def card_of(there: Description, mac: str) -> str:
     """What the other machine calls its card MAC; "" if it has none."""
     return next((nic.name for nic in there.machine.nics if nic.mac == mac), "")
 

@@ -121,7 +121,8 @@ class Meeting:
         self.agreement = agreements.from_file(place.read(agreements.PATH))
         name = self.agreement.name if self.agreement else ""
         self._discovery = Discovery(me, name, scale)
-        self._stage = Stage.BLANK
+        self._idle = Stage.REPLACING if me.pair else Stage.BLANK
+        self._stage = self._idle
         self._next_tick = clock()
         self._believes_blank_from = clock()
 
@@ -131,7 +132,7 @@ class Meeting:
         """The crossover, as soon as there is one. PAGE is shown first, and again when Enter is
         pressed or there is NEWS of the hardware; DETAILS, part by part, for whoever asks.
         """
-        self._stage = Stage.BLANK
+        self._stage = self._idle
         self.screens.tell(page())
         self._next_tick = self._clock()
         self._tick()  # nobody should read that there are no cards because nobody looked yet
@@ -160,6 +161,11 @@ class Meeting:
         self._stage = Stage.PAIRING
         peer = crossover.peer
         self.screens.tell(f"Found the other machine at the end of the cable in {crossover.card}.")
+        if peer.party.pair:
+            self.screens.tell(
+                f"It is half of the pair {peer.party.pair} and has lost the other half: this"
+                " machine is to take that place. All its guests are copied from there."
+            )
         ours = self._cable.address(crossover.card)
         assert peer.address is not None
         if ceremony.shows(self._me, peer.party):
@@ -247,7 +253,8 @@ class Meeting:
             if not isinstance(one, Heard) or self.agreement is None:
                 continue
             party, word = one.announcement.party, one.announcement.word
-            if word.stage is Stage.BLANK and self._clock() < self._believes_blank_from:
+            is_blank = word.stage in (Stage.BLANK, Stage.REPLACING)
+            if is_blank and self._clock() < self._believes_blank_from:
                 continue
             self.agreement = agreements.heard(self.agreement, party.identity, word)
 

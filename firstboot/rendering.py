@@ -14,12 +14,14 @@ import jinja2
 
 import haagent
 from firstboot import keys
-from firstboot.answers import Answers, Cable
+from firstboot.answers import Answers, Cable, Part
 from haagent.core.timing import Timing
 from haagent.password import KEPT
 
 STATE = "/state/etc"
 NETWORK = f"{STATE}/systemd/network"
+KEY = f"{STATE}/shoestring/pair.key"
+REPLACED_KEYS = f"{STATE}/shoestring/replaced.key"  # of machines that were replaced
 SETTINGS = f"{STATE}/shoestring/pair.yaml"  # where it is, this machine belongs to a pair
 FIRST_PORT = 7788  # of DRBD, one for each guest
 LONGEST_PING_TIMEOUT = 300  # tenths of a second; linux/drbd_limits.h of 8.4
@@ -168,21 +170,22 @@ def agent(answers: Answers) -> tuple[File, ...]:
         lan=_path(LAN, answers.lan),
         bridge=LAN,
         referees=answers.referees,
-        key_file=f"{STATE}/shoestring/pair.key",
+        key_file=KEY,
+        replaced_keys=REPLACED_KEYS if answers.part is Part.STAYS else "",
         guests={
             guest.name: {
                 "first_node": guest.first_node,
                 "mac": guest.mac,
                 "address": guest.address.ip if guest.address else None,
                 "memory": guest.memory,
-                "vcpus": 1,
+                "vcpus": guest.vcpus,
                 "disks": (("xvda", device(number)),),
             }
             for number, guest in enumerate(answers.guests)
         },
     )
     return (
-        File(f"{STATE}/shoestring/pair.key", f"{keys.agent(answers.secret)}\n", SECRET),
+        File(KEY, f"{keys.agent(answers.secret)}\n", SECRET),
         *((File(KEPT, f"{answers.password}\n", SECRET),) if answers.password else ()),
         File(SETTINGS, settings),
     )

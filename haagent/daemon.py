@@ -18,15 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path as File
 from typing import ClassVar, Protocol
 
 from haagent import config as settings
 from haagent.clocks import Clocks
-from haagent.cluster.datagrams import Datagrams, Way
+from haagent.cluster.datagrams import Address, Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
-from haagent.cluster.wire import decode, encode
+from haagent.cluster.wire import decode, encode, is_of_another
 from haagent.config import Config
 from haagent.console.snapshot import snapshot, to_dict
 from haagent.console.surroundings import Surroundings
@@ -65,6 +66,7 @@ class Outside(Protocol):
         """On disk when it returns. Raises StateError."""
 
     def send(self, hello: Hello) -> None: ...
+    def tell_replaced(self, hello: Hello) -> None: ...
     def probe_referee(self) -> None: ...
     def probe_peer(self) -> None: ...
     def feed(self) -> None: ...
@@ -132,6 +134,8 @@ class Loop:
         match action:
             case actions.SendHello(hello):
                 self._outside.send(hello)
+            case actions.TellReplaced(hello):
+                self._outside.tell_replaced(hello)
             case actions.ProbeReferee():
                 self._outside.probe_referee()
             case actions.ProbePeer():
@@ -168,6 +172,7 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.key = settings.read_key(config.key_file)
+        self.replaced_keys = settings.read_replaced_keys(config.replaced_file)
         self.state_file = StateFile(FOLDER)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
@@ -182,6 +187,7 @@ class Machine:
                 expected[guest.address] = guest.mac
                 self._guest_at[guest.address] = name
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
+        self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
         self.last_in_sync = LastInSync(FOLDER, config.guests)
@@ -240,6 +246,12 @@ class Machine:
         data = encode(hello, self.key)
         self.datagrams.send(data)
         self.heartbeat.send(data)
+
+    def tell_replaced(self, hello: Hello) -> None:
+        if self._replaced is not None:
+            path, sender = self._replaced
+            for key in self.replaced_keys:
+                self.datagrams.answer(path, sender, encode(hello, key))
 
     def probe_referee(self) -> None:
         self.referee.send()
@@ -312,7 +324,24 @@ class Machine:
         self.xen.watch(seen)
 
     def _hear_datagrams(self, post: Callable[[Event], None]) -> None:
-        self.datagrams.receive(lambda path, data: self._heard(post, path, data))
+        def heard(path: Path, data: bytes, sender: Address) -> None:
+            if not self._is_replaced(post, path, data, sender):
+                self._heard(post, path, data)
+
+        def stranger(path: Path, data: bytes, sender: Address) -> None:
+            self._is_replaced(post, path, data, sender)
+
+        self.datagrams.receive(heard, stranger)
+
+    def _is_replaced(
+        self, post: Callable[[Event], None], path: Path, data: bytes, sender: Address
+    ) -> bool:
+        """Whether a machine that has no place here any more spoke; from wherever it now is."""
+        if not is_of_another(data, self.replaced_keys, self.config.pair.me):
+            return False
+        self._replaced = path, sender
+        post(events.ReplacedHeard(time.monotonic()))
+        return True
 
     def _heard(self, post: Callable[[Event], None], path: Path, data: bytes) -> None:
         try:
@@ -417,9 +446,13 @@ def main() -> None:
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")
     )
-    loop = Loop(first_state(config.pair, boot, durable, time.monotonic()), machine)
+    pair = replace(config.pair, mark=settings.mark_of(machine.key))
+    first = first_state(pair, boot, durable, time.monotonic())
+    loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)
+    if durable is not None and durable != first.durable:
+        machine.save(first.durable)  # what another peer makes of it
     loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))
     try:
         loop.run(Clocks(config.pair.timing.stall))

@@ -27,7 +27,7 @@ MISSING = "not to be had:"
 WIDTH = 80
 
 ETC = Path("/state/etc")
-SECRETS = ("shoestring/pair.key", "ha.d/authkeys", "drbd.d/*.res")  # below ETC
+SECRETS = ("shoestring/*.key", "ha.d/authkeys", "drbd.d/*.res")  # below ETC
 
 # The shortest key of the pair's has 40 hexadecimal digits, and the secret they come from 32 or
 # more. So a checksum or the number of a boot is hidden as well, which nobody misses.

@@ -181,6 +181,13 @@ SETTINGS = (
         KEY_FILE,
     ),
     Setting(
+        "replaced-keys",
+        "a path",
+        _scalar(_path),
+        "The keys of machines whose place here was given to another: so that they are told.",
+        None,
+    ),
+    Setting(
         "guests.NAME.first-node",
         "0 or 1",
         _scalar(_node),

@@ -43,6 +43,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     for act in (move, rest, down, again):
         act.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     add_start(program)
+    program.add("replace", replace, "give the place of the other machine, which died, to a new one")
     add_report(program)
     return program.run(argv, places)
 
@@ -144,6 +145,13 @@ def _histories(shown: Snapshot, view: GuestView) -> list[str]:
         f"lost. Whatever {shown.peer} wrote last is given up. Make sure that {shown.peer} is off,",
         f"and do not power it up alone until it has met {shown.me} again.",
     ]
+
+
+def replace(arguments: argparse.Namespace, places: Places) -> Exit:
+    # Not above: nothing else here needs the set-up's part of the house.
+    from firstboot import replacement
+
+    return replacement.replace(places)
 
 
 def tell_all(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -25,7 +25,7 @@ from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
-VERSION = 2  # of the format; it rises with any change of Durable, with a golden file for each
+VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 
 HINT = (
     "The agent decides nothing until this is solved. Keep a copy of the folder {folder}. "
@@ -304,8 +304,15 @@ def _ledger_from_1(ledger: Any) -> Any:
     raise NotUnderstood("a ledger is not what that format had")
 
 
+def _from_2(durable: Any) -> Any:
+    """Nobody was ever replaced, so it was of the one pair that there was."""
+    if isinstance(durable, dict) and "mark" not in durable:
+        return {**durable, "mark": ""}
+    raise NotUnderstood("durable is not what that format had")
+
+
 # What an older format's content is in the next one.
-UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1}
+UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1, 2: _from_2}
 
 
 def _canonical(content: object) -> bytes:

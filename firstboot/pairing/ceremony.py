@@ -120,7 +120,13 @@ Outputs = tuple[Output, ...]
 
 
 def shows(me: Party, peer: Party) -> bool:
-    """Whether ME shows the code; the other one of the two asks for it."""
+    """Whether ME shows the code; the other one of the two asks for it, and drives.
+
+    Of a machine that serves and a blank one it is the blank one: guests are given to nobody but by
+    who sits at the machine that has them.
+    """
+    if bool(me.pair) != bool(peer.pair):
+        return not me.pair
     return (me.identity, me.nonce) < (peer.identity, peer.nonce)
 
 

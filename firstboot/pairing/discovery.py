@@ -272,9 +272,13 @@ class Discovery:
         return other.identity == self._me.identity and other.nonce != self._me.nonce
 
     def _is_taken(self, peer: Announcement) -> bool:
-        """Whether PEER belongs to a pair, or is about to, and not with us."""
+        """Whether PEER belongs to a pair, or is about to, and not with us. A survivor may be met
+        by a blank machine, and by nobody else, while a person sits at it.
+        """
+        if peer.party.pair and (self._me.pair or peer.word.stage is Stage.BLANK):
+            return True
         has_agreed = peer.word.stage in (Stage.PREPARED, Stage.COMMITTED)
-        return bool(peer.party.pair) or (has_agreed and peer.word.name != self._agreement)
+        return has_agreed and peer.word.name != self._agreement
 
     def _is_same_version(self, other: Party) -> bool:
         return (other.image, other.protocol) == (self._me.image, self._me.protocol)
@@ -373,7 +377,8 @@ def _nobody(plugged_in: Iterable[str]) -> Obstacle:
     return Obstacle(
         Reason.NOBODY,
         f"No other machine of this kind was heard {where}.",
-        "Switch the other machine on, and connect the two by the crossover cable.",
+        "Switch the other machine on, and connect the two by the crossover cable. If this cable"
+        " leads to a machine that already belongs to a pair, type `shoestring replace` there.",
     )
 
 

@@ -136,7 +136,8 @@ class Alarm(StrEnum):
         "The other machine is silent",
         "It is off, or it hangs, or no cable carries its words. From this machine these look the "
         "same.",
-        "Go and look at it: switch it on, or read its screen. Then look at both cables.",
+        "Go and look at it: switch it on, or read its screen. Then look at both cables. If it died "
+        "for good: `shoestring replace` gives its place to another PC, while the guests run on.",
     )
     GAVE_UP = (
         "SHOE-302",
@@ -173,6 +174,23 @@ class Alarm(StrEnum):
         "guests are off.",
         "When you are done: `shoestring maintenance off` on that machine. Nothing moves back by "
         "itself.",
+    )
+
+    REPLACED = (
+        "SHOE-321",
+        "This machine was replaced",
+        "Another machine has its place in the pair. The copies on this one are old, its keys are "
+        "not taken any more, and it starts nothing by itself. It may have the address of the "
+        "machine that replaced it.",
+        "Switch it off. To use this PC again, flash its stick anew and empty its data disk.",
+    )
+    REPLACED_IS_ON = (
+        "SHOE-322",
+        "A machine that was replaced is switched on",
+        "It speaks on the LAN with a key that counts no more. It was told so, and starts nothing; "
+        "but it may have the address of the machine that replaced it, and disturb it.",
+        "Switch it off, or pull its LAN cable. To use that PC again, flash its stick anew and "
+        "empty its data disk.",
     )
 
     PATH_SILENT = (

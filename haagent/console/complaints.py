@@ -58,6 +58,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *(c for guest in guests for c in _whereabouts(state, around, guest, missing)),
         *(c for guest in guests for c in _data(state, around, guest)),
         *_node(state),
+        *_replaced(state),
         *_peer(state),
         *(c for guest in guests for c in _promises(state, guest)),
         *_referee(state),
@@ -269,6 +270,26 @@ def _node(state: NodeState) -> Iterator[Complaint]:
             f"The watchdog of {me} is not armed.",
             f"If {me} hangs, nothing ends its guests: {peer} must not take over.",
             "See why: `journalctl -b -u haagent`.",
+        )
+
+
+def _replaced(state: NodeState) -> Iterator[Complaint]:
+    me, peer = names(state)
+    hello = state.peer.hello
+    if hello is not None and hello.has_replaced:
+        yield Complaint(
+            Alarm.REPLACED,
+            f"{me} was replaced.",
+            f"Another machine has its place beside {peer}, and perhaps its address. The copies "
+            f"here are old, and {me} starts nothing any more.",
+            f"Switch {me} off. To use this PC again: a stick flashed anew, and an empty data disk.",
+        )
+    if is_recent(state, state.replaced_at):
+        yield Complaint(
+            Alarm.REPLACED_IS_ON,
+            f"The machine that {peer} replaced is switched on.",
+            f"It was told so, and starts nothing; but it may have the address of {peer}.",
+            "Switch it off, or pull its LAN cable.",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
-from haagent.core.model import Phase
+from haagent.core.model import CONNECTED, Disk, Phase
 from haagent.hands import GRACE
 
 ALIVE = (Phase.PROMOTING, Phase.CREATING, Phase.HOLDING, Phase.FROZEN)
@@ -69,6 +69,49 @@ def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
     if stayers and resting:
         lines.append(f"{shown.me} is in maintenance: it starts nothing by itself then, either.")
     return [*lines, f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}."]
+
+
+def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
+    """Why this machine cannot take a new peer now, and what to do; None if it can.
+
+    It must serve every guest alone, with the newest copy that anybody knows of: by proof, or
+    because a person has decided it. So nothing but that copy can be the source of the new one.
+    """
+    me, peer = shown.me, shown.peer
+    for node in shown.nodes:
+        if not node.is_me and node.is_heard:
+            return (
+                f"{peer} is there and talks: it is not dead",
+                f"If {peer} is to be replaced all the same, switch it off first; its guests come"
+                f" to {me}.",
+            )
+        if node.is_me and (node.is_leaving or not node.has_gateway):
+            trouble = "is shutting down" if node.is_leaving else "is not answered by its gateway"
+            return (f"{me} {trouble}", "`shoestring status` says more.")
+    for guest in shown.guests:
+        if (why := _not_alone(shown, guest)) is not None:
+            return (
+                why,
+                f"The machine that stays must serve every guest alone. `shoestring status` says"
+                f" what is missing. If the data of {guest.name} on {peer} is lost for good:"
+                f" `shoestring start {guest.name} --anyway`, which gives it up.",
+            )
+    return None
+
+
+def _not_alone(shown: Snapshot, guest: GuestView) -> str | None:
+    me, peer = shown.me, shown.peer
+    if guest.phase != Phase.HOLDING:
+        return f"{guest.name} does not run on {me}"
+    if guest.is_split_brain:
+        return f"the two copies of {guest.name} went different ways"
+    if guest.newest_term > guest.term:
+        return f"{peer} has a newer copy of {guest.name}"
+    if guest.disk != Disk.UP_TO_DATE:
+        return f"the copy of {guest.name} on {me} is {guest.disk}"
+    if guest.link in CONNECTED or not guest.is_alone:
+        return f"{guest.name} is not written to by {me} alone"
+    return None
 
 
 def whereabouts(shown: Snapshot, guest: GuestView) -> str:

@@ -17,6 +17,13 @@ class SendHello:
 
 
 @dataclass(frozen=True, slots=True)
+class TellReplaced:
+    """Send HELLO over our own paths, signed with the keys of the machines that were replaced."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeReferee:
     """Ask every address of the referee for an answer."""
 
@@ -104,6 +111,7 @@ class FinishLeaving:
 
 Action = (
     SendHello
+    | TellReplaced
     | ProbeReferee
     | ProbePeer
     | Feed

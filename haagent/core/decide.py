@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, moving, proofs, rules
+from haagent.core import events, moving, proofs, replacing, rules
 from haagent.core.actions import (
     AnswerFence,
     AnswerOperator,
@@ -41,11 +41,12 @@ def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> No
     """What an agent knows that starts at AT: what it wrote down, and nothing else."""
     ledgers = {guest: Ledger(term=first) for guest, first in pair.guests.items()}
     if durable is not None:
+        durable = replacing.renewed(durable, pair.mark)
         ledgers |= durable.ledgers
     return NodeState(
         pair=pair,
         boot=boot,
-        durable=replace(durable or Durable({}), ledgers=ledgers),
+        durable=replace(durable or Durable({}), ledgers=ledgers, mark=pair.mark),
         guests={guest: GuestState() for guest in ledgers},
         started=at,
         now=at,
@@ -87,6 +88,8 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     if is_new_boot and before is not None:
         peer = replace(peer, past_boots=peer.past_boots | {before.boot})
     turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
+    if hello.has_replaced and (before is None or not before.has_replaced):
+        turn.say("", "this machine was replaced: it starts nothing any more")
     if turn.state.durable.peer_figures != hello.figures:
         turn.set(durable=replace(turn.state.durable, peer_figures=hello.figures))
     for guest in turn.state.guests:
@@ -125,6 +128,10 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
         turn.say(guest, "our promise not to start it was given back")
     rules.keep_promise_of_peer(turn, guest, words)
     rules.consider_request(turn, guest, words)
+
+
+def _replaced_heard(turn: Turn, event: events.ReplacedHeard) -> None:
+    replacing.answer(turn)
 
 
 def _referee_answered(turn: Turn, event: events.RefereeAnswered) -> None:
@@ -317,6 +324,7 @@ def _tick(turn: Turn, event: events.Tick) -> None:
 HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.Tick: _tick,
     events.HelloHeard: _hello_heard,
+    events.ReplacedHeard: _replaced_heard,
     events.RefereeAnswered: _referee_answered,
     events.ProbeAnswered: _probe_answered,
     events.ResourceChanged: _resource_changed,

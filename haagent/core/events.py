@@ -24,6 +24,13 @@ class HelloHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacedHeard:
+    """The machine whose place was given to another spoke, signed with the key that it had."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class RefereeAnswered:
     """An address of the referee answered the probe that left at SENT."""
 
@@ -145,6 +152,7 @@ class MaintenanceAsked:
 Event = (
     Tick
     | HelloHeard
+    | ReplacedHeard
     | RefereeAnswered
     | ProbeAnswered
     | ResourceChanged

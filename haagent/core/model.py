@@ -211,6 +211,7 @@ class Durable:
     ledgers: Mapping[str, Ledger]
     peer_figures: Figures | None = None  # from the last hello that we ever heard
     in_maintenance: bool = False  # a person wants nothing to start here by itself
+    mark: str = ""  # of the pair that this is about; empty: by a version that knew of no marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ class Hello:
     guests: Mapping[str, GuestHello]
     is_leaving: bool = False  # the machine is asked to shut down
     in_maintenance: bool = False
+    has_replaced: bool = False  # another machine has the place of whoever can read this
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,7 @@ class Pair:
     guests: Mapping[str, int]  # the node that each starts on, the first time
     policy: Policy = Policy.AUTOMATIC
     scale: float = 1.0  # stretches every timer; only for emulated machines
+    mark: str = ""  # of the pair's key: tells this pair from an earlier one of the same names
     timing: Timing = field(default_factory=Timing)
 
 
@@ -351,6 +354,7 @@ class NodeState:
     doubted: float = NEVER  # when we last stood still: what we believe is older than it looks
     is_armed: bool = False  # the watchdog would reset us
     left: float | None = None  # when the machine was asked to shut down
+    replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
 
     @property

@@ -119,6 +119,16 @@ class Drbd:
         self._do(argv)
         self._verify(guest, argv, lambda now: now.disk not in (Disk.DISKLESS, Disk.FAILED))
 
+    def adjust(self, guest: str) -> None:
+        """Takes up what is written down for a resource that is up, such as another secret: for the
+        next handshake. A connection stays, and so does whoever is Primary (drbd-utils,
+        user/v84/drbdadm_adjust.c: other net options alone are set while it runs).
+        """
+        argv = drbdadm("adjust", guest)
+        before = self.read(guest)
+        self._do(argv)
+        self._verify(guest, argv, lambda now: (now.role, now.disk) == (before.role, before.disk))
+
     def down(self, guest: str) -> None:
         """Takes the resource out of DRBD; its disks and their metadata stay."""
         if not self._exists(guest):

@@ -27,6 +27,7 @@ class Copy:
     is_outdated: bool = False
     marks_peer: Disk | None = None  # Outdated or Inconsistent, by our metadata
     was_primary: bool = False
+    secret: str = "first"
 
     is_attached: bool = False
     role: Role = Role.SECONDARY
@@ -218,7 +219,8 @@ class Mirror:
     def _shake_hands(self, now: float, sync: float) -> None:
         self._ready_since = None
         zero, one = self.copies
-        if zero.role is one.role is Role.PRIMARY:
+        # drbd_receiver.c, drbd_do_auth: who is answered wrongly gives up for good.
+        if zero.secret != one.secret or zero.role is one.role is Role.PRIMARY:
             self._part()
             return
         source = self._source_of()

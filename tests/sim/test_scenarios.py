@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.scenarios import SCENARIOS as ORDINARY
 from tests.sim.scenarios import (
-    SCENARIOS,
     A,
     B,
     Scenario,
@@ -20,8 +20,10 @@ from tests.sim.scenarios import (
     recovers,
     wait,
 )
+from tests.sim.successions import SUCCESSIONS
 from tests.sim.world import healthy
 
+SCENARIOS = {**ORDINARY, **SUCCESSIONS}
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -91,6 +93,8 @@ CUT = (
     "moved-guest-cannot-start-there",
     "maintenance-on-and-off",
     "two-guests-go-one-after-the-other",
+    "dead-machine-is-replaced",
+    "survivor-reboots-when-it-has-agreed",
 )
 
 

@@ -67,6 +67,9 @@ class Machine:
     resets: int = 0
     has_watchdog: bool = True
     is_full: bool = False  # Xen cannot start a guest
+    key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
+    next_key: str = ""  # agreed on with another peer; not taken up yet
+    replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
 
 
 class World:
@@ -104,6 +107,7 @@ class World:
         self._order = itertools.count()
         self._numbers = itertools.count(1)
         self._starts = itertools.count(1)
+        self.shadow: World | None = None  # where a machine lives on that was replaced here
         self.mirrors = {guest: self._mirror(guest) for guest in self.guests}
         self.after(0.0, self._step)
 
@@ -302,9 +306,19 @@ class World:
         machine.is_booting, machine.is_on = False, True
         machine.boots += 1
         self.note(f"-- {NAMES[node]} is up")
+        self.take_up(node)
         for mirror in self.mirrors.values():
             mirror.copies[node].attach()
         self._start_agent(node)
+
+    def take_up(self, node: int) -> None:
+        """The files of what was agreed on are written; DRBD has its secret at once."""
+        machine = self.machines[node]
+        if machine.next_key:
+            machine.replaced_keys |= {machine.key}
+            machine.key, machine.next_key = machine.next_key, ""
+            for mirror in self.mirrors.values():
+                mirror.copies[node].secret = machine.key
 
     def _start_agent(self, node: int) -> None:
         machine = self.machines[node]
@@ -317,6 +331,7 @@ class World:
             guests=self.guests,
             policy=self.policy,
             timing=self.timing,
+            mark=machine.key,
         )
         boot = f"{NAMES[node]}{machine.boots}"
         machine.state = first_state(pair, boot, machine.kept, self.clock(node))
@@ -391,6 +406,9 @@ class World:
         match action:
             case actions.SendHello(hello):
                 self._send(node, hello)
+            case actions.TellReplaced(hello):
+                if self.shadow is not None:
+                    self.shadow.told(machine.replaced_keys, hello)
             case actions.ProbeReferee():
                 if self.sees_gateway(node):
                     sent = self.clock(node)
@@ -433,6 +451,8 @@ class World:
         reached = self.carries(Path.LAN, node, peer) and self.carries(Path.LAN, peer, node)
         answering = [""] * (self.ghost or reached) + list(self.machines[node].domains)
         answering += list(self.machines[peer].domains) * reached
+        if self.shadow is not None and self.sees_lan(node):
+            answering += self.shadow.domains()
         for guest in answering:
             answer = partial(self._answer, node, guest)
             self._later(node, 0.01, answer)
@@ -446,8 +466,9 @@ class World:
         for path in (*carried, *((Path.HEARTBEAT,) if carried else ())):
             delay = HELLO_TAKES * self.random.uniform(0.5, 2.0)
 
-            def arrive(path: Path = path) -> None:
-                self.post(peer, lambda: events.HelloHeard(self.clock(peer), path, hello))
+            def arrive(path: Path = path, key: str = self.machines[node].key) -> None:
+                if self.machines[peer].key == key:
+                    self.post(peer, lambda: events.HelloHeard(self.clock(peer), path, hello))
 
             self.after(delay, arrive)
 
@@ -562,6 +583,20 @@ class World:
             lambda: events.ResourceChanged(self.clock(node), guest, mirror.show(node)),
         )
 
+    # a machine that was replaced, and is on the LAN all the same
+
+    def sees_lan(self, node: int) -> bool:
+        """Whether NODE reaches those on the LAN who are not of the pair."""
+        is_cut = {(Path.LAN, node)} & (self.cut | self.nic_dead)
+        return self.is_live(node) and not is_cut
+
+    def told(self, keys: frozenset[str], hello: Hello) -> None:
+        """The pair says something to its replaced machine."""
+
+    def domains(self) -> list[str]:
+        """What runs on it, for those who look over the LAN."""
+        return []
+
     # the kernel's and the guests' turn
 
     def _step(self) -> None:
@@ -580,6 +615,8 @@ class World:
                 machine.resets += 1
                 self.reset(machine.node, "is reset by its watchdog")
         self._look_for_hole()
+        if self.shadow is not None:
+            self.shadow.run(self.now)
         self.after(STEP, self._step)
 
     def _look_for_hole(self) -> None:

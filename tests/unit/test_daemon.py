@@ -51,6 +51,9 @@ class Recorded:
     def send(self, hello: Hello) -> None:
         self.hellos.append(hello)
 
+    def tell_replaced(self, hello: Hello) -> None:
+        self.done.append("tell the replaced machine")
+
     def probe_referee(self) -> None: ...
     def probe_peer(self) -> None: ...
 

@@ -33,6 +33,7 @@ AT = NOW + 1
 EVENTS: tuple[events.Event, ...] = (
     events.Tick(AT),
     events.HelloHeard(AT, Path.LAN, replace(HELLO, number=8)),
+    events.ReplacedHeard(AT),
     events.RefereeAnswered(AT, AT),
     events.ProbeAnswered(AT),
     events.ResourceChanged(AT, "g", Resource()),

@@ -381,3 +381,17 @@ def test_a_watch_that_was_stopped_before_does_not_begin() -> None:
     adapter = Drbd(stream=printing())
     adapter.stop()
     adapter.watch(lambda guest, resource: None)
+
+
+def test_another_secret_is_taken_up_without_hanging_up() -> None:
+    kernel = Kernel("Primary", "Connecting")
+    kernel.is_idle = True  # as far as anybody can see
+    drbd(kernel).adjust("counter")
+    assert kernel.done == ["adjust"]
+    assert (kernel.role, kernel.connection) == ("Primary", "Connecting")
+
+
+def test_whoever_loses_its_role_or_disk_by_that_is_told() -> None:
+    kernel = Kernel("Primary", "Connecting")  # this one obeys, and comes up anew
+    with pytest.raises(ToolError, match="Consistent"):
+        drbd(kernel).adjust("counter")

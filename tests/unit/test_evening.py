@@ -152,9 +152,10 @@ def test_the_machine_that_stayed_on_finds_the_other_one_again(who: int, cut_at: 
     assert_agreed(world)
 
 
+@pytest.mark.parametrize("stage", [Stage.BLANK, Stage.REPLACING])
 @pytest.mark.parametrize(("late", "read_at"), [(False, 60.0), (True, 2.0)])
 def test_a_word_that_was_on_its_way_while_both_agreed_makes_nobody_forget(
-    late: bool, read_at: float
+    late: bool, read_at: float, stage: Stage
 ) -> None:
     """The other machine was blank when it said so; by now it may have committed. What nobody had
     read yet does not count, whenever it is read, and neither does what comes right after.
@@ -171,7 +172,7 @@ def test_a_word_that_was_on_its_way_while_both_agreed_makes_nobody_forget(
         if is_later:
             meeting.keep(mine)
         if late is is_later:
-            second.air.announce(second.me, Word(Stage.BLANK), {})
+            second.air.announce(second.me, Word(stage), {})
     now = read_at
     meeting.wait()
     assert meeting.agreement == mine

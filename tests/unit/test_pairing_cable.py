@@ -46,6 +46,8 @@ from firstboot.pairing.discovery import (
 )
 from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import PORT, Listener, Stream, call
+from firstboot.rendering import CROSSOVER, LAN_CARD
+from firstboot.replacement import CrossoverRadio
 from haagent.errors import PeerError
 from haagent.network.probes import open_ethernet
 from tests.vm.wait import wait_until
@@ -544,3 +546,70 @@ def test_a_peer_whose_cable_is_pulled_is_missed(wired: tuple[Machine, Machine]) 
     with pytest.raises(PeerError):
         a.do(accepted.receive)
     listener.close()
+
+
+def test_a_survivor_and_a_blank_machine_find_each_other_on_a_cable_in_use(
+    two: tuple[Machine, Machine],
+) -> None:
+    """The crossover of a machine that serves carries DRBD and heartbeat, which look for the dead
+    one; its LAN never passes for a crossover.
+    """
+    a, c = two
+    plug(a, c, "cable", "cable")
+    plug(a, c, "lan", "lan")
+    ip("-n", a.name, "address", "add", "192.168.77.1/24", "broadcast", "+", "dev", "cable")
+    a.party = party("a" * 32, "boot", "0.1.0", "a and b")
+    names = {"cable": CROSSOVER, "lan": LAN_CARD}
+
+    for name, new in names.items():
+        ip("-n", a.name, "link", "set", "dev", name, "down")
+        ip("-n", a.name, "link", "set", "dev", name, "name", new)
+        ip("-n", a.name, "link", "set", "dev", new, "up")
+
+    def cards() -> tuple[Card, ...]:
+        addresses = link_local_addresses(Path("/proc/thread-self/net/if_inet6").read_text())
+        return tuple(
+            Card(
+                name,
+                index,
+                a.mac("cable" if name == CROSSOVER else "lan"),
+                True,
+                True,
+                1000,
+                addresses.get(name),
+            )
+            for index, name in socket.if_nameindex()
+            if name in (CROSSOVER, LAN_CARD)
+        )
+
+    def heartbeat() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+            mouth.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            mouth.sendto(b"alive", ("192.168.77.255", 694))
+            mouth.sendto(b"are you there", ("192.168.77.2", 6940))
+
+    radios = (a.do(CrossoverRadio, cards), c.do(Radio, c.cards))
+    discoveries = (Discovery(a.party), Discovery(c.party))
+    words = (Word(Stage.REPLACING), Word(Stage.BLANK))
+
+    def tick(number: int) -> Finding:
+        now = time.monotonic() * FASTER
+        radio, discovery = radios[number], discoveries[number]
+        discovery.observe(*radio.look(now), *radio.hear(now))
+        radio.announce(two[number].party, words[number], discovery.quiet_in(now))
+        return discovery.finding(now)
+
+    def have_both_found() -> list[Crossover] | None:
+        a.do(heartbeat)
+        found = [machine.do(tick, number) for number, machine in enumerate(two)]
+        crossovers = [finding for finding in found if isinstance(finding, Crossover)]
+        return crossovers if len(crossovers) == 2 else None
+
+    first, second = wait_until("both", have_both_found, SECONDS, every=1 / FASTER)
+    assert first.card == CROSSOVER and first.peer_mac == c.mac("cable")
+    assert second.card == "cable" and second.peer.party.pair == "a and b"
+    assert shows(c.party, a.party)
+    for machine, radio in zip(two, radios, strict=True):
+        machine.do(radio.close)
+    for new in names.values():
+        ip("-n", a.name, "link", "delete", new)

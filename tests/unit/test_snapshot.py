@@ -206,6 +206,8 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("berta does not hear anna over the LAN.", path(Path.LAN, two_way=NOW - 5.1)),
     ("berta is shutting down.", hello(is_leaving=True)),
     ("anna is in maintenance.", resting),
+    ("anna was replaced.", hello(has_replaced=True)),
+    ("The machine that berta replaced is switched on.", node(replaced_at=NOW - 4.0)),
     ("berta is in maintenance.", hello(in_maintenance=True)),
     ("The time scale is 1 on anna and 6 on berta.", hello(scale=6.0)),
     ("anna stands down for counter.", ledger(stands_down=True)),

@@ -48,6 +48,7 @@ FULL = Durable(
     },
     Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0),
     in_maintenance=True,
+    mark="5eed",
 )
 
 
@@ -240,10 +241,11 @@ def altered(data: bytes, old: str, new: str) -> bytes:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"version": 2', '"version": 3'),
-        ('"version": 2', '"version": 0'),
-        ('"version": 2', '"version": true'),
-        ('"version": 2', '"version": 1'),
+        ('"version": 3', '"version": 4'),
+        ('"version": 3', '"version": 0'),
+        ('"version": 3', '"version": true'),
+        ('"version": 3', '"version": 1'),
+        ('"version": 3', '"version": 2'),
         ('"by_operator": false', '"by_operator": 0'),
         ('"term": 0', '"term": "0"'),
         ('"term": 0', '"term": true'),
@@ -315,12 +317,18 @@ def test_nothing_that_is_kept_is_left_out_of_the_tests() -> None:
 def test_the_golden_file_of_version_1() -> None:
     """It knew of no maintenance, and of no farewell but that of a machine that went down."""
     copy = decode((DATA / "version-1.json").read_bytes())
-    assert copy.durable == replace(FULL, in_maintenance=False)
+    assert copy.durable == replace(FULL, in_maintenance=False, mark="")
     assert copy.counter == 42
 
 
 def test_the_golden_file_of_version_2() -> None:
+    """It knew of no pair but one."""
     golden = (DATA / "version-2.json").read_bytes()
+    assert decode(golden).durable == replace(FULL, mark="")
+
+
+def test_the_golden_file_of_version_3() -> None:
+    golden = (DATA / "version-3.json").read_bytes()
     assert decode(golden).durable == FULL
     assert encode(FULL, 42) == golden
 
@@ -332,7 +340,7 @@ def test_a_state_of_version_1_is_taken_over_and_written_anew(tmp_path: Path) -> 
     state = StateFile(tmp_path)
     durable = state.load(FULL.ledgers)
     assert durable is not None and state.warnings == ()
-    state.save(replace(durable, in_maintenance=True))
+    state.save(replace(durable, in_maintenance=True, mark="5eed"))
     assert {(tmp_path / name).read_bytes() for name in NAMES} == {encode(FULL, 43)}
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from firstboot import agreement, apply
+
 IMAGE = Path(__file__).parents[2] / "image"
 EXTRA = IMAGE / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
@@ -85,3 +87,21 @@ def test_what_is_per_machine_leads_to_the_state_partition() -> None:
     finalize = (IMAGE / "mkosi.finalize").read_text()
     assert 'ln -sf ../state/etc/localtime "$BUILDROOT/etc/localtime"' in finalize
     assert 'ln -sf /usr/share/zoneinfo/UTC "$BUILDROOT/state/etc/localtime"' in finalize
+
+
+def test_what_a_survivor_agreed_on_is_written_before_anything_reads_it() -> None:
+    unit = settings(UNITS / "shoestring-replace.service")
+    readers = {"drbd-up.service", "heartbeat.service", "haagent.service"}
+    assert set(unit["Before"][0].split()) == readers
+    assert unit["Type"] == ["notify"], "it waits for the other machine when the files are written"
+    assert unit["ConditionPathExists"] == ["/state/setup/complete", "/state/setup/agreement.json"]
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])
+    # haagent.service has a limit: what restarts it must not do so more often.
+    assert int(unit["RestartSec"][0]) >= 30
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-replace.service\n" in preset
+
+
+def test_it_is_about_the_files_that_the_set_up_writes() -> None:
+    conditions = settings(UNITS / "shoestring-replace.service")["ConditionPathExists"]
+    assert conditions == [apply.COMPLETE.path, agreement.PATH]

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from haagent.cluster import wire
-from haagent.cluster.wire import LARGEST, decode, encode
+from haagent.cluster.wire import LARGEST, decode, encode, is_of_another
 from haagent.core.model import (
     NEVER,
     Disk,
@@ -103,8 +103,8 @@ def test_the_format_is_fixed() -> None:
     """Two nodes with different versions of us must read each other, or refuse by version."""
     assert encode(PLAIN, KEY) == signed(
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
-        b'"watchdog":5.0},"guests":{},"has_referee":false,"heard":{"LAN":3},"heard_boot":"",'
-        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"scale":1.0},"version":2}'
+        b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,"heard":{"LAN":3},"heard_boot":"",'
+        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"scale":1.0},"version":3}'
     )
 
 
@@ -168,18 +168,18 @@ def test_another_pair_is_not_understood() -> None:
     [
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),
-        (b'{"version":2,"version":2,"hello":{}}', "twice"),
-        (b'{"version":2,"hello":NaN}', "NaN is no number"),
-        (b'{"version":2,"hello":-Infinity}', "-Infinity is no number"),
+        (b'{"version":3,"version":3,"hello":{}}', "twice"),
+        (b'{"version":3,"hello":NaN}', "NaN is no number"),
+        (b'{"version":3,"hello":-Infinity}', "-Infinity is no number"),
         (b"[" * 10000, "not JSON"),
         (b"1" * 5000, "not JSON"),
         (b"[]", "version None"),
-        (b'{"version":1,"hello":{}}', "version 1, we speak 2"),
-        (b'{"version":3,"hello":{}}', "version 3, we speak 2"),
+        (b'{"version":1,"hello":{}}', "version 1, we speak 3"),
+        (b'{"version":4,"hello":{}}', "version 4, we speak 3"),
         (b'{"version":true,"hello":{}}', "version True"),
-        (b'{"version":2}', "message lacks hello"),
-        (b'{"version":2,"hello":[]}', "hello is not an object"),
-        (b'{"version":2,"hello":{},"more":1}', "message has unknown fields"),
+        (b'{"version":3}', "message lacks hello"),
+        (b'{"version":3,"hello":[]}', "hello is not an object"),
+        (b'{"version":3,"hello":{},"more":1}', "message has unknown fields"),
     ],
 )
 def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
@@ -254,3 +254,13 @@ def test_a_request_does_not_tell_its_time() -> None:
     guest = replace(largest_guest(), request=Request(1, 2, at=99.0))
     said = content(replace(PLAIN, guests={"mail": guest}))["hello"]["guests"]["mail"]
     assert said["request"] == {"nonce": 1, "term": 2}
+
+
+def test_a_replaced_machine_is_known_by_its_old_key() -> None:
+    data = encode(PLAIN, KEY)
+    other = bytes(32)
+    assert PLAIN.node == 1
+    assert is_of_another(data, (other, KEY), me=0)
+    assert not is_of_another(data, (other, KEY), me=1), "what we say ourselves"
+    assert not is_of_another(data, (other,), me=0)
+    assert not is_of_another(data[:-1] + b"!", (KEY,), me=0)
