@@ -436,16 +436,12 @@ def test_what_changed_while_the_person_was_reading_is_not_done(
     capsys: Captured,
     act: list[str],
 ) -> None:
-    class Slow:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            agent.says(silent)
-            return "yes\n"
+    def read() -> str:
+        agent.says(silent)
+        return "yes\n"
 
     types(monkeypatch, "")
-    monkeypatch.setattr("sys.stdin", Slow())
+    monkeypatch.setattr("sys.stdin.readline", read, raising=False)
     assert shoestring.main(act, places) == Exit.FAILED
     assert "changed meanwhile" in capsys.readouterr().err
     assert (agent.heard, systemctl.ran) == ([], [])
