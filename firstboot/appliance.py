@@ -7,6 +7,7 @@ ends, because the journal that is written next lives on another disk.
 
 import contextlib
 import json
+import os
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -37,7 +38,11 @@ MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
 JUST_CREATED = "0000000000000004:0000000000000000:"
-ZONE = Path("/state/etc/localtime")  # the image's /etc/localtime leads to it
+STATE = Path("/state")
+OF_THE_STICK = ("identity", "lost+found")  # below STATE
+# Its own identity. The generation must never go back: a peer drops what is older as a replay.
+OF_HEARTBEAT = ("hb_generation", "hb_uuid")
+ZONE = STATE / "etc/localtime"  # the image's /etc/localtime leads to it
 GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
@@ -58,6 +63,9 @@ class Appliance:
 
     def await_hardware(self) -> None:
         await_change(self._changes)
+
+    def await_hardware_for(self, seconds: float) -> bool:
+        return await_change(self._changes, seconds)
 
     def examined_machine(self) -> Machine:
         """What there is, looked at closer: it may take a minute."""
@@ -113,6 +121,9 @@ class Appliance:
             files.remove(Path(path))
         except OSError as error:
             raise _failing(path, "removed", error) from error
+
+    def pair_files(self) -> list[str]:
+        return pair_files(STATE)
 
     def host_name(self) -> str:
         return socket.gethostname()
@@ -258,6 +269,24 @@ class Appliance:
         left = self._run(("wipefs", "--noheadings", "--output", "TYPE", str(device)), timeout=LIMIT)
         if left.strip():
             raise ToolError(argv, 0, f"{device} still holds {left.strip()}")
+
+
+def pair_files(state: Path) -> list[str]:
+    """Every file below STATE, but for who this machine is, and what the system itself keeps."""
+    folders = [
+        *(entry for entry in state.iterdir() if entry.name not in (*OF_THE_STICK, "var")),
+        *(state / "var/lib" / name for name in ("drbd", "heartbeat")),
+    ]
+    found = (
+        Path(parent) / name
+        for folder in folders
+        for parent, folders_in_it, names in os.walk(folder)
+        # A link to a folder is one of its folders to os.walk(3), which does not follow it.
+        for name in (*names, *(one for one in folders_in_it if (Path(parent) / one).is_symlink()))
+    )
+    keep = {state / "etc/localtime", *(state / "var/lib/heartbeat" / name for name in OF_HEARTBEAT)}
+    files_on_top = (entry for entry in state.iterdir() if not entry.is_dir() or entry.is_symlink())
+    return sorted(str(path) for path in {*found, *files_on_top} - keep)
 
 
 def _flush(device: Path) -> None:

@@ -46,6 +46,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_start(program)
     add_report(program)
     add_password(program)
+    add_factory_reset(program)
     return program.run(argv, places)
 
 
@@ -78,6 +79,11 @@ def add_password(program: CommandLine) -> None:
         action="store_true",
         help="change nothing, and print one as `password` of an answers.yaml holds it",
     )
+
+
+def add_factory_reset(program: CommandLine) -> None:
+    help = "make this machine leave the pair and forget it"
+    program.add("factory-reset", forget_the_pair, help)
 
 
 def status(arguments: argparse.Namespace, places: Places) -> Exit:
@@ -172,6 +178,13 @@ def change_password(arguments: argparse.Namespace, places: Places) -> Exit:
             raise OperatorError("That is not the password.", "Nothing was changed.")
     guard.keep(new_password())
     print("The new password counts, on this machine only: the other one keeps its own.")
+    return Exit.PROTECTED
+
+
+def forget_the_pair(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot import leaving  # the set-up knows what it made; no other command needs it
+
+    leaving.leave_the_pair(places)
     return Exit.PROTECTED
 
 

@@ -51,6 +51,7 @@ class Agent:
         self.heard: list[Event] = []
         self.refusal: str | None = None
         self.then: Sequence[Change] = ()  # what is shown, one after the other, after an event
+        self.says_while_leaving: Change | None = None
         self.is_watched = threading.Event()
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.server = Server(path, ["counter"], self._queue.put)
@@ -77,6 +78,8 @@ class Agent:
             for change in self.then:
                 self.says(change)
             if isinstance(event, Leave):
+                if self.says_while_leaving is not None:
+                    self.says(self.says_while_leaving)
                 self.server.finish_leaving()
 
     def stop_playing(self) -> None:
