@@ -180,6 +180,35 @@ def test_a_key_paints_the_page_anew(desk: Desk, server: Server) -> None:
     assert desk.terminal.raw.count(b"\x1b[K") == 24
 
 
+@pytest.mark.parametrize("enter", [b"\r", b"\n"])
+def test_enter_lends_the_terminal_to_the_menu(desk: Desk, server: Server, enter: bytes) -> None:
+    inside = desk.terminal.inside
+    visits: list[tuple[int, int]] = []
+    path = desk.console._path
+    desk.console = Console(
+        inside, inside, path, lambda: desk.now, lambda keys, screen: visits.append((keys, screen))
+    )
+    server.publish(to_dict(CALM))
+    quieten(inside)
+    assert desk.until("PROTECTED  ").endswith(tty.FOOT)
+    os.write(desk.terminal.outside, b"x")
+    desk.console.turn()
+    assert visits == []  # any other key only paints the page
+    os.write(desk.terminal.outside, enter)
+    desk.console.turn()
+    assert visits == [(inside, inside)]
+    desk.terminal.rows.clear()
+    desk.until("PROTECTED  ")
+
+
+def test_without_a_menu_the_page_names_none(desk: Desk, server: Server) -> None:
+    server.publish(to_dict(CALM))
+    quieten(desk.terminal.inside)
+    assert "menu" not in desk.until("PROTECTED  ")
+    os.write(desk.terminal.outside, b"\r")
+    desk.console.turn()
+
+
 def test_the_page_is_painted_anew_once_a_minute(desk: Desk, server: Server) -> None:
     server.publish(to_dict(replace(CALM, scale=100.0)))  # not stale after a minute
     desk.until("PROTECTED  ")
