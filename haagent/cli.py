@@ -13,7 +13,9 @@ from typing import Any
 from haagent import config, handover, settings, shoestring, state
 from haagent.command import CODES, CommandLine, Exit, Places
 from haagent.console import entrance, tty
-from haagent.console.programs import deaf_to_keys
+from haagent.console.lines import Lines
+from haagent.console.programs import Programs, deaf_to_keys
+from haagent.console.rescue import Rescue
 from haagent.console.snapshot import from_dict
 from haagent.core.timing import Timing
 from haagent.errors import OperatorError
@@ -35,6 +37,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     shoestring.add_report(program)
     console = add("console", _console, "show the pair on this terminal, for ever")
     console.add_argument("--menu", action="store_true", help="with a menu; no key ends it then")
+    add("rescue", _rescue, "a root shell on this terminal, after the password, for ever")
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
     add("daemon", _daemon, "run the agent; systemd does")
@@ -86,6 +89,14 @@ def _console(arguments: argparse.Namespace, places: Places) -> Exit:
     finally:
         tty.restore(keys, before)
     return Exit.PROTECTED
+
+
+def _rescue(arguments: argparse.Namespace, places: Places) -> Exit:
+    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    usual = tty.mode_of(keys)
+    with deaf_to_keys():
+        Rescue(Lines(keys, screen), Programs(keys, screen, usual), places.guard).run()
+    return Exit.FAILED  # the terminal is gone; systemd opens it again
 
 
 def _leave(arguments: argparse.Namespace, places: Places) -> Exit:
