@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from haagent.console.menu import WIDTH, wrapped
 from haagent.errors import ToolError
 
 NOT_STARTED = 127  # what a shell says of a program that cannot be started
@@ -62,7 +63,7 @@ class Programs:
             self._take_back()
 
     def lines(self, argv: Sequence[str]) -> list[str]:
-        """What ARGV prints, with its complaints. Ctrl-C ends it early."""
+        """What ARGV prints, with its complaints, as `readable`. Ctrl-C ends it early."""
         self._make_usual()
         try:
             done = subprocess.run(
@@ -77,7 +78,7 @@ class Programs:
             raise ToolError(argv, NOT_STARTED, error.strerror or str(error)) from error
         finally:
             self._take_back()
-        return done.stdout.decode("ascii", "replace").splitlines()
+        return readable(done.stdout)
 
     def _make_usual(self) -> None:
         if self._usual is not None:
@@ -94,6 +95,17 @@ class Programs:
                 os.tcsetpgrp(self._keys, os.getpgrp())
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def readable(printed: bytes) -> list[str]:
+    """PRINTED in lines that no terminal wraps, and without anything that one obeys: a log may hold
+    whatever somebody wrote into it.
+    """
+    lines = []
+    for line in printed.decode("utf-8", "replace").expandtabs().split("\n"):
+        plain = "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\r"))
+        lines += [plain] if len(plain) <= WIDTH else wrapped(plain)
+    return lines[:-1] if lines[-1:] == [""] else lines
 
 
 @contextmanager
