@@ -7,10 +7,9 @@ ends, because the journal that is written next lives on another disk.
 
 import contextlib
 import json
-import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -40,6 +39,7 @@ WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 JUST_CREATED = "0000000000000004:0000000000000000:"
 STATE = Path("/state")
 OF_THE_STICK = ("identity", "lost+found")  # below STATE
+IN_VAR = ("drbd", "heartbeat")  # below STATE's var/lib: what keeps something of the pair there
 # Its own identity. The generation must never go back: a peer drops what is older as a replay.
 OF_HEARTBEAT = ("hb_generation", "hb_uuid")
 ZONE = STATE / "etc/localtime"  # the image's /etc/localtime leads to it
@@ -123,7 +123,10 @@ class Appliance:
             raise _failing(path, "removed", error) from error
 
     def pair_files(self) -> list[str]:
-        return pair_files(STATE)
+        try:
+            return pair_files(STATE)
+        except OSError as error:
+            raise _failing(str(error.filename), "read", error) from error
 
     def host_name(self) -> str:
         return socket.gethostname()
@@ -272,21 +275,28 @@ class Appliance:
 
 
 def pair_files(state: Path) -> list[str]:
-    """Every file below STATE, but for who this machine is, and what the system itself keeps."""
-    folders = [
-        *(entry for entry in state.iterdir() if entry.name not in (*OF_THE_STICK, "var")),
-        *(state / "var/lib" / name for name in ("drbd", "heartbeat")),
-    ]
-    found = (
-        Path(parent) / name
-        for folder in folders
-        for parent, folders_in_it, names in os.walk(folder)
-        # A link to a folder is one of its folders to os.walk(3), which does not follow it.
-        for name in (*names, *(one for one in folders_in_it if (Path(parent) / one).is_symlink()))
-    )
-    keep = {state / "etc/localtime", *(state / "var/lib/heartbeat" / name for name in OF_HEARTBEAT)}
-    files_on_top = (entry for entry in state.iterdir() if not entry.is_dir() or entry.is_symlink())
-    return sorted(str(path) for path in {*found, *files_on_top} - keep)
+    """Every file below STATE, but for who this machine is, and what the system itself keeps. Raises
+    OSError: what cannot be looked into is not taken for empty.
+    """
+    own = {
+        *(state / name for name in OF_THE_STICK),
+        state / "etc/localtime",
+        *(state / "var/lib/heartbeat" / name for name in OF_HEARTBEAT),
+    }
+    tops = [entry for entry in state.iterdir() if entry.name != "var"]
+    tops += [folder for name in IN_VAR if (folder := state / "var/lib" / name).is_dir()]
+    return sorted(str(path) for top in tops for path in _files(top, own))
+
+
+def _files(path: Path, own: Set[Path]) -> Iterator[Path]:
+    """PATH, or the files below it; links are files. Nothing of OWN."""
+    if path in own:
+        return
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    for entry in path.iterdir():
+        yield from _files(entry, own)
 
 
 def _flush(device: Path) -> None:

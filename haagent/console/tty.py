@@ -134,6 +134,9 @@ class Console:
         self._connection = None
         self._menu(keys, self._screen)
         quieten(keys)
+        with suppress(OSError):
+            # ECMA-48, ED: a terminal that did not tell its size may be longer than the page.
+            _write(self._screen, b"\x1b[2J")
         # What it says now comes before the page does: that would show what was long ago.
         self._connect()
         if self._connection is not None and select.select([self._connection], [], [], SECOND)[0]:

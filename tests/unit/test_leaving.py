@@ -25,7 +25,7 @@ from tests.unit.test_shoestring import (
     systemctl,
     types,
 )
-from tests.unit.test_snapshot import both, guest, resource, silent
+from tests.unit.test_snapshot import Change, both, guest, resource, silent
 
 __all__ = ["agent", "places", "short_limits", "systemctl"]  # fixtures
 
@@ -100,9 +100,9 @@ def test_a_machine_with_a_guest_stays(
     systemctl: Systemctl,
     machine: FakeMachine,
     monkeypatch: pytest.MonkeyPatch,
-    change: object,
+    change: Change,
 ) -> None:
-    agent.says(change)  # type: ignore[arg-type]
+    agent.says(change)
     types(monkeypatch, "data\n")
     with pytest.raises(OperatorError, match="counter runs on anna") as caught:
         leave_the_pair(places, machine)
@@ -138,9 +138,9 @@ def test_the_last_copy_is_said_to_be_one(
     agent: Agent,
     machine: FakeMachine,
     monkeypatch: pytest.MonkeyPatch,
-    change: object,
+    change: Change,
 ) -> None:
-    agent.says(change)  # type: ignore[arg-type]
+    agent.says(change)
     screen = types(monkeypatch, "\n")
     with pytest.raises(OperatorError):
         leave_the_pair(places, machine)

@@ -109,7 +109,10 @@ def test_news_are_said_and_the_question_again(
 ) -> None:
     monkeypatch.setattr(module, "LOOK", 0.01)
     news = iter([None, "NOT PROTECTED", None])
-    ask = lambda: lines.ask("What? ", news=lambda: next(news, None))  # noqa: E731
+
+    def ask() -> str:
+        return lines.ask("What? ", news=lambda: next(news, None))
+
     assert person.answers("NOT PROTECTED\r\nWhat? ", b"move\r", ask) == "move"
     assert person.look().count("What? ") == 2
 

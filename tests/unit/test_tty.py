@@ -45,6 +45,9 @@ class Terminal:
             self.raw += os.read(self.outside, 65536)
         text = self.raw.decode("ascii")
         assert "\n" not in text  # nothing scrolls
+        _, erased, text = text.rpartition("\x1b[2J")
+        if erased:
+            self.rows.clear()
         pieces = re.findall(r"\x1b\[(\d+);1H([^\x1b]*)(\x1b\[K)?", text)
         assert "".join(f"\x1b[{r};1H{line}{erase}" for r, line, erase in pieces) == text
         for row, line, erase in pieces:
@@ -197,7 +200,8 @@ def test_enter_lends_the_terminal_to_the_menu(desk: Desk, server: Server, enter:
     os.write(desk.terminal.outside, enter)
     desk.console.turn()
     assert visits == [(inside, inside)]
-    desk.terminal.rows.clear()
+    desk.terminal.look()
+    assert desk.terminal.rows == {}, "what the menu left there"
     desk.until("PROTECTED  ")
 
 

@@ -135,8 +135,11 @@ def test_the_password_is_asked_for_once_and_forgotten_with_the_visit(room: Room)
 def test_the_first_line_stands_above_every_question_and_is_as_new_as_it(room: Room) -> None:
     looks = iter(f"PROTECTED {number}" for number in range(99))
     person = Person("move", "wrong horse", RIGHT, "x", "")
-    view = lambda: View(next(looks), "anna", "berta", ("counter", "mail"))  # noqa: E731
-    Visit(person, room.runner, room.guard, view).spend()
+
+    def see() -> View:
+        return View(next(looks), "anna", "berta", ("counter", "mail"))
+
+    Visit(person, room.runner, room.guard, see).spend()
     asked = [at for at, line in enumerate(person.seen) if line.endswith(": ")]
     above = [person.seen[at - 1] for at in asked]
     assert len(above) == 5
