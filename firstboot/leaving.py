@@ -106,8 +106,8 @@ def words(loss: Loss) -> list[str]:
         )
     found += [f"{name} goes on on {peer}, from its own copy." for name in loss.safe]
     found += [
-        f"{name}: it does not run on {peer}, or {peer} is silent. What is erased here may be THE"
-        " LAST COPY of it."
+        f"{name}: nothing proves that {peer} has all of it. What is erased here may be THE LAST"
+        " COPY."
         for name in loss.last
     ]
     found.append(
@@ -147,7 +147,10 @@ def _loss(places: Places, hands: Hands) -> Loss:
 def _is_safe(shown: Snapshot, guest: GuestView) -> bool:
     """The peer is heard, and runs it from a disk of its own: a Primary may be without one, and
     read all from ours. Of a peer that DRBD has lost it says nothing, and then it reads nothing.
+    After a split brain ours has writes that the peer has not.
     """
+    if guest.is_split_brain:
+        return False
     own = (DiskState.UP_TO_DATE, DiskState.UNKNOWN)
     is_heard = any(not node.is_me and node.is_heard for node in shown.nodes)
     return is_heard and guest.runs_on == (shown.peer,) and guest.peer_disk in own

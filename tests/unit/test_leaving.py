@@ -131,6 +131,7 @@ def test_no_script_forgets_a_pair(
         STARTING,  # it is on its way, and does not run yet
         both(THERE, resource(peer_disk=Disk.DISKLESS)),  # it reads all from our copy
         both(THERE, resource(link=Link.SYNC_SOURCE, peer_disk=Disk.INCONSISTENT)),
+        both(THERE, resource(link=Link.STANDALONE, peer_disk=Disk.UNKNOWN)),  # split brain
     ],
 )
 def test_the_last_copy_is_said_to_be_one(
@@ -145,8 +146,17 @@ def test_the_last_copy_is_said_to_be_one(
     with pytest.raises(OperatorError):
         leave_the_pair(places, machine)
     page = " ".join(screen.getvalue().split())
-    assert "What is erased here may be THE LAST COPY of it." in page
+    assert "What is erased here may be THE LAST COPY." in page
     assert "goes on on" not in page
+
+
+def test_a_peer_that_runs_it_without_the_mirror_has_its_own_copy(
+    places: Places, agent: Agent, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.says(both(THERE, resource(link=Link.CONNECTING, peer_disk=Disk.UNKNOWN)))
+    screen = types(monkeypatch, "data\n")
+    leave_the_pair(places, machine)
+    assert "counter goes on on berta, from its own copy." in screen.getvalue()
 
 
 def test_a_peer_that_dies_meanwhile_keeps_this_copy(
