@@ -5,6 +5,7 @@ python3 -m firstboot                 the set-up, as the appliance runs it
 python3 -m firstboot --dry-run --machine FILE [--other FILE]
                                      asks and shows the same on any computer, about machines that
                                      FILEs describe, and changes nothing
+python3 -m firstboot --forget        finishes what `shoestring factory-reset` began; systemd does
 """
 
 import argparse
@@ -17,6 +18,7 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="change nothing")
     parser.add_argument("--machine", type=Path, help="a description of this machine")
     parser.add_argument("--other", type=Path, help="a description of the other machine")
+    parser.add_argument("--forget", action="store_true", help="forget the pair, if that was agreed")
     options = parser.parse_args()
     if options.dry_run != (options.machine is not None):
         parser.error("--dry-run and --machine FILE go together")
@@ -32,10 +34,13 @@ def main() -> int:
             )
             return 1
         return rehearsal.run(options.machine, options.other)
-    from firstboot import evening
+    from firstboot import evening, forgetting
     from firstboot.appliance import Appliance
     from firstboot.terminals import Terminals, consoles
+    from haagent.run import run
 
+    if options.forget:
+        return forgetting.at_start(Appliance(), Terminals(consoles()).tell, run)
     evening.spend(Appliance(), Terminals(consoles()))
     return 0
 

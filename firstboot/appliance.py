@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -37,7 +37,12 @@ MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
 JUST_CREATED = "0000000000000004:0000000000000000:"
-ZONE = Path("/state/etc/localtime")  # the image's /etc/localtime leads to it
+STATE = Path("/state")
+OF_THE_STICK = ("identity", "lost+found")  # below STATE
+IN_VAR = ("drbd", "heartbeat")  # below STATE's var/lib: what keeps something of the pair there
+# Its own identity. The generation must never go back: a peer drops what is older as a replay.
+OF_HEARTBEAT = ("hb_generation", "hb_uuid")
+ZONE = STATE / "etc/localtime"  # the image's /etc/localtime leads to it
 GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
@@ -58,6 +63,9 @@ class Appliance:
 
     def await_hardware(self) -> None:
         await_change(self._changes)
+
+    def await_hardware_for(self, seconds: float) -> bool:
+        return await_change(self._changes, seconds)
 
     def examined_machine(self) -> Machine:
         """What there is, looked at closer: it may take a minute."""
@@ -113,6 +121,12 @@ class Appliance:
             files.remove(Path(path))
         except OSError as error:
             raise _failing(path, "removed", error) from error
+
+    def pair_files(self) -> list[str]:
+        try:
+            return pair_files(STATE)
+        except OSError as error:
+            raise _failing(str(error.filename), "read", error) from error
 
     def host_name(self) -> str:
         return socket.gethostname()
@@ -265,6 +279,31 @@ class Appliance:
         left = self._run(("wipefs", "--noheadings", "--output", "TYPE", str(device)), timeout=LIMIT)
         if left.strip():
             raise ToolError(argv, 0, f"{device} still holds {left.strip()}")
+
+
+def pair_files(state: Path) -> list[str]:
+    """Every file below STATE, but for who this machine is, and what the system itself keeps. Raises
+    OSError: what cannot be looked into is not taken for empty.
+    """
+    own = {
+        *(state / name for name in OF_THE_STICK),
+        state / "etc/localtime",
+        *(state / "var/lib/heartbeat" / name for name in OF_HEARTBEAT),
+    }
+    tops = [entry for entry in state.iterdir() if entry.name != "var"]
+    tops += [folder for name in IN_VAR if (folder := state / "var/lib" / name).is_dir()]
+    return sorted(str(path) for top in tops for path in _files(top, own))
+
+
+def _files(path: Path, own: Set[Path]) -> Iterator[Path]:
+    """PATH, or the files below it; links are files. Nothing of OWN."""
+    if path in own:
+        return
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    for entry in path.iterdir():
+        yield from _files(entry, own)
 
 
 def _flush(device: Path) -> None:

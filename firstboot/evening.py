@@ -34,8 +34,8 @@ from haagent.daemon import BOOT_ID
 from haagent.errors import OperatorError, PeerError, ShoestringError
 
 OUR_FAULT = (
-    "The set-up stopped by a fault of its own. `journalctl -u shoestring-setup` tells more, on the"
-    " console of the rescue entry."
+    "The set-up stopped by a fault of its own. `journalctl -u shoestring-setup` tells more, in the"
+    " shell of the boot menu's Rescue entry."
 )
 
 log = logging.getLogger(__name__)

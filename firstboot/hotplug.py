@@ -3,6 +3,7 @@
 
 import select
 import socket
+import time
 
 NETLINK_KOBJECT_UEVENT = (
     15  # include/uapi/linux/netlink.h; group 1 is the kernel, group 2 is udev, after its rules
@@ -44,13 +45,17 @@ class Changes:
         return changed
 
 
-def await_change(events: socket.socket) -> None:
-    """Blocks until hardware changed, and then until it was quiet for a moment."""
+def await_change(events: socket.socket, limit: float | None = None) -> bool:
+    """Blocks until hardware changed, and then until it was quiet for a moment; False if nothing
+    changed for LIMIT seconds.
+    """
     changed = False
+    deadline = None if limit is None else time.monotonic() + limit
     while True:
-        ready, _, _ = select.select([events], [], [], QUIET if changed else None)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([events], [], [], QUIET if changed else left)
         if not ready:
-            return
+            return changed
         changed = _is_change(events) or changed
 
 

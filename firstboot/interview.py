@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, IPv4Interface
 from firstboot import zones
 from firstboot.answers import HOST_NAME
 from firstboot.question import (
-    LEAST_PASSWORD,
     TELLING,
     Facts,
     Given,
@@ -26,6 +25,7 @@ from firstboot.question import (
     telling,
 )
 from firstboot.validate import LARGEST_PREFIX
+from haagent import password
 from haagent.core.model import Policy
 
 
@@ -171,11 +171,9 @@ POLICY_WORDS = {Policy.AUTOMATIC: ("1", "automatic"), Policy.WAIT: ("2", "wait",
 
 
 def _password(text: str, interview: Interview) -> str:
-    if len(text) < LEAST_PASSWORD:
-        raise Refused(f"At least {LEAST_PASSWORD} characters or digits are needed.")
-    if not text.isascii() or not text.isprintable():
-        # A console's keyboard may be another one on the day it is needed.
-        raise Refused("Only plain letters, digits and signs, without accents, can be used.")
+    flaw = password.flaw(text)
+    if flaw is not None:
+        raise Refused(flaw)
     return text
 
 

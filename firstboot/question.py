@@ -12,8 +12,8 @@ from typing import Any
 
 from firstboot.wording import in_short
 from firstboot.zones import UTC
+from haagent import password
 
-LEAST_PASSWORD = 6  # characters; it guards a console that somebody has to stand at
 TELLING = 4  # characters of a serial number that are typed as consent
 
 
@@ -149,7 +149,7 @@ def ask(topic: Topic, facts: Facts, given: Given) -> Question:
                 " is no other one, and nobody can tell it to you later.",
                 (),
                 "",
-                f"At least {LEAST_PASSWORD} characters; digits will do. It does not appear while"
+                f"At least {password.LEAST} characters; digits will do. It does not appear while"
                 " you type it.",
                 is_secret=True,
             )

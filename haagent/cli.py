@@ -6,12 +6,16 @@ It must not decide anything: it asks the agent, or reads what the agent would re
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 from haagent import config, handover, settings, shoestring, state
 from haagent.command import CODES, CommandLine, Exit, Places
-from haagent.console import tty
+from haagent.console import entrance, tty
+from haagent.console.lines import Lines
+from haagent.console.programs import Programs, deaf_to_keys
+from haagent.console.rescue import Rescue
 from haagent.console.snapshot import from_dict
 from haagent.core.timing import Timing
 from haagent.errors import OperatorError
@@ -31,7 +35,9 @@ def main(argv: list[str], places: Places | None = None) -> int:
     timers = add("timers", _timers, "print every timer, in seconds")
     timers.add_argument("--scale", type=float, default=1.0, help="stretch them all by this factor")
     shoestring.add_report(program)
-    add("console", _console, "show the pair on this terminal, for ever")
+    console = add("console", _console, "show the pair on this terminal, for ever")
+    console.add_argument("--menu", action="store_true", help="with a menu; no key ends it then")
+    add("rescue", _rescue, "a root shell on this terminal, after the password, for ever")
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
     add("daemon", _daemon, "run the agent; systemd does")
@@ -74,13 +80,23 @@ def _timers(arguments: argparse.Namespace, places: Places) -> Exit:
 def _console(arguments: argparse.Namespace, places: Places) -> Exit:
     keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
     before = tty.quieten(keys)
+    menu = entrance.menu(places, before) if arguments.menu else None
     try:
-        tty.Console(keys, screen, places.socket).run()
+        with deaf_to_keys() if arguments.menu else nullcontext():
+            tty.Console(keys, screen, places.socket, menu=menu).run()
     except KeyboardInterrupt:
         print()
     finally:
         tty.restore(keys, before)
     return Exit.PROTECTED
+
+
+def _rescue(arguments: argparse.Namespace, places: Places) -> Exit:
+    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    usual = tty.mode_of(keys)
+    with deaf_to_keys():
+        Rescue(Lines(keys, screen), Programs(keys, screen, usual), places.guard).run()
+    return Exit.FAILED  # the terminal is gone; systemd opens it again
 
 
 def _leave(arguments: argparse.Namespace, places: Places) -> Exit:

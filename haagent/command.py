@@ -9,13 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
 from haagent import __version__, client, config, control, state
 from haagent.client import AgentSilent
+from haagent.console.guard import Guard
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale
 from haagent.console.times import age
 from haagent.core.timing import TimingError
@@ -59,6 +60,7 @@ class Places:
     folder: Path = state.FOLDER
     socket: Path = control.SOCKET
     run: Run = run
+    guard: Guard = field(default_factory=Guard)
 
 
 Command = Callable[[argparse.Namespace, Places], Exit]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from haagent import client, config
+from haagent.asking import ask
 from haagent.client import AgentSilent
 from haagent.command import Exit, Interrupted, Places, is_at_a_terminal, look
 from haagent.console import prospects
@@ -195,8 +196,7 @@ def _agree(arguments: argparse.Namespace) -> None:
         raise OperatorError(
             "Nothing was done: this takes a yes, typed at a terminal.", "A script says --yes."
         )
-    print("Type yes to do it: ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() != "yes":
+    if ask("Type yes to do it: ").lower() != "yes":
         raise OperatorError("Nothing was done: no yes was typed.", "Say it again if you want it.")
 
 

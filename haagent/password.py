@@ -12,6 +12,7 @@ import re
 
 KEPT = "/state/etc/shoestring/password"
 COST, BLOCK, PARALLEL = 1 << 14, 8, 1  # 16 MiB
+LEAST = 6  # characters; it guards a console that somebody has to stand at
 LENGTH = 32  # bytes of salt and of what is derived
 SHAPE = re.compile(r"scrypt:([A-Za-z0-9+/=]{24,64}):([A-Za-z0-9+/=]{44})")
 
@@ -21,6 +22,16 @@ def kept(password: str, salt: bytes) -> str:
     if len(salt) < 16:
         raise ValueError("a salt has 16 random bytes at least")
     return f"scrypt:{_text(salt)}:{_text(_derived(password, salt))}"
+
+
+def flaw(password: str) -> str | None:
+    """Why PASSWORD will not do, in a sentence that does not quote it; None if it will."""
+    if len(password) < LEAST:
+        return f"At least {LEAST} characters or digits are needed."
+    if not password.isascii() or not password.isprintable():
+        # A console's keyboard may be another one on the day it is needed.
+        return "Only plain letters, digits and signs, without accents, can be used."
+    return None
 
 
 def is_kept(text: str) -> bool:

@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from haagent import client, handover, report
+from haagent import client, handover, password, report
+from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
 from haagent.console.render import guest_line, render
 from haagent.console.snapshot import GuestView, Snapshot
@@ -45,6 +46,8 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_start(program)
     program.add("replace", replace, "give the place of the other machine, which died, to a new one")
     add_report(program)
+    add_password(program)
+    add_factory_reset(program)
     return program.run(argv, places)
 
 
@@ -68,6 +71,20 @@ def add_report(program: CommandLine) -> None:
     help = "print all there is to know about this machine, without keys"
     command = program.add("report", tell_all, help)
     command.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a new file to write")
+
+
+def add_password(program: CommandLine) -> None:
+    command = program.add("password", change_password, "change the password of this machine")
+    command.add_argument(
+        "--print",
+        action="store_true",
+        help="change nothing, and print one as `password` of an answers.yaml holds it",
+    )
+
+
+def add_factory_reset(program: CommandLine) -> None:
+    help = "make this machine leave the pair and forget it"
+    program.add("factory-reset", forget_the_pair, help)
 
 
 def status(arguments: argparse.Namespace, places: Places) -> Exit:
@@ -102,8 +119,7 @@ def start(arguments: argparse.Namespace, places: Places) -> Exit:
     _, shown = look(places)
     view = _startable(shown, arguments.guest)
     print("\n".join(_histories(shown, view)))
-    print(f"Type the guest's name to start it on {shown.me}: ", end="", flush=True)
-    if sys.stdin.readline().strip() != view.name:
+    if ask(f"Type the guest's name to start it on {shown.me}: ") != view.name:
         raise OperatorError(
             "The name was not typed: nothing was done.",
             "`shoestring status` tells what is missing.",
@@ -152,6 +168,32 @@ def replace(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot import replacement
 
     return replacement.replace(places)
+
+
+def change_password(arguments: argparse.Namespace, places: Places) -> Exit:
+    if not is_at_a_terminal() and not (arguments.print and sys.stdin.isatty()):
+        raise OperatorError(
+            "A password is typed at a terminal, where nobody sees it.",
+            "Nothing was changed. Type the command yourself; no script may do it.",
+        )
+    if arguments.print:
+        print(f'password: "{password.kept(new_password(), os.urandom(16))}"')
+        return Exit.PROTECTED
+    guard = places.guard
+    if guard.has_password:
+        guard.check_wait()
+        if not guard.admits(ask_unseen("The old password: ")):
+            raise OperatorError("That is not the password.", "Nothing was changed.")
+    guard.keep(new_password())
+    print("The new password counts, on this machine only: the other one keeps its own.")
+    return Exit.PROTECTED
+
+
+def forget_the_pair(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot import leaving  # the set-up knows what it made; no other command needs it
+
+    leaving.leave_the_pair(places)
+    return Exit.PROTECTED
 
 
 def tell_all(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -272,6 +272,9 @@ Every line on the screen that begins with `!` ends with a code. It stays the sam
 so it can be searched for, and `shoestring status --json` has it as `code`. The screen says what the
 alarm is about this time, and what to do; this page says what it means in general. GUEST, UNIT: what
 the screen names.
+
+Commands are typed in the menu behind the Enter key of the screen, as they stand here; those that do
+not begin with `shoestring`, in its shell.
 """
 
 

@@ -12,13 +12,16 @@ from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Ve
 from haagent.console.times import age, clock, span
 from haagent.errors import OperatorError
 
+NOT_KNOWN = "NOT KNOWN"
 CALM = "Either machine may fail now: the guests go on."
 SHARE = 3  # of the lines, a guest each, while something else must be said too
 OUTLOOK_SHARE = 6  # the same, for what would become of them
 
 
-def render(shown: Snapshot, width: int, height: int, now: float | None = None) -> list[str]:
-    """At most HEIGHT lines of at most WIDTH characters.
+def render(
+    shown: Snapshot, width: int, height: int, now: float | None = None, foot: str = ""
+) -> list[str]:
+    """At most HEIGHT lines of at most WIDTH characters, the last of which is FOOT.
 
     NOW is a moment of the clock that the snapshot was taken by; without it, ages are those of
     then.
@@ -35,38 +38,54 @@ def render(shown: Snapshot, width: int, height: int, now: float | None = None) -
         lines += _fold(CALM, width)
     for sentence in (*_nodes(shown, now), *_lately(shown), *_details(shown, now)):
         lines += _fold(sentence, width)
-    return fit(lines, width, height)
+    return fit(lines, width, height, foot)
 
 
-def starting(width: int, height: int) -> list[str]:
+def starting(width: int, height: int, foot: str = "") -> list[str]:
     """The page for a machine that has just started: its agent has not said anything yet."""
     words = (
         "The agent is not there yet. That is usual for the first minute or two after the start; "
         "what goes on at the other machine is not touched by it."
     )
-    return fit(["STARTING", *_fold(words, width)], width, height)
+    return fit(["STARTING", *_fold(words, width)], width, height, foot)
 
 
 def silence(
-    error: OperatorError, last: Snapshot | None, width: int, height: int, now: float
+    error: OperatorError,
+    last: Snapshot | None,
+    width: int,
+    height: int,
+    now: float,
+    foot: str = "",
 ) -> list[str]:
     """The page for an agent that does not answer: what that means, and what it said LAST."""
-    lines = ["NOT KNOWN"]
+    lines = [NOT_KNOWN]
     lines += _fold(f"! {error.message}", width)
     lines += _fold(f"  -> {error.hint}", width)
     if last is not None:
         lines += _fold(f"What it said {age(last.at, now)} ago, and may not be so any more:", width)
         lines += render(last, width, height, now)
-    return fit(lines, width, height)
+    return fit(lines, width, height, foot)
 
 
-def fit(lines: list[str], width: int, height: int) -> list[str]:
-    """The first of LINES; the last one tells how many were left out. Raises nothing."""
+def fit(lines: list[str], width: int, height: int, foot: str = "") -> list[str]:
+    """The first of LINES; the last one tells how many were left out. Raises nothing.
+
+    With FOOT there are HEIGHT lines, and FOOT is the last one: it takes no line from a page that
+    was cut anyway.
+    """
     lines = [line.encode("ascii", "replace").decode()[:width].rstrip() for line in lines]
-    if len(lines) <= height:
-        return lines
+    room = height - bool(foot)
+    if len(lines) <= room:
+        return [*lines, *[""] * (room - len(lines)), foot[:width]] if foot else lines
     left_out = len(lines) - height + 1
-    more = [f"({left_out} more lines: `shoestring status` shows all)", f"({left_out} more lines)"]
+    if foot:
+        more = [f"({left_out} more lines)  {foot}", foot]
+    else:
+        more = [
+            f"({left_out} more lines: `shoestring status` shows all)",
+            f"({left_out} more lines)",
+        ]
     last = next((text for text in more if len(text) <= width), "..."[:width])
     return [*lines[: height - 1], last][:height]
 

@@ -129,6 +129,15 @@ class FakeMachine:
             nic.mac: nic.name for nic in self.hardware.nics if nic.mac not in self.card_names
         }
 
+    def await_hardware_for(self, seconds: float) -> bool:
+        if self.plugged_in_later:
+            self.await_hardware()
+            return True
+        return False
+
+    def pair_files(self) -> list[str]:
+        return sorted(self.files)
+
     def answers(self) -> str | None:
         agreed = agreements.from_file(self.read(agreements.PATH))
         if agreed is not None and agreed.stage is Stage.COMMITTED:

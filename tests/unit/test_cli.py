@@ -304,18 +304,14 @@ def test_what_changed_while_the_person_was_reading_counts(
     capsys: pytest.CaptureFixture[str],
     meanwhile: str,
 ) -> None:
-    class Slow:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            older = replace(STOPPED.guests[0], ours=("its data belongs to term 0",))
-            agent.says(CALM if meanwhile == "it runs" else replace(STOPPED, guests=(older,)))
-            return "counter\n"
+    def read() -> str:
+        older = replace(STOPPED.guests[0], ours=("its data belongs to term 0",))
+        agent.says(CALM if meanwhile == "it runs" else replace(STOPPED, guests=(older,)))
+        return "counter\n"
 
     agent.says(STOPPED)
     person("")
-    monkeypatch.setattr("sys.stdin", Slow())
+    monkeypatch.setattr("sys.stdin.readline", read, raising=False)
     assert cli.main(START, places) == Exit.FAILED
     assert "nothing was done" in capsys.readouterr().err
     assert agent.events.empty()

@@ -344,3 +344,28 @@ def test_what_is_known_of_each_machine() -> None:
 def test_a_moment_is_a_time_of_day_or_a_date() -> None:
     assert clock(0.0, 86_399.0) == "00:00:00"
     assert clock(0.0, 86_400.0) == "1970-01-01 00:00:00"
+
+
+FOOT = "Enter: menu (1 shows all lines)"
+
+
+@pytest.mark.parametrize("height", [10, 24, 100])
+def test_the_foot_is_the_last_line_and_costs_a_cut_page_nothing(height: int) -> None:
+    without, page = render(WORST, 79, height), render(WORST, 79, height, foot=FOOT)
+    assert len(page) == height
+    if len(without) < height:
+        assert page[: len(without)] == without and page[-1] == FOOT
+    else:
+        assert page[:-1] == without[:-1]
+        assert page[-1] == f"({len(render(WORST, 79, 1000)) - height + 1} more lines)  {FOOT}"
+
+
+def test_a_page_that_just_fits_gives_way_to_the_foot() -> None:
+    whole = render(WORST, 79, 1000)
+    page = render(WORST, 79, len(whole), foot=FOOT)
+    assert page == [*render(WORST, 79, len(whole))[:-1], f"(1 more lines)  {FOOT}"]
+
+
+@pytest.mark.parametrize("width", [11, 20, 40])
+def test_the_foot_fits_a_narrow_screen(width: int) -> None:
+    assert len(render(WORST, width, 10, foot="Enter: menu")[-1]) <= width

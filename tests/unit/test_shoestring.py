@@ -51,6 +51,7 @@ class Agent:
         self.heard: list[Event] = []
         self.refusal: str | None = None
         self.then: Sequence[Change] = ()  # what is shown, one after the other, after an event
+        self.says_while_leaving: Change | None = None
         self.is_watched = threading.Event()
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.server = Server(path, ["counter"], self._queue.put)
@@ -77,6 +78,8 @@ class Agent:
             for change in self.then:
                 self.says(change)
             if isinstance(event, Leave):
+                if self.says_while_leaving is not None:
+                    self.says(self.says_while_leaving)
                 self.server.finish_leaving()
 
     def stop_playing(self) -> None:
@@ -436,16 +439,12 @@ def test_what_changed_while_the_person_was_reading_is_not_done(
     capsys: Captured,
     act: list[str],
 ) -> None:
-    class Slow:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            agent.says(silent)
-            return "yes\n"
+    def read() -> str:
+        agent.says(silent)
+        return "yes\n"
 
     types(monkeypatch, "")
-    monkeypatch.setattr("sys.stdin", Slow())
+    monkeypatch.setattr("sys.stdin.readline", read, raising=False)
     assert shoestring.main(act, places) == Exit.FAILED
     assert "changed meanwhile" in capsys.readouterr().err
     assert (agent.heard, systemctl.ran) == ([], [])

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from firstboot import agreement, apply
+from firstboot import agreement, apply, forgetting
+from firstboot.apply import COMPLETE
+from firstboot.rendering import SETTINGS
+from haagent.console import menu
 
 IMAGE = Path(__file__).parents[2] / "image"
 EXTRA = IMAGE / "mkosi.extra"
@@ -105,3 +108,69 @@ def test_what_a_survivor_agreed_on_is_written_before_anything_reads_it() -> None
 def test_it_is_about_the_files_that_the_set_up_writes() -> None:
     conditions = settings(UNITS / "shoestring-replace.service")["ConditionPathExists"]
     assert conditions == [apply.COMPLETE.path, agreement.PATH]
+
+
+def test_the_page_has_a_menu_and_an_open_shell_holds_up_no_shutdown() -> None:
+    for name, program in (("console@", "console --menu"), ("rescue-console@", "rescue")):
+        unit = settings(UNITS / f"{name}.service")
+        assert unit["ExecStart"] == [f"/usr/bin/haagent {program}"]
+        assert unit["StandardInput"] == ["tty-force"]  # or Ctrl-C would reach no program
+        assert unit["SendSIGHUP"] == ["yes"] and int(unit["TimeoutStopSec"][0]) <= 10
+        assert unit["Restart"] == ["always"]
+
+
+def test_nothing_of_the_pair_starts_before_it_is_forgotten() -> None:
+    forget = settings(UNITS / "shoestring-forget.service")
+    assert forget["ConditionPathExists"] == [forgetting.PATH]
+    assert forget["TimeoutStartSec"] == ["infinity"]
+    assert forget["Restart"] == ["on-failure"] and forget["StartLimitIntervalSec"] == ["0"]
+    before = forget["Before"][0].split()
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-forget.service\n" in preset
+    for unit in UNITS.glob("*.service"):
+        conditions = settings(unit).get("ConditionPathExists", [])
+        # What comes after the set-up comes after this, too.
+        waits = "shoestring-setup.service" in " ".join(settings(unit).get("After", []))
+        if {SETTINGS, f"!{COMPLETE.path}"} & set(conditions):
+            assert unit.name in before or waits, unit.name
+
+
+def test_no_shell_comes_without_our_password() -> None:
+    """safety: sulogin(8) knows root's password only, and there is none."""
+    for kind in ("emergency", "rescue"):
+        started = settings(UNITS / f"{kind}.service.d/50-shoestring.conf")["ExecStart"]
+        assert started == ["", "-/usr/bin/haagent rescue"]
+    initrd = IMAGE / "initrd/mkosi.extra/usr/lib"
+    drop_in = settings(initrd / "systemd/system/emergency.service.d/50-shoestring.conf")
+    assert drop_in["ExecStart"] == ["", "-/usr/lib/shoestring/no-start"]
+    script = initrd / "shoestring/no-start"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().rstrip().endswith("exec sleep infinity")
+
+
+def test_a_machine_that_does_not_start_says_so_on_every_console(tmp_path: Path) -> None:
+    for name in ("tty1", "hvc0"):
+        (tmp_path / name).touch()
+    (tmp_path / "active").write_text("tty0 hvc0\n")
+    script = (IMAGE / "initrd/mkosi.extra/usr/lib/shoestring/no-start").read_text()
+    script = script.replace("/sys/class/tty/console/active", f"{tmp_path}/active")
+    script = script.replace('"/dev/$2"', f'"{tmp_path}/$2"')
+    script = script.replace("exec sleep infinity", "exit 0")
+    script = script.replace("$(systemctl list-units", "$(echo state.mount x; : list-units")
+    subprocess.run(["sh", "-c", script], check=True, timeout=60)
+    for name in ("tty1", "hvc0"):
+        told = (tmp_path / name).read_text()
+        assert "(emergency mode)" in told and "What failed: state.mount" in told
+        assert max(map(len, told.splitlines())) < 80
+
+
+def test_the_boot_menu_leads_to_the_rescue_target() -> None:
+    entries = (IMAGE / "grub.cfg").read_text().split("menuentry ")[1:]
+    (rescue,) = [entry for entry in entries if "systemd.unit=" in entry]
+    assert rescue.startswith('"Rescue')
+    assert "systemd.unit=shoestring-rescue.target" in rescue
+    target = settings(UNITS / "shoestring-rescue.target")
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    (consoles,) = [line.split()[2:] for line in preset.splitlines() if "console@" in line]
+    assert target["Wants"][0].split() == [f"rescue-console@{name}.service" for name in consoles]
+    assert "take the entry Rescue of its boot menu" in " ".join(menu.NO_PASSWORD)
