@@ -20,12 +20,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from haagent.core.model import Durable
+from haagent.core.model import Choice, Durable
 from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
-VERSION = 2  # of the format; it rises with any change of Durable, with a golden file for each
+VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 
 HINT = (
     "The agent decides nothing until this is solved. Keep a copy of the folder {folder}. "
@@ -304,8 +304,20 @@ def _ledger_from_1(ledger: Any) -> Any:
     raise NotUnderstood("a ledger is not what that format had")
 
 
+def _from_2(durable: Any) -> Any:
+    """Nobody had ever chosen between two copies."""
+    match durable:
+        case {"ledgers": dict() as ledgers, **rest} if all(
+            isinstance(ledger, dict) and "choice" not in ledger for ledger in ledgers.values()
+        ):
+            none = _plain(Choice())
+            upgraded = {guest: {**ledger, "choice": none} for guest, ledger in ledgers.items()}
+            return {**rest, "ledgers": upgraded}
+    raise NotUnderstood("durable is not what that format had")
+
+
 # What an older format's content is in the next one.
-UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1}
+UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1, 2: _from_2}
 
 
 def _canonical(content: object) -> bytes:
