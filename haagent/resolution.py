@@ -43,8 +43,10 @@ def resolve(arguments: argparse.Namespace, places: Places) -> Exit:
     view = _wanted(shown, arguments.guest)
     if view.choice is not None and view.choice.is_open:
         return _go_on(shown, view, view.choice, places)
-    if not view.is_split_brain:
+    if not view.is_split_brain or not _hears_peer(shown):
         raise _nothing_to_choose(shown, view)
+    if all(view.unfit):
+        raise _not_now(view, view.unfit[0])
     _say(histories(shown, view))
     counts = _whose(shown, view)
     found = grounds(shown, view, counts, _stamp())
@@ -89,7 +91,7 @@ def _wanted(shown: Snapshot, name: str | None) -> GuestView:
 def _nothing_to_choose(shown: Snapshot, view: GuestView) -> OperatorError:
     """Why there is no choice, and what the person may need instead."""
     name, me, peer = view.name, shown.me, shown.peer
-    is_heard = any(node.is_heard for node in shown.nodes if not node.is_me)
+    is_heard = _hears_peer(shown)
     if view.is_in_sync:
         return OperatorError(
             f"{name}: both copies are one. There is nothing to choose.",
@@ -130,11 +132,19 @@ def _whose(shown: Snapshot, view: GuestView) -> int:
         raise OperatorError(f"{NOTHING_DONE} {what[0].upper()}{what[1:]}.", "Say it again.")
     why = view.unfit[numbers[typed]]
     if why is not None:
-        raise OperatorError(
-            f"{view.name} cannot be resolved now: {why}.",
-            "Nothing was done. If this stays, `shoestring status` says what to do about it.",
-        )
+        raise _not_now(view, why)
     return numbers[typed]
+
+
+def _not_now(view: GuestView, why: str | None) -> OperatorError:
+    return OperatorError(
+        f"{view.name} cannot be resolved now: {why}.",
+        "Nothing was done. If this stays, `shoestring status` says what to do about it.",
+    )
+
+
+def _hears_peer(shown: Snapshot) -> bool:
+    return any(node.is_heard for node in shown.nodes if not node.is_me)
 
 
 def _agree_to_lose_all(found: GroundsView) -> None:
@@ -193,6 +203,9 @@ def _await_agreement(name: str, before: int, places: Places) -> None:
 def _go_on(shown: Snapshot, view: GuestView, choice: ChoiceView, places: Places) -> Exit:
     """A choice is being carried out already: shows how far it is, and what can be done."""
     print(f"{view.name}: the copy on {choice.counts} counts; {choice.given_up} gives up its own.")
+    if not _hears_peer(shown):
+        back = f"`shoestring start {view.name} --anyway` on {choice.given_up} takes the choice back"
+        _say([f"{shown.peer} is silent: switch it on. Only if it is off for good: {back}."])
     trouble = next(filter(None, view.troubles), "")
     if trouble and choice.stamp and not choice.is_kept:
         print(f"It does not get on: {trouble}.")

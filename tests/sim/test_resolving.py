@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -14,10 +15,12 @@ from haagent.core.model import Choice, Link, NodeState, Path
 from haagent.core.turn import Turn
 from tests.sim import world as simulated
 from tests.sim.drbd import Mirror
+from tests.sim.histories import FAULTS, _choose
 from tests.sim.scenarios import A, B, recovers, split_brain, stays, wait
 from tests.sim.world import World, healthy
 
 SEEDS = range(4)
+ALL_BUT_CHOICES = tuple(fault for fault in FAULTS if fault is not _choose)
 EITHER_WAY = [(typed, counts) for typed in (A, B) for counts in (A, B)]
 
 
@@ -133,6 +136,26 @@ def test_something_fails_on_the_way(fault: str, after: int) -> None:
     if not is_over(world):
         world.choose(A, B)
     ends(world, B)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_anything_fails_on_the_way(seed: int) -> None:
+    """Several faults at random moments; the person asks again for what was dropped."""
+    random = Random(seed)
+    counts, typed = random.randrange(2), random.randrange(2)
+    world = apart(seed)
+    began = world.now
+    for _ in range(random.choice((1, 2, 3))):
+        fault = random.choice(ALL_BUT_CHOICES)
+        moment = began + random.uniform(0.0, 20.0)
+        world.at(moment, lambda fault=fault: fault(world, random))  # type: ignore[misc]
+    world.choose(typed, counts)
+    wait(world, 60)
+    world.heal()
+    wait(world, 120)
+    if not is_over(world):
+        world.choose(typed, counts)
+    ends(world, counts, 300)
 
 
 def test_it_is_dropped_when_the_other_does_not_answer() -> None:

@@ -178,6 +178,9 @@ SILENT_AND_OFF = both(resource(link=Link.CONNECTING, disk=Disk.OUTDATED), OFF, s
         (SILENT_AND_OFF, "berta is silent", "`shoestring start counter --anyway` on anna"),
         (both(resource(link=Link.CONNECTING), silent), "counter runs on anna", "Switch berta on"),
         (resource(link=Link.CONNECTING), "has not refused", "crossover cable"),
+        (both(apart(), silent), "counter runs on anna", "Switch berta on"),
+        (both(apart(), OFF, silent), "berta is silent", "`shoestring start counter --anyway`"),
+        (apart(phase=Phase.STOPPING), "it is stopping on berta", "Nothing was done"),
     ],
 )
 def test_where_there_is_nothing_to_choose_it_leads_to_what_is_needed(
@@ -238,6 +241,16 @@ def test_a_choice_that_is_not_agreed_to_is_none(
     told = capsys.readouterr().err
     assert "did not agree" in told
     assert "Nothing was done" in told
+
+
+def test_a_choice_that_waits_for_a_silent_machine_says_the_way_back(
+    places: Places, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.says(both(choosing(1), silent))
+    monkeypatch.setattr(resolution, "_watch", lambda name, places: Exit.PROTECTED)
+    screen = types(monkeypatch, "")
+    assert shoestring.main(RESOLVE, places) == Exit.PROTECTED
+    assert "`shoestring start counter --anyway` on anna" in " ".join(screen.getvalue().split())
 
 
 def test_a_choice_under_way_is_looked_on(

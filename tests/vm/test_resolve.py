@@ -43,7 +43,7 @@ def resolve(machine: Machine, counts: str) -> str:
     return machine.run(f"printf '{typed}' | script -qec '{command}' /dev/null", TAKEOVER)
 
 
-def expect_one(story: Story, page: str, counts: str, given_up: Machine) -> None:
+def expect_one(story: Story, page: str, given_up: Machine) -> None:
     assert "both copies are one again" in page, page
     assert given_up.run(KEPT).strip().startswith("counter-before-"), "nothing was kept"
     story.await_protected()
@@ -54,7 +54,6 @@ def expect_one(story: Story, page: str, counts: str, given_up: Machine) -> None:
     name = given_up.run(KEPT).strip()
     given_up.run(f"dd if=/dev/shoestring/{name} of=/dev/null bs=1M count=8")
     given_up.run(f"lvremove --yes shoestring/{name}")
-    assert runs_on(given_up) in ([counts], [given_up.name])
 
 
 def test_the_copy_that_runs_counts(story: Story) -> None:
@@ -66,7 +65,7 @@ def test_the_copy_that_runs_counts(story: Story) -> None:
         given_up = b if counts == "a" else a
         start = story.beacons.heard[-1].epoch
         page = resolve(given_up, counts)
-        expect_one(story, page, counts, given_up)
+        expect_one(story, page, given_up)
         assert story.beacons.heard[-1].epoch == start, "the guest was started anew"
 
 
@@ -78,5 +77,5 @@ def test_the_copy_that_does_not_run_counts(story: Story) -> None:
         (holder,) = runs_on(a)
         counts, given_up = ("b", a) if holder == "a" else ("a", b)
         page = resolve(given_up, counts)
-        expect_one(story, page, counts, given_up)
+        expect_one(story, page, given_up)
         assert runs_on(given_up) == [counts]
