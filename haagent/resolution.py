@@ -178,22 +178,24 @@ def _refuse_changes(shown: Snapshot, view: GuestView, places: Places) -> None:
 
 def _await_agreement(name: str, before: int, places: Places) -> None:
     """Returns when both machines have the choice on disk. Raises OperatorError if they have not."""
-    trouble = ""
+    was_proposed = False
+
+    def is_agreed(view: GuestView) -> bool:
+        return view.choice is not None and view.choice.number > before and view.choice.is_agreed
 
     def seen(data: dict[str, Any]) -> bool:
-        nonlocal trouble
+        # What is shown first may be older than our word; it may have an old trouble, too.
+        nonlocal was_proposed
         view = guest_of(from_dict(data), name)
-        trouble = next(filter(None, view.troubles), "")
-        is_agreed = view.choice is not None and view.choice.number > before
-        return (is_agreed and view.choice is not None and view.choice.is_agreed) or bool(
-            trouble and not view.is_proposed and not is_agreed
-        )
+        was_proposed = was_proposed or view.is_proposed
+        return is_agreed(view) or (was_proposed and not view.is_proposed)
 
     print("Asking both machines ...", flush=True)
     client.follow(seen, AGREE_LIMIT * time_scale(places.cmdline), places.socket)
     _, now = look(places)
-    choice = guest_of(now, name).choice
-    if choice is None or choice.number <= before or not choice.is_agreed:
+    view = guest_of(now, name)
+    if not is_agreed(view):
+        trouble = next(filter(None, view.troubles), "")
         raise OperatorError(
             f"{NOTHING_DONE} The two machines did not agree: {trouble or 'no answer came'}.",
             "Look at the other machine's screen, then say it again.",

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
 """`shoestring resolve`, with a real door to an agent that is played by the test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from haagent import resolution, shoestring
+from haagent import client, resolution, shoestring
 from haagent.command import Exit, Places
 from haagent.console.histories import grounds, stage
-from haagent.console.snapshot import ResyncView, Snapshot
+from haagent.console.snapshot import ResyncView, Snapshot, to_dict
 from haagent.core.events import ChoiceAsked
 from haagent.core.model import Choice, Disk, Evidence, Link, Measured, Phase
 from tests.unit.test_config import Machine
@@ -235,12 +235,30 @@ def test_the_agents_have_the_last_word(
 def test_a_choice_that_is_not_agreed_to_is_none(
     places: Places, agent: Agent, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    agent.then = (both(apart(), guest(trouble="berta has given up")),)
+    asking = both(apart(), guest(proposal=Choice(2, 0, STAMP, is_open=True)))
+    agent.then = (asking, both(apart(), guest(trouble="berta has given up")))
     types(monkeypatch, "anna\ncounter\n")
     assert shoestring.main(RESOLVE, places) == Exit.FAILED
     told = capsys.readouterr().err
     assert "did not agree" in told
     assert "Nothing was done" in told
+
+
+def test_an_old_refusal_is_not_taken_for_the_answer(
+    places: Places, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = both(apart(), hello(troubles={"counter": "it was stopping on berta"}))
+    asking = both(old, guest(proposal=Choice(2, 0)))
+    ends: list[bool] = []
+
+    def shown(seen: Callable[[dict[str, Any]], bool], timeout: float, path: Path) -> bool:
+        ends.extend(seen(to_dict(look(change(WELL)))) for change in (old, asking, choosing()))
+        return True
+
+    monkeypatch.setattr(client, "follow", shown)
+    agent.says(choosing())
+    resolution._await_agreement("counter", 0, places)
+    assert ends == [False, False, True]
 
 
 def test_a_choice_that_waits_for_a_silent_machine_says_the_way_back(
