@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from haagent.core import events, resolving
-from haagent.core.actions import AnswerOperator, Connect, Discard, KeepCopy
+from haagent.core import events, proofs, resolving
+from haagent.core.actions import AnswerOperator, Connect, Discard, KeepCopy, Shutdown
 from haagent.core.decide import decide
 from haagent.core.events import Deed
 from haagent.core.model import (
@@ -227,3 +227,49 @@ def test_a_start_in_spite_of_all_takes_the_choice_back() -> None:
     assert not choice(tick(confirmed).state).is_open
     ours = decide(agreed(1), events.OperatorConfirmed(NOW, "g")).state
     assert choice(tick(ours).state).is_open
+
+
+def test_a_choice_that_the_other_knows_nothing_of_is_dropped() -> None:
+    """It was set up anew, as after a broken boot medium."""
+    assert not choice(hears(agreed(0), choice=Choice()).state).is_open
+    assert choice(hears(agreed(0)).state).is_open
+
+
+def test_a_choice_of_no_machine_is_not_even_considered() -> None:
+    for proposal in (Choice(2, 7, STAMP, is_open=True), Choice(2, 0, STAMP, is_open=False)):
+        assert choice(hears(apart(), proposal=proposal).state) == Choice()
+
+
+def test_an_older_proposal_says_nothing() -> None:
+    """One that was carried out or dropped is not taken up again."""
+    over = Choice(4, 0, STAMP, is_open=False, is_agreed=True)
+    heard = hears(with_ledger(apart(), choice=over), proposal=Choice(4, 0, STAMP, is_open=True))
+    assert choice(heard.state) == over
+
+
+def test_what_is_to_be_given_up_is_not_connected_in_the_ordinary_way() -> None:
+    """DRBD would only find the split brain again."""
+    for node, connects in ((0, False), (1, True)):
+        parted = with_ledger(agreed(node), is_parted=True)
+        assert (Connect("g") in tick(parted).actions) is connects
+
+
+def test_it_is_over_when_both_are_the_same() -> None:
+    synced = resource(agreed(0), link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
+    ended = tick(with_ledger(synced, by_operator=True)).state.durable.ledgers["g"]
+    assert not ended.choice.is_open
+    assert not ended.by_operator
+    assert choice(tick(resource(agreed(0), link=Link.SYNC_TARGET)).state).is_open
+
+
+def test_what_keeps_the_guest_from_starting_is_told() -> None:
+    assert any("a person chose the copy on a" in why for why in proofs.missing(agreed(0), "g"))
+    assert not any("a person chose" in why for why in proofs.missing(apart(), "g"))
+
+
+def test_a_guest_that_runs_on_what_is_given_up_is_shut_down_first() -> None:
+    running = resource(agreed(0), role=Role.PRIMARY)
+    running = with_ledger(with_guest(running, phase=Phase.HOLDING, is_running=True), term=5)
+    stopped = tick(running)
+    assert Shutdown("g") in stopped.actions
+    assert stopped.state.guests["g"].phase is Phase.STOPPING
