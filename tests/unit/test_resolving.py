@@ -46,6 +46,12 @@ def apart() -> NodeState:
     return says(with_ledger(state, term=3, theirs=4, alone=Evidence.TAKEOVER))
 
 
+def leaving(state: NodeState) -> NodeState:
+    assert state.peer.hello is not None
+    hello = replace(state.peer.hello, is_leaving=True)
+    return replace(state, peer=replace(state.peer, hello=hello))
+
+
 def hears(state: NodeState, **changes: Any) -> Decision:
     """The next hello of the peer, with CHANGES about the guest."""
     assert state.peer.hello is not None
@@ -81,6 +87,7 @@ def test_a_copy_that_went_apart_can_be_chosen_either_way() -> None:
     [
         (replace(apart(), peer=replace(apart().peer, hello_at=NOW - 60)), "a is silent"),
         (replace(apart(), left=NOW), "b is shutting down"),
+        (leaving(apart()), "a is shutting down"),
         (replace(apart(), is_fenced=True), "b has given up"),
         (replace(apart(), doubted=NOW), "b stood still a moment ago"),
         (agreed(0), "already that the copy on a counts"),
@@ -136,6 +143,13 @@ def test_it_is_agreed_when_both_have_it_on_disk() -> None:
     by_us = hears(proposing, choice=word).state
     assert choice(by_us) == replace(word, is_agreed=True)
     assert by_us.guests["g"].proposal is None
+    dropped = hears(proposing, choice=replace(word, is_open=False)).state
+    busy = hears(with_guest(proposing, phase=Phase.DESTROYING), choice=word).state
+    for refused in (dropped, busy):
+        assert refused.guests["g"].proposal is None
+        assert choice(refused) == Choice()
+    other_way = replace(word, node=1)
+    assert not choice(hears(with_ledger(apart(), choice=word), choice=other_way).state).is_agreed
     by_them = hears(with_ledger(apart(), choice=word), choice=word).state
     assert choice(by_them).is_agreed
 
@@ -145,6 +159,8 @@ def test_what_was_not_agreed_to_in_time_is_dropped() -> None:
     assert not choice(tick(with_ledger(apart(), choice=word)).state).is_open
     known = says(with_ledger(apart(), choice=word), proposal=word)
     assert choice(tick(known).state).is_open
+    silent = replace(known, peer=replace(known.peer, hello_at=NOW - 60))
+    assert not choice(tick(silent).state).is_open
     proposing = with_guest(apart(), proposal=word, proposed=NOW - 60)
     told = tick(proposing).state
     assert told.guests["g"].proposal is None
@@ -159,7 +175,11 @@ def test_what_was_not_agreed_to_in_time_is_dropped() -> None:
         says(agreed(0), choice=Choice(2, 0, STAMP, is_open=False, is_agreed=True)),
         says(agreed(0), choice=Choice(2, 0, STAMP, True, True), phase=Phase.DESTROYING),
         replace(agreed(0), peer=replace(agreed(0).peer, hello_at=NOW - 60)),
+        replace(agreed(0), doubted=NOW),
+        replace(agreed(0), is_fenced=True),
         with_guest(agreed(0), is_running=True),
+        with_guest(agreed(0), is_running=None),
+        with_guest(agreed(0), is_confirmed=True),
         with_guest(agreed(0), is_stepping=True),
         with_guest(agreed(0), has_dropped=True),
         with_guest(agreed(0), reconnect_at=NOW + 60),
@@ -175,8 +195,11 @@ def test_nothing_is_given_up_before_its_time(state: NodeState) -> None:
 def test_a_copy_is_kept_before_ours_is_given_up() -> None:
     kept = tick(agreed(0))
     assert KeepCopy("g", STAMP) in kept.actions
-    done = decide(kept.state, events.Done(NOW + 1, "g", Deed.KEEP)).state
+    done = decide(
+        with_guest(kept.state, trouble="no room"), events.Done(NOW + 1, "g", Deed.KEEP)
+    ).state
     assert choice(done).is_kept
+    assert done.guests["g"].trouble == ""
     assert Discard("g") in tick(done).actions
     bare = Choice(2, 0, "", is_open=True, is_agreed=True)
     assert Discard("g") in tick(with_ledger(agreed(0), choice=bare)).actions
@@ -207,12 +230,21 @@ def test_ours_counts_as_soon_as_drbd_copies_it() -> None:
     syncing = resource(agreed(1), link=Link.SYNC_SOURCE, peer_disk=Disk.INCONSISTENT)
     assert tick(agreed(1)).state.durable.ledgers["g"].term == 3
     assert tick(syncing).state.durable.ledgers["g"].term == 5
+    highest = with_ledger(syncing, term=7)
+    assert tick(highest).state.durable.ledgers["g"].term == 7
 
 
 def test_we_connect_when_the_other_has_dropped_its_data() -> None:
     assert Connect("g") not in tick(agreed(1)).actions
     word = choice(agreed(1))
-    assert Connect("g") in tick(says(agreed(1), choice=word, has_dropped=True)).actions
+    wanted = says(agreed(1), choice=word, has_dropped=True)
+    assert Connect("g") in tick(wanted).actions
+    for state in (
+        with_guest(wanted, phase=Phase.CREATING),
+        with_guest(wanted, reconnect_at=NOW + 60),
+        replace(wanted, peer=replace(wanted.peer, hello_at=NOW - 60)),
+    ):
+        assert Connect("g") not in tick(state).actions
 
 
 def test_what_drbd_was_told_lasts_until_it_hangs_up() -> None:
@@ -220,6 +252,19 @@ def test_what_drbd_was_told_lasts_until_it_hangs_up() -> None:
     for link, lasts in ((Link.CONNECTING, True), (Link.STANDALONE, False)):
         seen = events.ResourceChanged(NOW, "g", replace(OURS, link=link))
         assert decide(dropped, seen).state.guests["g"].has_dropped is lasts
+
+
+def test_what_was_given_up_is_not_connected_by_hand_too() -> None:
+    """The word stands in DRBD's new connection; another one would take it back."""
+    done = decide(with_ledger(agreed(0), is_parted=True), events.Done(NOW, "g", Deed.DISCARD)).state
+    assert done.guests["g"].has_dropped
+    assert done.guests["g"].reconnect_at > NOW
+    assert not done.durable.ledgers["g"].is_parted
+
+
+def test_a_copy_that_comes_too_late_is_not_counted_as_kept() -> None:
+    over = with_ledger(apart(), choice=Choice(2, 0, STAMP, is_open=False, is_agreed=True))
+    assert not choice(decide(over, events.Done(NOW, "g", Deed.KEEP)).state).is_kept
 
 
 def test_a_start_in_spite_of_all_takes_the_choice_back() -> None:
