@@ -155,6 +155,14 @@ def move(guest: str, path: Path = SOCKET) -> None:
     _ask({"ask": Ask.MOVE, "guest": guest}, path)
 
 
+def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET) -> None:
+    """Says that NODE's copy of GUEST counts; returns when that is on its way to the other machine.
+
+    STAMP names the copy that is kept of what is given up; "" keeps none. Raises as `move`.
+    """
+    _ask({"ask": Ask.RESOLVE, "guest": guest, "copy": node, "stamp": stamp}, path)
+
+
 def maintenance(is_on: bool, path: Path = SOCKET) -> None:
     """Turns maintenance on or off; returns when that is written down. Raises as `move`."""
     _ask({"ask": Ask.MAINTENANCE_ON if is_on else Ask.MAINTENANCE_OFF}, path)

@@ -12,6 +12,8 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "fence", "guest": NAME}   {"answer": 1 | 4 | 7}, when the core says so
     {"ask": "confirm", "guest": NAME} {"accepted": true}; what comes of it, a snapshot tells
     {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
+    {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT}
+                                      the same: {"accepted": true} is on its way to the peer
     {"ask": "maintenance on"}         the same, and for "maintenance off"
     {"ask": "leave"}                  snapshots as for watch, at last {"left": true}
     anything else                     {"error": TEXT}
@@ -33,6 +35,7 @@ from math import inf
 from pathlib import Path
 
 from haagent.core.events import (
+    ChoiceAsked,
     Event,
     FenceAsked,
     Leave,
@@ -59,6 +62,7 @@ class Ask(StrEnum):
     FENCE = "fence"
     CONFIRM = "confirm"
     MOVE = "move"
+    RESOLVE = "resolve"
     MAINTENANCE_ON = "maintenance on"
     MAINTENANCE_OFF = "maintenance off"
     LEAVE = "leave"
@@ -67,6 +71,8 @@ class Ask(StrEnum):
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
 OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.MOVE})
+WITH_MORE = frozenset({Ask.RESOLVE})  # not only a guest
+LONGEST_STAMP = 32  # characters
 
 
 class BadRequest(Exception):
@@ -139,9 +145,12 @@ class Server:
         self._do(lambda: self._answer(Ask.FENCE, guest, line))
 
     def answer_operator(self, guest: str, refusal: str | None) -> None:
-        """Answers everybody who asked to move GUEST or, with "", about maintenance."""
+        """Answers everybody who asked to move or to resolve GUEST or, with "", about maintenance.
+
+        Who asks both in one moment gets one answer for both; what is then shown tells them apart.
+        """
         line = _line({"accepted": True} if refusal is None else {"refused": refusal})
-        asks = (Ask.MOVE,) if guest else (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF)
+        asks = (Ask.MOVE, Ask.RESOLVE) if guest else (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF)
         for ask in asks:
             self._do(partial(self._answer, ask, guest, line))
 
@@ -234,6 +243,8 @@ class Server:
                 self._send(client, _line({"accepted": True}), is_last=True)
             case Ask.MOVE:
                 self._post(MoveAsked(now, client.guest))
+            case Ask.RESOLVE:
+                self._post(ChoiceAsked(now, client.guest, *parse_choice(line)))
             case Ask.MAINTENANCE_ON | Ask.MAINTENANCE_OFF:
                 self._post(MaintenanceAsked(now, client.ask is Ask.MAINTENANCE_ON))
             case Ask.LEAVE:
@@ -327,6 +338,26 @@ def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:
             if guest not in guests:
                 raise BadRequest(f"there is no guest {guest}")
             return Ask(ask), guest
-        case {"ask": str(ask), **rest} if ask in set(Ask) - OF_A_GUEST and not rest:
+        case {"ask": Ask.RESOLVE, "guest": str(guest), "copy": _, "stamp": _, **rest} if not rest:
+            if guest not in guests:
+                raise BadRequest(f"there is no guest {guest}")
+            parse_choice(line)
+            return Ask.RESOLVE, guest
+        case {"ask": str(ask), **rest} if ask in set(Ask) - OF_A_GUEST - WITH_MORE and not rest:
             return Ask(ask), ""
     raise BadRequest(f"a request asks for one of: {', '.join(Ask)}")
+
+
+def parse_choice(line: bytes) -> tuple[int, str]:
+    """The node whose copy counts, and the stamp, of a request that `parse` took for RESOLVE.
+
+    Raises BadRequest.
+    """
+    request = json.loads(line)
+    node, stamp = request["copy"], request["stamp"]
+    if type(node) is not int or node not in (0, 1):
+        raise BadRequest("the copy that counts is that of node 0 or 1")
+    is_text = isinstance(stamp, str) and stamp.isascii() and stamp.isprintable()
+    if not is_text or len(stamp) > LONGEST_STAMP:
+        raise BadRequest("a stamp is a short text")
+    return node, stamp

@@ -44,11 +44,13 @@ from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
 from haagent.last_in_sync import LOOK, LastInSync
 from haagent.lookout import Lookout
+from haagent.measures import Measures
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
 from haagent.state import FOLDER, StateError, StateFile
 from haagent.storage.drbd import Drbd
+from haagent.storage.kept import Kept
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
 QUIET = 10.0  # seconds between two complaints about what came from outside
@@ -192,6 +194,8 @@ class Machine:
         self.failed_units: tuple[str, ...] = ()
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
+        self.kept = Kept()
+        self.measures = Measures(config.guests, self.kept)
         self._is_armed = False
         self._is_leaving = False
         self._complain_again = 0.0
@@ -202,6 +206,7 @@ class Machine:
             self.config.guests,
             self.drbd,
             self.xen,
+            self.kept,
             self._announce,
             post,
             patience=90.0 * self.config.pair.scale,
@@ -222,6 +227,7 @@ class Machine:
             self._hear_peer,
             self._look_at_units,
             self._keep_last_in_sync,
+            self._measure,
         ):
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
@@ -294,6 +300,7 @@ class Machine:
             if mine.is_in_sync:
                 self.last_in_sync.seen(guest)
         self.lookout.seen(state)
+        self.measures.seen(state)
         around = Surroundings(
             heartbeat=self.links,
             failed_units=self.failed_units,
@@ -416,6 +423,9 @@ class Machine:
             except OSError as error:
                 log.warning("cannot note when the copies were last the same: %s", error)
             time.sleep(LOOK)
+
+    def _measure(self, post: Callable[[Event], None]) -> None:
+        self.measures.watch(post)
 
 
 def _guarded(

@@ -72,7 +72,7 @@ def move(arguments: argparse.Namespace, places: Places) -> Exit:
         return (has_left and is_here) or _has_arrived(now, before)
 
     watch = Watch([before.name], is_over)
-    with _saying_what_goes_on(f"{before.name} goes on shutting down, to start on {shown.peer}."):
+    with saying_what_goes_on(f"{before.name} goes on shutting down, to start on {shown.peer}."):
         client.follow(watch.sees, MOVE_LIMIT * _scale(places), places.socket)
     return _verdict(watch, [before])
 
@@ -92,7 +92,7 @@ def maintenance(arguments: argparse.Namespace, places: Places) -> Exit:
 
     watch = Watch([guest.name for guest in goers], is_over)
     goes_on = " Its guests go on moving." if goers else ""
-    with _saying_what_goes_on(f"The maintenance stays {arguments.switch}.{goes_on}"):
+    with saying_what_goes_on(f"The maintenance stays {arguments.switch}.{goes_on}"):
         limit = MOVE_LIMIT * _scale(places) * max(1, len(goers))
         client.follow(watch.sees, limit, places.socket)
     now = watch.newest
@@ -120,7 +120,7 @@ def _go_down(arguments: argparse.Namespace, places: Places, verb: str) -> Exit:
         [guest.name for guest in prospects.here(shown)],
         lambda now: all(_has_arrived(now, before) for before in goers),
     )
-    with _saying_what_goes_on(
+    with saying_what_goes_on(
         f"{shown.me} goes on signing off, and starts nothing more; but it does not go down by "
         f"itself. `systemctl {verb}` makes it."
     ):
@@ -214,7 +214,7 @@ def _still_going(shown: Snapshot, places: Places) -> list[GuestView]:
 
 
 @contextmanager
-def _saying_what_goes_on(what: str) -> Iterator[None]:
+def saying_what_goes_on(what: str) -> Iterator[None]:
     """Ctrl-C ends the watching, and nothing else."""
     try:
         yield

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from haagent import client, handover, password, report
+from haagent import client, handover, password, report, resolution
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
 from haagent.console.render import guest_line, render
@@ -43,6 +43,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     )
     for act in (move, rest, down, again):
         act.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    add_resolve(program)
     add_start(program)
     program.add("replace", replace, "give the place of the other machine, which died, to a new one")
     add_report(program)
@@ -54,6 +55,12 @@ def main(argv: list[str], places: Places | None = None) -> int:
 def add_status(program: CommandLine) -> None:
     command = program.add("status", status, "say whether the pair is protected, and what is wrong")
     command.add_argument("--json", action="store_true", help="everything there is, for programs")
+
+
+def add_resolve(program: CommandLine) -> None:
+    help = "end a split brain: choose which of two copies counts, and keep the other aside"
+    command = program.add("resolve", resolution.resolve, help)
+    command.add_argument("guest", metavar="GUEST", nargs="?")
 
 
 def add_start(program: CommandLine) -> None:

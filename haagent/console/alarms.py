@@ -92,9 +92,9 @@ class Alarm(StrEnum):
         "Split brain: the two copies of a disk do not connect",
         "Both were written to without the other, so that neither is a part of the other. DRBD "
         "refuses to choose, and nothing was discarded.",
-        "Leave both machines on. Look at both histories (`shoestring status --json`), save the "
-        "copy that is to be given up, then on the machine that holds it: "
-        "`drbdadm connect --discard-my-data GUEST`.",
+        "Leave both machines on. `shoestring resolve GUEST` on either of them shows both histories "
+        "and asks which copy counts. It keeps a copy of the other one, then gives it up, and stays "
+        "until both are the same.",
     )
     CHOSEN_COPY = (
         "SHOE-202",
@@ -129,6 +129,17 @@ class Alarm(StrEnum):
         "What it writes is on one machine only, and the other copy falls behind. If that machine "
         "dies now, the other waits for it: its own copy is not the newest.",
         "Bring the other machine and the crossover cable back. The mirror follows by itself.",
+    )
+
+    CHOICE = (
+        "SHOE-207",
+        "A copy is being given up, as a person chose",
+        "After a split brain a person said which copy counts. The machine with the other one ends "
+        "the guest if it runs there, keeps a copy of its volume if that was asked for, and is then "
+        "brought up to date. A power cut does not undo the choice.",
+        "Wait, and leave both machines on. If something is in the way the screen says what, and "
+        "`shoestring resolve GUEST` says what can be done. If the machine whose copy counts is "
+        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back.",
     )
 
     PEER_SILENT = (

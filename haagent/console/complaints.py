@@ -17,6 +17,7 @@ from haagent.console.facts import (
     is_talking,
     names,
     runs_on,
+    troubles_of_peer,
 )
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
@@ -185,13 +186,17 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
 def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Complaint]:
     me, peer = names(state)
     ledger = state.durable.ledgers[guest]
-    if is_split_brain(state, guest):
+    if ledger.choice.is_open:
+        yield _choice(state, guest)
+    if ledger.choice.is_open and not state.guests[guest].is_connected:
+        pass  # the two are not one yet because of that, and it is said
+    elif is_split_brain(state, guest):
         yield Complaint(
             Alarm.SPLIT_BRAIN,
             f"{guest}: split brain. The two copies do not connect.",
             "Each may hold writes that the other has not. Nothing was discarded.",
-            "Leave both machines on. Decide which copy counts and save the other one first; then, "
-            f"on the side to give up: `drbdadm connect --discard-my-data {guest}`.",
+            f"Leave both machines on. `shoestring resolve {guest}` on either of them shows both "
+            "histories, asks which copy counts, and keeps a copy of the other one.",
         )
     elif not state.guests[guest].is_in_sync:
         yield _not_in_sync(state, around, guest)
@@ -202,6 +207,30 @@ def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compla
             f"A person chose the copy of {guest} on {me}. The one on {peer} is another.",
             f"Power {peer} up while {me} runs. This goes away when the two have met.",
         )
+
+
+def _choice(state: NodeState, guest: str) -> Complaint:
+    choice, (me, peer) = state.durable.ledgers[guest].choice, names(state)
+    counts, given_up = state.pair.names[choice.node], state.pair.names[1 - choice.node]
+    own, others = state.guests[guest].trouble, troubles_of_peer(state).get(guest, "")
+    trouble = f"{me}: {own}" if own else f"{peer}: {others}" if others else ""
+    if trouble:
+        do = f"It is tried again. `shoestring resolve {guest}` says what else can be done."
+    elif is_talking(state):
+        do = f"Wait, and leave both machines on. `shoestring resolve {guest}` shows how far it is."
+    else:
+        do = f"Switch {peer} on."
+        if me == given_up:
+            do += (
+                f" Only if {peer} is off and stays off: `shoestring start {guest} --anyway` on "
+                f"{me} takes the choice back, and gives up what {peer} has."
+            )
+    return Complaint(
+        Alarm.CHOICE,
+        f"{guest}: the copy on {given_up} is being given up for the one on {counts}.",
+        trouble or f"A person chose so. Until it is done, {guest} is on {counts} alone.",
+        do,
+    )
 
 
 def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complaint:

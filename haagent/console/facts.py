@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The plain facts of a state that every page is made of. Pure; it words nothing."""
 
+from collections.abc import Mapping
+
 from haagent.core.model import (
     HELD,
     NEVER,
@@ -40,6 +42,11 @@ def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
     here = mine.phase in HELD and mine.is_running is not False
     there = hello is not None and hello.phase in HELD and is_talking(state)
     return (me,) * here + (peer,) * there
+
+
+def troubles_of_peer(state: NodeState) -> Mapping[str, str]:
+    """Why a person's choice does not get on there, by guest."""
+    return state.peer.hello.troubles if state.peer.hello else {}
 
 
 def is_split_brain(state: NodeState, guest: str) -> bool:

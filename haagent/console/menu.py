@@ -90,8 +90,14 @@ ACTS = (
         always=("--anyway",),
     ),
     Act(
+        "resolve",
+        "say whose copy of a guest shall count, after a split brain",
+        "Shows both histories, asks, keeps the copy that is given up, and watches the resync.",
+        asked=Asked.GUEST,
+    ),
+    Act(
         "replace",
-        "give the place of the other machine, which died, to a new one",
+        "give the place of a machine that died to a new one",
         "{peer} is off for good, and another PC takes its place. The guests run on here.",
     ),
     Act(

@@ -15,7 +15,7 @@ from haagent.console import complaints, facts
 from haagent.console.alarms import BY_CODE
 from haagent.console.complaints import Complaint, Missing
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving
+from haagent.core import moving, resolving
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -29,7 +29,7 @@ from haagent.core.model import (
 )
 from haagent.errors import PeerError
 
-VERSION = 3  # of this shape; a console of another version says so instead of guessing
+VERSION = 4  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
@@ -61,6 +61,19 @@ class ResyncView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """A person's word on which of two copies that went apart counts."""
+
+    number: int  # of all that were ever made about the guest
+    counts: str  # the node whose copy it is
+    given_up: str  # the node whose copy it is not
+    stamp: str  # names the copy that is kept of what is given up; "": none
+    is_open: bool  # being carried out; else it is done, or was dropped
+    is_agreed: bool
+    is_kept: bool  # that copy was made
+
+
+@dataclass(frozen=True, slots=True)
 class GuestView:
     """One guest. Phases and DRBD's words are those of core/model.py; "" is not known."""
 
@@ -84,6 +97,12 @@ class GuestView:
     address: str  # on the LAN
     outlook: OutlookView | None  # None: not known at the moment
     resync: ResyncView | None  # None: none is under way, or DRBD has not told yet
+    choice: ChoiceView | None  # the newest; None: there never was one
+    is_proposed: bool  # a newer one is on its way to the peer
+    unfit: tuple[str | None, ...]  # why node 0's copy, and node 1's, cannot be chosen; None: it can
+    troubles: tuple[str, str]  # why a choice does not get on: here, on the peer
+    differs: tuple[int, int]  # KiB written alone: here, on the peer; -1: not known
+    copy_needs: int  # MiB that a copy of its volume takes; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,8 @@ class NodeView:
     in_maintenance: bool | None  # nothing starts on it by itself
     is_armed: bool | None  # its watchdog
     has_gateway: bool | None  # the gateway answers it
+    number: int  # 0 or 1
+    room: int  # MiB free for copies of volumes; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +208,30 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         address=around.addresses.get(guest, ""),
         outlook=_outlook(state, around, guest),
         resync=_resync(around, guest, resource),
+        choice=_choice(state, guest),
+        is_proposed=mine.proposal is not None,
+        unfit=tuple(resolving.blocker(state, guest, node) for node in (0, 1)),
+        troubles=(mine.trouble, facts.troubles_of_peer(state).get(guest, "")),
+        differs=(state.measured.differs.get(guest, -1), hello.differs if hello else -1),
+        copy_needs=state.measured.needs.get(guest, -1),
+    )
+
+
+def _choice(state: NodeState, guest: str) -> ChoiceView | None:
+    choice, hello = state.durable.ledgers[guest].choice, facts.hello_of(state, guest)
+    if not choice.number:
+        return None
+    # Whether it is kept is told by the machine that keeps it.
+    is_ours = choice.node != state.me
+    told = hello.choice if hello and hello.choice.number == choice.number else None
+    return ChoiceView(
+        number=choice.number,
+        counts=state.pair.names[choice.node],
+        given_up=state.pair.names[1 - choice.node],
+        stamp=choice.stamp,
+        is_open=choice.is_open,
+        is_agreed=choice.is_agreed,
+        is_kept=choice.is_kept if is_ours else told is not None and told.is_kept,
     )
 
 
@@ -265,6 +310,8 @@ def _me(state: NodeState) -> NodeView:
         in_maintenance=state.durable.in_maintenance,
         is_armed=state.is_armed,
         has_gateway=facts.is_answered(state),
+        number=state.me,
+        room=state.measured.room,
     )
 
 
@@ -279,6 +326,8 @@ def _peer(state: NodeState) -> NodeView:
         in_maintenance=hello.in_maintenance if hello else None,
         is_armed=hello.figures.is_armed if hello else None,
         has_gateway=hello.has_referee if hello else None,
+        number=1 - state.me,
+        room=hello.room if hello else -1,
     )
 
 
@@ -326,4 +375,6 @@ def _guest_from(data: Mapping[str, Any]) -> GuestView:
         fields["outlook"] = OutlookView(Fate(outlook["fate"]), outlook["seconds"], missing)
     if resync is not None:
         fields["resync"] = ResyncView(**resync)
+    if data["choice"] is not None:
+        fields["choice"] = ChoiceView(**data["choice"])
     return GuestView(**fields)

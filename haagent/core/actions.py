@@ -53,6 +53,25 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepCopy:
+    """Make a copy of the guest's volume as it is now, named by STAMP, and read it back."""
+
+    guest: str
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Connect DRBD anew so that what only our copy has is given up for the peer's.
+
+    safety: the one action that loses data. It takes a person's word that both machines have on
+    disk, and a guest that does not run here.
+    """
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Make us Primary; with DISCONNECT, take DRBD's connection down before."""
 
@@ -117,6 +136,8 @@ Action = (
     | Feed
     | Outdate
     | Connect
+    | KeepCopy
+    | Discard
     | Promote
     | Create
     | Shutdown

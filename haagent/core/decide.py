@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, moving, proofs, replacing, rules
+from haagent.core import events, moving, proofs, replacing, resolving, rules
 from haagent.core.actions import (
     AnswerFence,
     AnswerOperator,
@@ -27,6 +27,7 @@ from haagent.core.model import (
     GuestState,
     Hello,
     Ledger,
+    Link,
     NodeState,
     Pair,
     PathState,
@@ -128,6 +129,7 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
         turn.say(guest, "our promise not to start it was given back")
     rules.keep_promise_of_peer(turn, guest, words)
     rules.consider_request(turn, guest, words)
+    resolving.hear(turn, guest, words)
 
 
 def _replaced_heard(turn: Turn, event: events.ReplacedHeard) -> None:
@@ -160,7 +162,8 @@ def _probe_answered(turn: Turn, event: events.ProbeAnswered) -> None:
 def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
     guest, resource = event.guest, event.resource
     before = turn.mine(guest)
-    turn.set_guest(guest, resource=resource)
+    waits = before.has_dropped and resource.link is Link.CONNECTING
+    turn.set_guest(guest, resource=resource, has_dropped=waits)
     if resource.is_connected or before.is_connected:
         turn.set(peer=replace(turn.state.peer, connected=event.at))
     if before.is_connected and not resource.is_connected:
@@ -182,6 +185,8 @@ def _done(turn: Turn, event: events.Done) -> None:
     if event.deed is Deed.CONNECT:
         if turn.mine(event.guest).phase in (Phase.RELEASED, Phase.HOLDING):
             turn.write(event.guest, is_parted=False)  # else it is about to be taken down again
+    elif event.deed in (Deed.KEEP, Deed.DISCARD):
+        resolving.done(turn, event.guest, event.deed)
     elif handler:
         handler(turn, event.guest)
     else:
@@ -200,6 +205,8 @@ def _failed(turn: Turn, event: events.Failed) -> None:
                 event.guest, retry_at=turn.state.now + timing.take if could_be_there else retry
             )
             rules.destroy(turn, event.guest, "it could not be started")
+        case _, Deed.KEEP | Deed.DISCARD:
+            resolving.failed(turn, event.guest, event.why)
         case Phase.STOPPING, Deed.SHUTDOWN:
             rules.destroy(turn, event.guest, "it could not be shut down")
         case _:
@@ -317,6 +324,17 @@ def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
     turn.act(AnswerOperator("", None))
 
 
+def _choice_asked(turn: Turn, event: events.ChoiceAsked) -> None:
+    why = resolving.propose(turn, event)
+    if why is not None:
+        turn.say(event.guest, f"the choice is refused: {why}")
+    turn.act(AnswerOperator(event.guest, why))
+
+
+def _measures_taken(turn: Turn, event: events.MeasuresTaken) -> None:
+    turn.set(measured=event.measured)
+
+
 def _tick(turn: Turn, event: events.Tick) -> None:
     rules.turn_over(turn)
 
@@ -338,4 +356,6 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.OperatorConfirmed: _operator_confirmed,
     events.MoveAsked: _move_asked,
     events.MaintenanceAsked: _maintenance_asked,
+    events.ChoiceAsked: _choice_asked,
+    events.MeasuresTaken: _measures_taken,
 }

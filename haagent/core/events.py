@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haagent.core.model import Hello, Path, Resource
+from haagent.core.model import Hello, Measured, Path, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Deed(StrEnum):
 
     OUTDATE = "outdate"
     CONNECT = "connect"
+    KEEP = "keep a copy"
+    DISCARD = "give up our copy"
     PROMOTE = "promote"
     CREATE = "create"
     SHUTDOWN = "shut down"
@@ -149,6 +151,28 @@ class MaintenanceAsked:
     is_on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ChoiceAsked:
+    """A person who saw both histories says that NODE's copy of GUEST counts.
+
+    STAMP names the copy that is kept of the other one; empty: none is. About a choice that is open
+    an empty STAMP says that it shall go on without one.
+    """
+
+    at: float
+    guest: str
+    node: int
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuresTaken:
+    """What there is to know about the room for copies, and about how far two copies differ."""
+
+    at: float
+    measured: Measured
+
+
 Event = (
     Tick
     | HelloHeard
@@ -166,4 +190,6 @@ Event = (
     | OperatorConfirmed
     | MoveAsked
     | MaintenanceAsked
+    | ChoiceAsked
+    | MeasuresTaken
 )

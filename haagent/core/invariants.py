@@ -5,8 +5,8 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
-from haagent.core.actions import AnswerFence, Create, Feed, Promote, Reset, Shutdown
-from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, owner
+from haagent.core.actions import AnswerFence, Create, Discard, Feed, Promote, Reset, Shutdown
+from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, Role, owner
 from haagent.core.turn import Decision
 
 
@@ -27,6 +27,7 @@ def check(before: NodeState, decision: Decision) -> None:
             guest,
             "a promise that was given back is no evidence",
         )
+        require(new.choice.number >= old.choice.number, guest, "choices are numbered upwards")
         if mine.phase in (Phase.PROMOTING, Phase.CREATING) or mine.phase in HELD:
             require(owner(new.term) == after.me, guest, "whoever holds it owns its term")
             require(new.theirs <= new.term, guest, "nobody holds it below a term of the peer")
@@ -57,6 +58,19 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
                 guest,
                 "a domain is created on a Primary that we hold",
             )
+        case Discard(guest):
+            # A step behind: what is given up now was on disk before this decision.
+            mine, choice = after.guests[guest], before.durable.ledgers[guest].choice
+            is_chosen = choice.is_open and choice.is_agreed and choice.node == 1 - after.me
+            require(is_chosen, guest, "a copy is given up at a person's word, on both disks")
+            require(choice.is_kept or not choice.stamp, guest, "what is given up is kept first")
+            is_idle = (
+                mine.phase is Phase.RELEASED
+                and mine.is_running is False
+                and mine.resource is not None
+                and mine.resource.role is not Role.PRIMARY
+            )
+            require(is_idle, guest, "a copy that is given up does not run")
         case Shutdown(guest):
             was, now = before.guests[guest].phase, after.guests[guest].phase
             is_begin = was is not Phase.STOPPING and now is Phase.STOPPING

@@ -184,6 +184,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A person's word on which of two copies that went apart counts; core/resolving.py's.
+
+    The default is that there never was one. It is agreed when both machines have it on disk: only
+    then is anything done, and from then on neither drops it by itself.
+    """
+
+    number: int = 0  # of all that were ever made about the guest; node 0's are even
+    node: int = 0  # whose copy counts; the other one is given up
+    stamp: str = ""  # names the copy that is kept of what is given up; empty: none is
+    is_open: bool = False  # neither carried out nor dropped
+    is_agreed: bool = False
+    is_kept: bool = False  # that copy was made, and read back
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What must survive a power cut, for one guest.
 
@@ -202,6 +218,7 @@ class Ledger:
     farewell: Farewell | None = None  # the peer's
     is_parted: bool = False  # we took DRBD's connection down ourselves
     held_in: str = ""  # the boot in which we held the guest; empty if we let it go
+    choice: Choice = field(default_factory=Choice)  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +249,11 @@ class GuestHello:
     returned: int
     farewell: int | None  # the term in which we signed off
     keeps_farewell: bool
+    choice: Choice = field(default_factory=Choice)  # what is on our disk
+    proposal: Choice | None = None  # what a person asks here, before it is on any disk
+    is_refused: bool = False  # DRBD hung up by itself: it will not connect the two copies
+    has_dropped: bool = False  # we told DRBD to give up what our copy has, and it waits for yours
+    differs: int = -1  # KiB written here since the two parted, as DRBD counts; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +272,8 @@ class Hello:
     is_leaving: bool = False  # the machine is asked to shut down
     in_maintenance: bool = False
     has_replaced: bool = False  # another machine has the place of whoever can read this
+    room: int = -1  # MiB free for copies of volumes; -1: not known
+    troubles: Mapping[str, str] = field(default_factory=dict)  # GuestState.trouble of a few guests
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +334,11 @@ class GuestState:
     is_confirmed: bool = False  # a person typed the confirmation to start it in spite of all
     farewell: int | None = None  # we signed it off, in this term, and did not start it since
     lost: float = NEVER  # when DRBD last lost the peer
+    proposal: Choice | None = None  # what a person asked here, and the peer has not agreed to yet
+    proposed: float = NEVER  # when that was
+    is_stepping: bool = False  # a step of the choice is under way
+    has_dropped: bool = False  # DRBD gives up our copy at the next handshake
+    trouble: str = ""  # why the last step of the choice failed
 
     @property
     def is_connected(self) -> bool:
@@ -318,6 +347,15 @@ class GuestState:
     @property
     def is_in_sync(self) -> bool:
         return self.resource is not None and self.resource.is_in_sync
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a person who chooses wants to know, and no rule depends on. -1 or absent: not known."""
+
+    room: int = -1  # MiB free in our volume group
+    needs: Mapping[str, int] = field(default_factory=dict)  # MiB that a copy takes, by guest
+    differs: Mapping[str, int] = field(default_factory=dict)  # KiB written alone, by guest
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +394,7 @@ class NodeState:
     left: float | None = None  # when the machine was asked to shut down
     replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
+    measured: Measured = field(default_factory=Measured)
 
     @property
     def me(self) -> int:

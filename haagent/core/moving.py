@@ -7,7 +7,7 @@ whether a person may count on it that the other machine will.
 
 from haagent.core import proofs
 from haagent.core.actions import Shutdown
-from haagent.core.model import HELD, Disk, NodeState, Path, PathState, Phase, owner
+from haagent.core.model import HELD, Disk, NodeState, Path, Phase, owner
 from haagent.core.turn import Turn
 
 WHY_NOT_HERE = {
@@ -66,8 +66,7 @@ def _not_to_peer(state: NodeState, guest: str) -> str | None:
     if not hello.figures.is_armed:
         return f"the watchdog of {peer} is not armed"
     for path in (Path.CROSSOVER, Path.LAN):
-        heard = state.peer.paths.get(path, PathState())
-        if state.now - min(heard.last_word, heard.two_way) > state.timing.dead:
+        if not proofs.is_whole(state, path):
             return f"{me} and {peer} do not hear each other over the {path}"
     return None
 

@@ -13,6 +13,8 @@ from haagent.core.model import (
     Disk,
     Evidence,
     GuestHello,
+    GuestState,
+    Ledger,
     Link,
     Newest,
     NodeState,
@@ -43,6 +45,12 @@ def is_doubting(state: NodeState) -> bool:
 def is_talking(state: NodeState) -> bool:
     """The peer's agent was heard within T_dead."""
     return state.now - state.peer.hello_at <= state.timing.dead
+
+
+def is_whole(state: NodeState, path: Path) -> bool:
+    """The peer was heard on PATH within T_dead, and heard us there."""
+    heard = state.peer.paths.get(path, NOTHING_HEARD)
+    return state.now - min(heard.last_word, heard.two_way) <= state.timing.dead
 
 
 def has_referee(state: NodeState) -> bool:
@@ -255,6 +263,17 @@ def is_waiting(state: NodeState, guest: str) -> bool:
     )
 
 
+def is_refused(mine: GuestState, ledger: Ledger) -> bool:
+    """DRBD went StandAlone by itself: it will not connect the two copies."""
+    resource = mine.resource
+    return (
+        resource is not None
+        and resource.disk is not Disk.DISKLESS  # DRBD does not even have it
+        and resource.link is Link.STANDALONE
+        and not ledger.is_parted
+    )
+
+
 def has_peer_back(state: NodeState, guest: str) -> bool:
     """Its writes may have waited for the peer, and DRBD has taken them up again by itself."""
     mine = state.guests[guest]
@@ -309,6 +328,9 @@ def missing(state: NodeState, guest: str) -> list[str]:
         found.append(f"{me} is in maintenance, and starts nothing by itself")
     if mine.resource is None:
         return [*found, "DRBD has not told yet what our copy is"]
+    if ledger.choice.is_open:
+        chosen = state.pair.names[ledger.choice.node]
+        found.append(f"a person chose the copy on {chosen}, and that is being carried out")
     if ledger.stands_down:
         found.append(f"we promised {peer} not to start it while no gateway answers both of us")
     if ledger.theirs > ledger.term:

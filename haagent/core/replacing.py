@@ -12,6 +12,7 @@ from dataclasses import replace
 from haagent.core import saying
 from haagent.core.actions import TellReplaced
 from haagent.core.model import (
+    Choice,
     Disk,
     Durable,
     GuestHello,
@@ -52,6 +53,7 @@ def _with_another_peer(ledgers: Mapping[str, Ledger]) -> Mapping[str, Ledger]:
             evidence=0,
             returned=0,
             farewell=None,
+            choice=Choice(),  # made between our copy and one that is gone
             # Whatever hung up on the old one's secret: the mirror is to look for the new one.
             is_parted=True,
         )

@@ -7,7 +7,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import moving, proofs, saying
+from haagent.core import moving, proofs, resolving, saying
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -63,6 +63,7 @@ def turn_over(turn: Turn) -> None:
         _hold(turn, guest)
         _leave(turn, guest)
         moving.maintain(turn, guest)
+        resolving.look(turn, guest)
         _ask(turn, guest)
         _start(turn, guest)
         _reconnect(turn, guest)
@@ -353,6 +354,7 @@ def _may_start(state: NodeState, guest: str) -> bool:
         and not state.is_fenced
         and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
         and (mine.is_confirmed or not state.durable.in_maintenance)
+        and (mine.is_confirmed or not resolving.is_giving_up(state, guest))
     )
 
 
@@ -381,6 +383,7 @@ def _start(turn: Turn, guest: str) -> None:
         evidence=ledger.evidence if off is PeerOff.ALONE else 0,
         held_in=state.boot,
         is_parted=is_alone,
+        choice=resolving.overruled(state, guest) if off is PeerOff.OPERATOR else ledger.choice,
     )
     taking = Taking(off, newest, ledger.term)
     turn.set_guest(guest, taking=taking, farewell=None, grant=None)
@@ -430,7 +433,7 @@ def _reconnect(turn: Turn, guest: str) -> None:
     """
     mine, resource = turn.mine(guest), turn.mine(guest).resource
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
-    is_ours = turn.ledger(guest).is_parted
+    is_ours = turn.ledger(guest).is_parted and not resolving.is_giving_up(turn.state, guest)
     if is_ours and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
         turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)

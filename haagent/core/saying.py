@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a node says of itself, in every hello. Changes nothing."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 from haagent.core import proofs
 from haagent.core.model import (
     Disk,
@@ -12,6 +15,8 @@ from haagent.core.model import (
     NodeState,
     Phase,
 )
+
+TOLD = 3  # troubles; a hello must not grow beyond what can be sent
 
 
 def hello(state: NodeState) -> Hello:
@@ -27,15 +32,21 @@ def hello(state: NodeState) -> Hello:
         figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
         has_referee=proofs.has_referee(state),
         guests={
-            guest: _about(mine, state.durable.ledgers[guest])
+            guest: _about(mine, state.durable.ledgers[guest], state.measured.differs.get(guest, -1))
             for guest, mine in state.guests.items()
         },
         is_leaving=state.left is not None,
         in_maintenance=state.durable.in_maintenance,
+        room=state.measured.room,
+        troubles=dict(islice(_troubles(state), TOLD)),
     )
 
 
-def _about(mine: GuestState, ledger: Ledger) -> GuestHello:
+def _troubles(state: NodeState) -> Iterator[tuple[str, str]]:
+    return ((guest, mine.trouble) for guest, mine in state.guests.items() if mine.trouble)
+
+
+def _about(mine: GuestState, ledger: Ledger, differs: int) -> GuestHello:
     resource = mine.resource
     is_answered = mine.phase is Phase.RELEASED  # not while our copy is being marked
     return GuestHello(
@@ -53,4 +64,9 @@ def _about(mine: GuestState, ledger: Ledger) -> GuestHello:
         returned=ledger.returned,
         farewell=mine.farewell,
         keeps_farewell=ledger.farewell is not None,
+        choice=ledger.choice,
+        proposal=mine.proposal,
+        is_refused=proofs.is_refused(mine, ledger),
+        has_dropped=mine.has_dropped,
+        differs=differs,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Owns what /proc/drbd tells of a resync under way: its text -> how far each device is.
+"""Owns what /proc/drbd tells of a resync: its text -> how far each device is, or how far apart.
 
 Pure. events2 does not carry it. A line that is not known is no progress, and no error: only a
 screen shows it, and nothing may ever be decided by it.
@@ -11,7 +11,8 @@ with ` 0: cs:SyncSource ...`, and while a resync runs
     finish: 0:01:02 speed: 12,345 (11,111) K/sec
 
 with K or M. `verified:` in the place of `sync'ed:` is a verification, which is no resync, and
-` (stalled)` at the end means that nothing moved for minutes.
+` (stalled)` at the end means that nothing moved for minutes. `oos:` is always there: KiB that are
+marked as different; without a connection that is what was written here since.
 """
 
 import re
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 DEVICE = re.compile(r"^ *(\d+): cs:", re.MULTILINE)
 SYNCED = re.compile(r"sync'ed: *\d+\.\d% *\((?P<left>\d+)/(?P<total>\d+)\)(?P<unit>[KM])")
 FINISH = re.compile(r"finish: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d) (?P<rest>.*)")
+OUT_OF_SYNC = re.compile(r"\boos:(?P<left>\d+)")
 STALLED = "(stalled)"
 KIB = {"K": 1, "M": 1024}
 
@@ -56,6 +58,15 @@ def _progress(block: str) -> Progress | None:
         hours, minutes = int(finish["hours"]), int(finish["minutes"])
         seconds = hours * 3600 + minutes * 60 + int(finish["seconds"])
     return Progress(int(synced["left"]) * kib, int(synced["total"]) * kib, seconds)
+
+
+def out_of_sync(text: str) -> dict[int, int]:
+    """KiB that are marked as different, by the number of the device."""
+    _, *parts = DEVICE.split(text)
+    blocks = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        int(n): int(found["left"]) for n, block in blocks if (found := OUT_OF_SYNC.search(block))
+    }
 
 
 def together(found: Iterable[Progress]) -> Progress | None:

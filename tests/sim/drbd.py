@@ -36,11 +36,13 @@ class Copy:
     is_suspended: bool = False
     pending: int | None = None  # the write that waits
     broken_since: float | None = None
+    discards: bool = False  # in a split brain this one gives up its data
 
     def attach(self) -> None:
         """As after a boot: what the metadata proves, and no more."""
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
+        self.discards = False
         if self.is_inconsistent:
             self.disk = Disk.INCONSISTENT
         elif self.is_outdated:
@@ -68,7 +70,7 @@ class Mirror:
         carries: Callable[[int, int], bool],
         changed: Callable[[int], None],
         fence: Callable[[int], None],
-        discarded: Callable[[set[int]], None],
+        discarded: Callable[[int, set[int]], None],
     ) -> None:
         self.copies = (Copy(), Copy())
         self._carries = carries  # whether the crossover and both kernels work, one way
@@ -129,7 +131,7 @@ class Mirror:
         """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone."""
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
-        copy.link = Link.STANDALONE
+        copy.link, copy.discards = Link.STANDALONE, False
         if was_connected and self._carries(0, 1) and self._carries(1, 0):
             peer.link = Link.CONNECTING
             if peer.role is Role.PRIMARY:
@@ -146,6 +148,17 @@ class Mirror:
         if self.copies[node].link is Link.STANDALONE:
             self.copies[node].link = Link.CONNECTING
             self._changed(node)
+
+    def discard(self, node: int) -> None:
+        """`drbdadm connect --discard-my-data`, from StandAlone; a Primary is refused."""
+        copy = self.copies[node]
+        if copy.role is Role.PRIMARY:
+            raise Refused("--discard-my-data not allowed when primary")
+        if copy.link in CONNECTED:
+            return
+        self.disconnect(node)
+        self.connect(node)
+        copy.discards = True
 
     def outdate(self, node: int) -> None:
         copy = self.copies[node]
@@ -235,18 +248,20 @@ class Mirror:
             if source < 0 and copy.role is Role.PRIMARY:
                 peer.data |= copy.data  # what was under way is sent again
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
-            copy.link, copy.disk = Link.CONNECTED, Disk.UP_TO_DATE
+            copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
         if source >= 0:
             target = self.copies[1 - source]
             self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
             target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
             self._sync_done, self._source = now + sync, source
+            self._discarded(1 - source, target.data - self.copies[source].data)
         for node in (0, 1):
             self._changed(node)
 
     def _part(self) -> None:
         for node in (0, 1):
             self.copies[node].link = Link.STANDALONE
+            self.copies[node].discards = False
             self._changed(node)
 
     def _source_of(self) -> int | None:
@@ -264,11 +279,13 @@ class Mirror:
             return 1
         if one.current == zero.bitmap or one.current in zero.history:
             return 0
+        if zero.discards != one.discards:
+            return 1 if zero.discards else 0
         return None
 
     def _finish_sync(self) -> None:
         source, target = self.copies[self._source], self.copies[1 - self._source]
-        self._discarded(target.data - source.data)
+        self._discarded(1 - self._source, target.data - source.data)
         target.data = set(source.data)
         target.history |= source.history | {target.current, source.bitmap}
         target.current, target.bitmap = source.current, 0

@@ -119,6 +119,12 @@ def _maintain(world: World, random: Random) -> None:
     _for_a_while(world, random, lambda: world.maintenance(node, False))
 
 
+def _choose(world: World, random: Random) -> None:
+    """A person chooses a copy, where there is something to choose or, by mistake, where not."""
+    guest = random.choice(list(world.guests))
+    world.choose(random.randrange(2), random.randrange(2), guest, keeps=random.random() < 0.7)
+
+
 def _fill(world: World, random: Random) -> None:
     """Xen cannot start a guest there any more."""
     machine = world.machines[random.randrange(2)]
@@ -151,6 +157,7 @@ FAULTS: tuple[Fault, ...] = (
     _move,
     _maintain,
     _fill,
+    _choose,
 )
 
 

@@ -458,6 +458,33 @@ def frozen_standby(world: World) -> None:
     recovers(world)
 
 
+def split_brain(world: World) -> None:
+    """Both wrote alone: A has the guest now, and B has ended its own. What led here is forgiven."""
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path)
+    wait(world, 60)
+    world.heal()
+    wait(world, 30)
+    assert world.holders() == [A]
+    one, other = (copy.data for copy in world.mirrors["g"].copies)
+    world.audit.forgive("g", one ^ other)
+    world.note("== split brain")
+
+
+def split_brain_is_ended_where_it_runs(world: World) -> None:
+    split_brain(world)
+    world.choose(B, A)
+    stays(world, A, 40)
+    assert world.is_healthy()
+
+
+def split_brain_is_ended_the_other_way(world: World) -> None:
+    split_brain(world)
+    world.choose(A, B)
+    expect(world, B, 20)
+    recovers(world)
+
+
 def paths_cut_apart(world: World, seconds: float) -> None:
     """The LAN, and so much later the crossover; the other way round if SECONDS is negative."""
     first, second = (Path.LAN, Path.CROSSOVER) if seconds > 0 else (Path.CROSSOVER, Path.LAN)
@@ -782,6 +809,8 @@ SCENARIOS: Mapping[str, Scenario] = (
             guest_in_maintenance_goes_when_it_can,
             both_in_maintenance,
             maintenance_of_the_standby,
+            split_brain_is_ended_where_it_runs,
+            split_brain_is_ended_the_other_way,
         )
     }
     | {

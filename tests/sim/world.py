@@ -67,6 +67,7 @@ class Machine:
     resets: int = 0
     has_watchdog: bool = True
     is_full: bool = False  # Xen cannot start a guest
+    has_no_room: bool = False  # for a copy of a volume
     key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
     next_key: str = ""  # agreed on with another peer; not taken up yet
     replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
@@ -116,7 +117,7 @@ class World:
             lambda a, b: self.carries(Path.CROSSOVER, a, b),
             lambda node: self._resource_changed(node, guest),
             lambda node: self.after(0.05, lambda: self._ask_handler(node, guest)),
-            lambda writes: self.audit.discarded(self.now, guest, writes),
+            lambda node, writes: self.audit.discarded(self.now, guest, node, writes),
         )
 
     # time
@@ -258,6 +259,14 @@ class World:
         self.note(f"-- a person turns {NAMES[node]}'s maintenance {'on' if is_on else 'off'}")
         self._maintained.discard(node)
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), is_on))
+
+    def choose(self, node: int, counts: int, guest: str = "g", keeps: bool = True) -> None:
+        """`shoestring resolve`, typed on NODE: the copy on COUNTS counts."""
+        kept = "kept aside" if keeps else "given up"
+        self.note(f"-- on {NAMES[node]} a person chooses {NAMES[counts]}'s {guest}, other {kept}")
+        self.audit.chosen(guest, counts, keeps)
+        stamp = "20260102-0304" if keeps else ""
+        self.post(node, lambda: events.ChoiceAsked(self.clock(node), guest, counts, stamp))
 
     def _end_maintenance(self, node: int) -> None:
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), False))
@@ -432,6 +441,10 @@ class World:
                 self._handler_ends(node, guest, answer)
             case actions.Connect(guest):
                 self._work(node, guest, Deed.CONNECT, 0.1, lambda: self._connect(node, guest))
+            case actions.KeepCopy(guest, _):
+                self._work(node, guest, Deed.KEEP, 0.8, lambda: self._keep(node, guest))
+            case actions.Discard(guest):
+                self._work(node, guest, Deed.DISCARD, 0.3, lambda: self._discard(node, guest))
             case actions.Outdate(guest):
                 self._work(node, guest, Deed.OUTDATE, 0.4, lambda: self._outdate(node, guest))
             case actions.Promote(guest, disconnect):
@@ -513,6 +526,16 @@ class World:
 
     def _connect(self, node: int, guest: str) -> None:
         self.mirrors[guest].connect(node)
+
+    def _keep(self, node: int, guest: str) -> None:
+        if self.machines[node].has_no_room:
+            raise Refused("insufficient free space")
+        self.audit.kept(guest, self.mirrors[guest].copies[node].data)
+
+    def _discard(self, node: int, guest: str) -> None:
+        if guest in self.machines[node].domains:
+            self.audit.violations.append(f"{self.now:.2f}: {guest} runs on what is given up")
+        self.mirrors[guest].discard(node)
 
     def _outdate(self, node: int, guest: str) -> None:
         self.mirrors[guest].disconnect(node)

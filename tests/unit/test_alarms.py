@@ -46,6 +46,7 @@ FOR_EVER = {
     "SHOE-204": "RESYNC",
     "SHOE-205": "DISK_NOT_UP_TO_DATE",
     "SHOE-206": "NOT_MIRRORED",
+    "SHOE-207": "CHOICE",
     "SHOE-301": "PEER_SILENT",
     "SHOE-302": "GAVE_UP",
     "SHOE-303": "LEAVING",

@@ -19,6 +19,7 @@ from haagent import client, control
 from haagent.client import AgentSilent, Connection, NotLeft, Refused
 from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse
 from haagent.core.events import (
+    ChoiceAsked,
     Event,
     FenceAsked,
     Leave,
@@ -184,6 +185,16 @@ def test_a_move_waits_for_what_the_core_says(agent: Agent) -> None:
         assert person.told() == told
 
 
+def test_so_does_a_choice(agent: Agent) -> None:
+    for refusal, told in ((None, None), ("they are one", "Nothing was done: they are one.")):
+        person = Person(lambda: client.resolve("mail", 1, "20260102-0304", agent.path))
+        event = agent.event()
+        assert isinstance(event, ChoiceAsked)
+        assert (event.guest, event.node, event.stamp) == ("mail", 1, "20260102-0304")
+        agent.server.answer_operator("mail", refusal)
+        assert person.told() == told
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 def test_so_does_maintenance(agent: Agent, is_on: bool) -> None:
     person = Person(lambda: client.maintenance(is_on, agent.path))
@@ -254,6 +265,14 @@ def test_leaving_has_a_limit(agent: Agent) -> None:
         b'{"ask": "move"}\n',
         b'{"ask": "move", "guest": "nobody"}\n',
         b'{"ask": "maintenance on", "guest": "counter"}\n',
+        b'{"ask": "resolve"}\n',
+        b'{"ask": "resolve", "guest": "counter"}\n',
+        b'{"ask": "resolve", "guest": "nobody", "copy": 0, "stamp": ""}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 2, "stamp": ""}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": true, "stamp": ""}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": null}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "%s"}\n' % (b"1" * 33),
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "more": 1}\n',
         b'{"ask": "maintenance"}\n',
         b'{"ask": 1}\n',
         b'{"ask": "fence", "guest": 1}\n',
@@ -407,5 +426,7 @@ def test_a_request_is_parsed() -> None:
     assert parse(b'{"ask": "leave"}\n', []) == (Ask.LEAVE, "")
     assert parse(b'{"ask": "move", "guest": "a"}\n', ["a"]) == (Ask.MOVE, "a")
     assert parse(b'{"ask": "maintenance on"}\n', ["a"]) == (Ask.MAINTENANCE_ON, "")
-    with pytest.raises(BadRequest, match="snapshot, watch, fence, confirm, move, maintenance on"):
+    with pytest.raises(
+        BadRequest, match="snapshot, watch, fence, confirm, move, resolve, maintenance on"
+    ):
         parse(b'{"ask": "stop"}\n', [])

@@ -163,6 +163,12 @@ class Kit:
     def connect(self, guest: str) -> None:
         self.done.append("connect")
 
+    def discard(self, guest: str) -> None:
+        self.done.append("discard")
+
+    def keep(self, guest: str, stamp: str) -> None:
+        self.done.append(f"keep {stamp}")
+
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None:
         if self.is_stubborn:
             raise ToolError(["drbdadm", "primary", guest], 11, "Refusing to be Primary")
@@ -190,6 +196,7 @@ def hands(kit: Kit, loop: Loop) -> Hands:
         ["g"],
         kit,
         kit,
+        kit,
         lambda guest: kit.done.append("announce"),
         loop.events.put,
         patience=1.0,
@@ -200,6 +207,8 @@ def hands(kit: Kit, loop: Loop) -> Hands:
 DEEDS: tuple[tuple[GuestAction, list[str], events.Deed], ...] = (
     (actions.Outdate("g"), ["outdate"], events.Deed.OUTDATE),
     (actions.Connect("g"), ["connect"], events.Deed.CONNECT),
+    (actions.KeepCopy("g", "20260102-0304"), ["keep 20260102-0304"], events.Deed.KEEP),
+    (actions.Discard("g"), ["discard"], events.Deed.DISCARD),
     (actions.Promote("g", True), ["promote"], events.Deed.PROMOTE),
     (actions.Create("g"), ["create", "announce"], events.Deed.CREATE),
     (actions.Shutdown("g"), ["shutdown", "demote"], events.Deed.SHUTDOWN),

@@ -13,7 +13,9 @@ from haagent.core.decide import HANDLERS, decide
 from haagent.core.invariants import InvariantBroken, check
 from haagent.core.model import (
     NEVER,
+    Choice,
     FenceAnswer,
+    Measured,
     Newest,
     NodeState,
     Path,
@@ -49,6 +51,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.MoveAsked(AT, "g"),
     events.MaintenanceAsked(AT, True),
     events.MaintenanceAsked(AT, False),
+    events.ChoiceAsked(AT, "g", 0, "20260102-0304"),
+    events.MeasuresTaken(AT, Measured(100, {"g": 10}, {"g": 4})),
 )
 
 
@@ -190,6 +194,21 @@ def planted() -> Iterator[tuple[str, NodeState, Decision]]:
     yield "not fed for ever", stopping, made(stopping, actions.Feed())
     yield "asked once", stopping, made(stopping, actions.Shutdown("g"))
     yield "asked once", holding, made(holding, actions.Shutdown("g"))
+    chosen = with_ledger(idle, choice=Choice(1, 0, "", True, True))
+    give_up = actions.Discard("g")
+    yield "on both disks", idle, made(idle, give_up)
+    proposed = with_ledger(idle, choice=Choice(1, 0, "", True, False))
+    yield "on both disks", proposed, made(proposed, give_up)
+    ours_counts = with_ledger(idle, choice=Choice(1, 1, "", True, True))
+    yield "on both disks", ours_counts, made(ours_counts, give_up)
+    yield "on both disks", idle, made(chosen, give_up)
+    unkept = with_ledger(idle, choice=Choice(1, 0, "20260102-0304", True, True))
+    yield "is kept first", unkept, made(unkept, give_up)
+    running = with_guest(chosen, is_running=True)
+    yield "does not run", running, made(running, give_up)
+    primary = with_resource(chosen, role=Role.PRIMARY)
+    yield "does not run", primary, made(primary, give_up)
+    yield "numbered upwards", chosen, made(with_ledger(chosen, choice=Choice()))
     unproven = with_guest(in_phase(Phase.PROMOTING), taking=None)
     yield "names both its proofs", unproven, made(unproven)
 

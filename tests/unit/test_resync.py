@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from haagent.storage.resync import Progress, by_guest, parse, together
+from haagent.storage.resync import Progress, by_guest, out_of_sync, parse, together
 
 TEXT = (Path(__file__).parents[1] / "data/drbd/proc-resync.txt").read_text()
 
@@ -52,6 +52,11 @@ def test_a_guest_has_the_devices_that_are_its_own() -> None:
 )
 def test_what_is_not_understood_is_no_progress(text: str) -> None:
     assert parse(text) == {}
+
+
+def test_what_is_marked_as_different_is_told_of_every_device() -> None:
+    assert out_of_sync(TEXT) == {0: 7530908, 1: 0, 2: 8972, 4: 0}
+    assert out_of_sync(" 0: cs:Unconfigured\n 1: cs:StandAlone\n    oos:12\n") == {1: 12}
 
 
 def test_an_estimate_that_is_missing_is_none() -> None:

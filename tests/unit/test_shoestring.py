@@ -16,7 +16,14 @@ from haagent import client, handover, shoestring
 from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot, to_dict
 from haagent.control import Server
-from haagent.core.events import Event, Leave, MaintenanceAsked, MoveAsked, OperatorConfirmed
+from haagent.core.events import (
+    ChoiceAsked,
+    Event,
+    Leave,
+    MaintenanceAsked,
+    MoveAsked,
+    OperatorConfirmed,
+)
 from haagent.core.model import Phase
 from haagent.errors import ToolError
 from tests.unit.test_config import Machine
@@ -69,7 +76,7 @@ class Agent:
         while (event := self._queue.get()) is not None:
             self.heard.append(event)
             match event:
-                case MoveAsked(_, name):
+                case MoveAsked(_, name) | ChoiceAsked(_, name, _, _):
                     self.server.answer_operator(name, self.refusal)
                 case MaintenanceAsked():
                     self.server.answer_operator("", self.refusal)

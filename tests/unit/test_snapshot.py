@@ -25,6 +25,7 @@ from haagent.console.surroundings import Surroundings
 from haagent.core import proofs
 from haagent.core.foresight import Fate, Outlook
 from haagent.core.model import (
+    Choice,
     Disk,
     Durable,
     Evidence,
@@ -34,6 +35,7 @@ from haagent.core.model import (
     Hello,
     Ledger,
     Link,
+    Measured,
     NodeState,
     Pair,
     Path,
@@ -167,8 +169,8 @@ def test_a_pair_in_which_everything_holds_is_protected() -> None:
     assert shown.guests[0].runs_on == ("anna",)
     assert shown.referee == "answers anna and berta"
     assert shown.nodes == (
-        NodeView("anna", True, True, NOW, False, False, is_armed=True, has_gateway=True),
-        NodeView("berta", False, True, NOW - 0.4, False, False, is_armed=True, has_gateway=True),
+        NodeView("anna", True, True, NOW, False, False, True, True, number=0, room=-1),
+        NodeView("berta", False, True, NOW - 0.4, False, False, True, True, number=1, room=-1),
     )
 
 
@@ -178,7 +180,13 @@ def test_so_is_one_whose_guest_is_on_the_peer() -> None:
     assert shown.guests[0].runs_on == ("berta",)
 
 
+CHOSEN = Choice(3, 0, "20260102-0304", is_open=True, is_agreed=True)
+APART = both(resource(link=Link.STANDALONE), words(is_connected=False, is_alone=True, term=1))
+CHOOSING = both(
+    APART, ledger(choice=CHOSEN), words(choice=CHOSEN, is_connected=False, is_alone=True)
+)
 NOT_PROTECTED: list[tuple[str, Change]] = [
+    ("counter: the copy on berta is being given up for the one on anna.", CHOOSING),
     ("counter: its disk is not known yet.", guest(resource=None)),
     ("counter: the copy on berta is being brought up to date.", resource(link=Link.SYNC_SOURCE)),
     ("counter: the copy on anna is being brought up to date.", resource(link=Link.SYNC_TARGET)),
@@ -334,6 +342,56 @@ def test_split_brain_discards_nothing_and_says_so() -> None:
     (complaint, *_) = look(resource(link=Link.STANDALONE)(WELL)).complaints
     assert "split brain" in complaint.what
     assert "Nothing was discarded" in complaint.means
+    assert "`shoestring resolve counter`" in complaint.do
+
+
+def test_a_choice_that_is_carried_out_is_no_split_brain_any_more() -> None:
+    shown = look(CHOOSING(WELL))
+    assert Alarm.SPLIT_BRAIN not in {complaint.code for complaint in shown.complaints}
+    choice = shown.guests[0].choice
+    assert choice is not None
+    assert (choice.counts, choice.given_up, choice.is_open) == ("anna", "berta", True)
+    assert shown.guests[0].unfit[0] is not None  # there is one already
+
+
+@pytest.mark.parametrize(
+    ("change", "words_"),
+    [
+        (hello(troubles={"counter": "no room"}), ("berta: no room", "is tried again")),
+        (guest(trouble="LVM fails"), ("anna: LVM fails", "is tried again")),
+        (silent, ("A person chose so", "Switch berta on.")),
+        (
+            both(silent, ledger(choice=replace(CHOSEN, node=1))),
+            ("A person chose so", "`shoestring start counter --anyway` on anna"),
+        ),
+    ],
+)
+def test_what_is_in_the_way_of_a_choice_is_told(change: Change, words_: tuple[str, str]) -> None:
+    (complaint,) = (
+        c for c in look(both(CHOOSING, change)(WELL)).complaints if c.code is Alarm.CHOICE
+    )
+    means, do = words_
+    assert means in complaint.means
+    assert do in complaint.do
+
+
+def test_what_a_chooser_wants_to_know_is_there() -> None:
+    measured = Measured(100, {"counter": 20}, {"counter": 5})
+    told = both(node(measured=measured), hello(room=50), APART)
+    shown = look(told(WELL))
+    assert [one.room for one in shown.nodes] == [100, 50]
+    assert (shown.guests[0].copy_needs, shown.guests[0].differs) == (20, (5, -1))
+    assert from_dict(json.loads(json.dumps(to_dict(shown)))) == shown
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_that_a_copy_is_kept_is_told_by_who_keeps_it(mine: bool) -> None:
+    here = replace(CHOSEN, node=1 if mine else 0, is_kept=True)
+    there = replace(here, is_kept=False)
+    change = both(APART, ledger(choice=here), words(choice=there))
+    choice = look(change(WELL)).guests[0].choice
+    assert choice is not None
+    assert choice.is_kept is mine
 
 
 def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
@@ -472,7 +530,7 @@ def test_the_newest_term_is_that_of_whoever_has_it() -> None:
 
 def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
     _, berta = look(node(peer=Peer())(WELL)).nodes
-    assert berta == NodeView("berta", False, False, None, False, None, None, None)
+    assert berta == NodeView("berta", False, False, None, False, None, None, None, 1, -1)
 
 
 def test_each_complaint_carries_its_code() -> None:

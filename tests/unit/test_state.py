@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from haagent.core.model import Durable, Evidence, Farewell, Figures, Ledger
+from haagent.core.model import Choice, Durable, Evidence, Farewell, Figures, Ledger
 from haagent.errors import BugError
 from haagent.state import (
     NAMES,
@@ -29,6 +29,7 @@ DATA = Path(__file__).parent.parent / "data" / "state"
 GUESTS = ("counter",)
 OLD = Durable({"counter": Ledger(term=0)})
 NEW = Durable({"counter": Ledger(term=2, promise=1, stands_down=True, held_in="boot")})
+CHOICE = Choice(7, 1, "20260102-0304", is_open=True, is_agreed=True, is_kept=True)
 FULL = Durable(
     {
         "counter": Ledger(
@@ -43,6 +44,7 @@ FULL = Durable(
             farewell=Farewell("0b5e", 5, is_leaving=True),
             is_parted=True,
             held_in="1c2d",
+            choice=CHOICE,
         ),
         "mail": Ledger(term=1),
     },
@@ -317,14 +319,19 @@ def test_nothing_that_is_kept_is_left_out_of_the_tests() -> None:
 def test_the_golden_file_of_version_1() -> None:
     """It knew of no maintenance, and of no farewell but that of a machine that went down."""
     copy = decode((DATA / "version-1.json").read_bytes())
-    assert copy.durable == replace(FULL, in_maintenance=False, mark="")
+    assert copy.durable == replace(without_choice(), in_maintenance=False)
     assert copy.counter == 42
 
 
+def without_choice() -> Durable:
+    """What older versions could say."""
+    ledgers = {guest: replace(ledger, choice=Choice()) for guest, ledger in FULL.ledgers.items()}
+    return replace(FULL, ledgers=ledgers, mark="")
+
+
 def test_the_golden_file_of_version_2() -> None:
-    """It knew of no pair but one."""
-    golden = (DATA / "version-2.json").read_bytes()
-    assert decode(golden).durable == replace(FULL, mark="")
+    """Nobody could choose between two copies yet, and it knew of no pair but one."""
+    assert decode((DATA / "version-2.json").read_bytes()).durable == without_choice()
 
 
 def test_the_golden_file_of_version_3() -> None:
@@ -340,13 +347,16 @@ def test_a_state_of_version_1_is_taken_over_and_written_anew(tmp_path: Path) -> 
     state = StateFile(tmp_path)
     durable = state.load(FULL.ledgers)
     assert durable is not None and state.warnings == ()
-    state.save(replace(durable, in_maintenance=True, mark="5eed"))
-    assert {(tmp_path / name).read_bytes() for name in NAMES} == {encode(FULL, 43)}
+    state.save(replace(durable, in_maintenance=True))
+    assert {(tmp_path / name).read_bytes() for name in NAMES} == {encode(without_choice(), 43)}
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("durable", [None, [], {"ledgers": []}, {"ledgers": {"a": 1}}])
-def test_what_only_claims_to_be_of_version_1_is_refused(durable: object) -> None:
-    content = {"version": 1, "counter": 1, "durable": durable}
+def test_what_only_claims_to_be_of_an_older_version_is_refused(
+    durable: object, version: int
+) -> None:
+    content = {"version": version, "counter": 1, "durable": durable}
     spelled = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     checksum = hashlib.sha256(spelled).hexdigest()
     with pytest.raises(NotUnderstood):

@@ -15,6 +15,7 @@ from haagent.cluster import wire
 from haagent.cluster.wire import LARGEST, decode, encode, is_of_another
 from haagent.core.model import (
     NEVER,
+    Choice,
     Disk,
     Figures,
     GuestHello,
@@ -23,6 +24,8 @@ from haagent.core.model import (
     Phase,
     Request,
 )
+from haagent.core.resolving import LONGEST_TROUBLE
+from haagent.core.saying import TOLD
 from haagent.errors import BugError, PeerError
 
 KEY = b"k" * 32
@@ -103,14 +106,18 @@ def test_the_format_is_fixed() -> None:
     """Two nodes with different versions of us must read each other, or refuse by version."""
     assert encode(PLAIN, KEY) == signed(
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
-        b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,"heard":{"LAN":3},"heard_boot":"",'
-        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"scale":1.0},"version":3}'
+        b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,'
+        b'"heard":{"LAN":3},"heard_boot":"",'
+        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"room":-1,"scale":1.0,'
+        b'"troubles":{}},"version":3}'
     )
 
 
 def largest_guest() -> GuestHello:
     """Every field as long as it gets."""
-    largest = {bool: False, int: -(2**63) + 1, Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
+    largest: dict[Any, Any] = {bool: False, int: -(2**63) + 1}
+    largest |= {Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
+    largest[Choice] = Choice(2**63 - 1, 1, "20260102-0304")
     request = Request(2**63 - 1, 2**63 - 1)
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(GuestHello).items():
@@ -121,7 +128,9 @@ def largest_guest() -> GuestHello:
 
 def test_twenty_guests_fit() -> None:
     guest = largest_guest()
-    twenty = replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(20)})
+    troubles = {"g" * 32 + str(n): "x" * LONGEST_TROUBLE for n in range(TOLD)}
+    guests = {f"{n:02}" + "g" * 61: guest for n in range(20)}
+    twenty = replace(PLAIN, troubles=troubles, guests=guests)
     assert decode(encode(twenty, KEY), KEY) == twenty
     with pytest.raises(BugError, match="too large"):
         encode(replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(40)}), KEY)
@@ -175,6 +184,7 @@ def test_another_pair_is_not_understood() -> None:
         (b"1" * 5000, "not JSON"),
         (b"[]", "version None"),
         (b'{"version":1,"hello":{}}', "version 1, we speak 3"),
+        (b'{"version":2,"hello":{}}', "version 2, we speak 3"),
         (b'{"version":4,"hello":{}}', "version 4, we speak 3"),
         (b'{"version":true,"hello":{}}', "version True"),
         (b'{"version":3}', "message lacks hello"),
