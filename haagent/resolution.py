@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from haagent import client
+from haagent.asking import ask
 from haagent.command import Exit, Places, is_at_a_terminal, look
 from haagent.config import time_scale
 from haagent.console.histories import GroundsView, grounds, histories, stage
@@ -126,7 +127,7 @@ def _whose(shown: Snapshot, view: GuestView) -> int:
     """The node whose copy counts. Raises OperatorError."""
     numbers = {node.name: node.number for node in shown.nodes}
     first, second = sorted(numbers, key=lambda name: numbers[name])
-    typed = _typed(f"Whose copy shall count, {first} or {second}? (Enter: neither) ")
+    typed = ask(f"Whose copy shall count, {first} or {second}? (Enter: neither) ")
     if typed not in numbers:
         what = f"{typed!r} is neither" if typed else "no machine was named"
         raise OperatorError(f"{NOTHING_DONE} {what[0].upper()}{what[1:]}.", "Say it again.")
@@ -148,7 +149,7 @@ def _hears_peer(shown: Snapshot) -> bool:
 
 
 def _agree_to_lose_all(found: GroundsView) -> None:
-    if _typed(f"To go on all the same, type: {WITHOUT}\n> ") != WITHOUT:
+    if ask(f"To go on all the same, type: {WITHOUT}\n> ") != WITHOUT:
         raise OperatorError(
             f"{NOTHING_DONE} No copy can be kept on {found.given_up} now.",
             f"Make room there: `lvs {GROUP}` lists volumes, `lvremove {GROUP}/NAME` removes one. "
@@ -157,7 +158,7 @@ def _agree_to_lose_all(found: GroundsView) -> None:
 
 
 def _ask_for_name(view: GuestView) -> None:
-    if _typed(f"Type the guest's name, {view.name}, to do it: ") != view.name:
+    if ask(f"Type the guest's name, {view.name}, to do it: ") != view.name:
         raise OperatorError(
             f"{NOTHING_DONE} The name was not typed.", "Say it again if you want it."
         )
@@ -212,7 +213,7 @@ def _go_on(shown: Snapshot, view: GuestView, choice: ChoiceView, places: Places)
     if trouble and choice.stamp and not choice.is_kept:
         print(f"It does not get on: {trouble}.")
         print(f"It is tried again. To go on without keeping a copy, type: {WITHOUT}")
-        if _typed("(Enter: only look on) > ") == WITHOUT:
+        if ask("(Enter: only look on) > ") == WITHOUT:
             node = next(node.number for node in shown.nodes if node.name == choice.counts)
             client.resolve(view.name, node, "", places.socket)
     return _watch(view.name, places)
@@ -269,11 +270,6 @@ def _verdict(name: str, places: Places) -> Exit:
 
 def _stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%d-%H%M")
-
-
-def _typed(question: str) -> str:
-    print(question, end="", flush=True)
-    return sys.stdin.readline().strip()
 
 
 def _say(lines: Sequence[str]) -> None:

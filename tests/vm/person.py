@@ -5,6 +5,7 @@ import re
 
 from tests.vm.machine import Machine
 
+MENU = "Enter alone goes back: "
 PAGE = 900  # seconds; generous, for an emulated machine on a busy host
 
 
@@ -43,3 +44,14 @@ class Person:
         self.reads(question)
         self.reads(r"> ")
         self.types(text, is_hidden=is_hidden)
+
+    def opens_menu(self) -> None:
+        """From the status page, which echoes nothing."""
+        self._machine.console.send("\r")
+        self.reads(MENU)
+
+    def commands(self, words: str, password: str) -> None:
+        """In the menu: WORDS, which take the password."""
+        self.types(words)
+        self.reads(r"Password \(unseen")
+        self.types(password, is_hidden=True)

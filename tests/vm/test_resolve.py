@@ -3,9 +3,11 @@
 
 import pytest
 
+from tests.vm.evening import PASSWORD
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
+from tests.vm.person import Person
 from tests.vm.story import TAKEOVER, Story
 from tests.vm.test_faults import cut_both_cables, mend_both_cables, runs_on, says_split
 from tests.vm.wait import wait_until
@@ -36,15 +38,19 @@ def may_choose(machine: Machine) -> bool:
     return bool(guests) and guests[0]["unfit"] == [None, None] and guests[0]["copy_needs"] > 0
 
 
-def resolve(machine: Machine, counts: str) -> str:
-    """What a person at a terminal of MACHINE sees, who chooses the copy on COUNTS."""
-    command = "shoestring resolve counter"
-    typed = f"{counts}\\ncounter\\n"
-    return machine.run(f"printf '{typed}' | script -qec '{command}' /dev/null", TAKEOVER)
+def resolve(machine: Machine, counts: str) -> None:
+    """A person at MACHINE chooses the copy on COUNTS."""
+    person = Person(machine)
+    person.opens_menu()
+    person.commands("resolve counter", PASSWORD)
+    person.reads("Whose copy shall count")
+    person.types(counts)
+    person.reads("the guest's name")
+    person.types("counter")
+    person.reads("both copies are one again", within=TAKEOVER)
 
 
-def expect_one(story: Story, page: str, given_up: Machine) -> None:
-    assert "both copies are one again" in page, page
+def expect_one(story: Story, given_up: Machine) -> None:
     assert given_up.run(KEPT).strip().startswith("counter-before-"), "nothing was kept"
     story.await_protected()
     for machine in story.pair.both:
@@ -64,8 +70,8 @@ def test_the_copy_that_runs_counts(story: Story) -> None:
         (counts,) = runs_on(a)
         given_up = b if counts == "a" else a
         start = story.beacons.heard[-1].epoch
-        page = resolve(given_up, counts)
-        expect_one(story, page, given_up)
+        resolve(given_up, counts)
+        expect_one(story, given_up)
         assert story.beacons.heard[-1].epoch == start, "the guest was started anew"
 
 
@@ -76,6 +82,6 @@ def test_the_copy_that_does_not_run_counts(story: Story) -> None:
         split(story)
         (holder,) = runs_on(a)
         counts, given_up = ("b", a) if holder == "a" else ("a", b)
-        page = resolve(given_up, counts)
-        expect_one(story, page, given_up)
+        resolve(given_up, counts)
+        expect_one(story, given_up)
         assert runs_on(given_up) == [counts]
