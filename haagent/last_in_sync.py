@@ -20,6 +20,7 @@ class LastInSync:
     def __init__(
         self, folder: Path, guests: Iterable[str], wall: Callable[[], float] = time.time
     ) -> None:
+        self._folder = folder
         self._files = {guest: folder / f"in-sync-{guest}" for guest in guests}
         self._wall = wall
         self._moments = {
@@ -40,6 +41,8 @@ class LastInSync:
         """Writes down what is new: the first moment, one each KEEP seconds, and the last one. Call
         it each LOOK seconds. Raises OSError.
         """
+        if not self._folder.is_dir():
+            return  # safety: whoever keeps the agent's state makes it, and makes it last
         for guest, moment in list(self._moments.items()):
             kept = self._kept.get(guest)
             if moment == kept:

@@ -23,6 +23,17 @@ def test_what_was_kept_is_known_to_the_next_agent(tmp_path: Path) -> None:
     assert LastInSync(tmp_path, ["counter", "mail"]).moments == {"counter": 1060.0}
 
 
+def test_before_the_agent_has_saved_anything_nothing_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "haagent"
+    marks = LastInSync(folder, ["counter"], lambda: 1000.0)
+    marks.seen("counter")
+    marks.keep()
+    assert not folder.exists()
+    folder.mkdir()
+    marks.keep()
+    assert LastInSync(folder, ["counter"]).moments == {"counter": 1000.0}
+
+
 def test_the_last_moment_is_kept_soon_after_it(tmp_path: Path) -> None:
     now = [1000.0]
     marks = LastInSync(tmp_path, ["counter"], lambda: now[0])
