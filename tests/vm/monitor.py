@@ -31,7 +31,8 @@ class Viewer:
 
     def screen(self) -> str:
         """What tty1 shows now, a line each, without what is blank."""
-        told, _, text = self._machine.run(READ).partition("\n")
+        # A cell that was never written to is a NUL there.
+        told, _, text = self._machine.run(READ).replace("\0", " ").partition("\n")
         columns = int(told.split()[1])
         rows = (text[at : at + columns] for at in range(0, len(text), columns))
         return "\n".join(row.rstrip() for row in rows).rstrip()
@@ -71,7 +72,7 @@ class Viewer:
     def _awaits_echo(self, text: str) -> None:
         wait_until(
             f"{text!r} on {self._machine.name}'s monitor",
-            lambda: self.screen().endswith(f"> {text}".rstrip()),
+            lambda: self.screen().endswith(text.rstrip()),
             60,
         )
 
