@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asks the person at the terminal of a command.
+"""Tells and asks the person at the terminal of a command.
 
 It must not wait for ever: a question that nobody answers would keep the status page off a screen.
 What is typed unseen is never printed.
@@ -9,12 +9,14 @@ import io
 import select
 import sys
 import termios
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from haagent import password
 from haagent.errors import OperatorError
 
+WIDTH = 79  # the last column makes some terminals wrap
 PATIENCE = 300.0  # seconds
 LFLAG = 3  # its place in what termios.tcgetattr returns
 
@@ -27,6 +29,14 @@ class NobodyThere(OperatorError):
             f"Nothing was done: nobody answered for {PATIENCE / 60:.0f} minutes.",
             "Say it again if you want it.",
         )
+
+
+def tell(*lines: str) -> None:
+    """LINES, folded where a terminal would break a word; what is indented stays so."""
+    for line in lines:
+        indent = " " * (4 if line.startswith("  ") else 0)
+        print(*(textwrap.wrap(line, WIDTH, subsequent_indent=indent) or [""]), sep="\n")
+    sys.stdout.flush()
 
 
 def ask(prompt: str) -> str:

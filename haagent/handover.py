@@ -6,13 +6,12 @@ is what the agent then shows.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from haagent import client, config
-from haagent.asking import ask
+from haagent.asking import ask, tell
 from haagent.client import AgentSilent
 from haagent.command import Exit, Interrupted, Places, is_at_a_terminal, look
 from haagent.console import prospects
@@ -59,7 +58,7 @@ def move(arguments: argparse.Namespace, places: Places) -> Exit:
             f"{before.name} cannot be moved: {before.blocker}.",
             "Nothing was done. `shoestring status` says what is wrong, if anything.",
         )
-    _say(prospects.of_move(shown, before))
+    tell(*prospects.of_move(shown, before))
     _agree(arguments)
     client.move(before.name, places.socket)
     has_left = False
@@ -80,7 +79,7 @@ def move(arguments: argparse.Namespace, places: Places) -> Exit:
 def maintenance(arguments: argparse.Namespace, places: Places) -> Exit:
     is_on = arguments.switch == "on"
     _, shown = look(places)
-    _say(prospects.of_maintenance(shown, is_on))
+    tell(*prospects.of_maintenance(shown, is_on))
     _agree(arguments)
     goers = _still_going(shown, places) if is_on else []
     client.maintenance(is_on, places.socket)
@@ -113,7 +112,7 @@ def reboot(arguments: argparse.Namespace, places: Places) -> Exit:
 
 def _go_down(arguments: argparse.Namespace, places: Places, verb: str) -> Exit:
     _, shown = look(places)
-    _say(prospects.of_going_down(shown, is_back_soon=verb == "reboot"))
+    tell(*prospects.of_going_down(shown, is_back_soon=verb == "reboot"))
     _agree(arguments)
     goers = _still_going(shown, places)
     watch = Watch(
@@ -180,12 +179,6 @@ def _verdict(watch: Watch, goers: Sequence[GuestView]) -> Exit:
             code = Exit.FAILED
             print(f"{view.name} did not get to {now.peer}: {told}.")
     return code
-
-
-def _say(lines: Sequence[str]) -> None:
-    for line in lines:
-        print(line)
-    sys.stdout.flush()
 
 
 def _agree(arguments: argparse.Namespace) -> None:

@@ -7,14 +7,11 @@ typed.
 """
 
 import argparse
-import sys
-import textwrap
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from haagent import client
-from haagent.asking import ask
+from haagent.asking import ask, tell
 from haagent.command import Exit, Places, is_at_a_terminal, look
 from haagent.config import time_scale
 from haagent.console.histories import GroundsView, grounds, histories, stage
@@ -27,7 +24,6 @@ from haagent.storage.lvm import GROUP
 
 AGREE_LIMIT = 30.0  # seconds, on real hardware: the two have to hear each other four times
 RESYNC_LIMIT = 7 * 86400.0  # a large disk takes its time; Ctrl-C ends the watching at any moment
-WIDTH = 80
 WITHOUT = "without a copy"  # typed in words by whoever means it
 
 NOTHING_DONE = "Nothing was done: both copies are as they were."
@@ -48,10 +44,10 @@ def resolve(arguments: argparse.Namespace, places: Places) -> Exit:
         raise _nothing_to_choose(shown, view)
     if all(view.unfit):
         raise _not_now(view, view.unfit[0])
-    _say(histories(shown, view))
+    tell(*histories(shown, view))
     counts = _whose(shown, view)
     found = grounds(shown, view, counts, _stamp())
-    _say(found.lines)
+    tell(*found.lines)
     if not found.keeps:
         _agree_to_lose_all(found)
     _ask_for_name(view)
@@ -208,7 +204,7 @@ def _go_on(shown: Snapshot, view: GuestView, choice: ChoiceView, places: Places)
     print(f"{view.name}: the copy on {choice.counts} counts; {choice.given_up} gives up its own.")
     if not _hears_peer(shown):
         back = f"`shoestring start {view.name} --anyway` on {choice.given_up} takes the choice back"
-        _say([f"{shown.peer} is silent: switch it on. Only if it is off for good: {back}."])
+        tell(f"{shown.peer} is silent: switch it on. Only if it is off for good: {back}.")
     trouble = next(filter(None, view.troubles), "")
     if trouble and choice.stamp and not choice.is_kept:
         print(f"It does not get on: {trouble}.")
@@ -261,20 +257,12 @@ def _verdict(name: str, places: Places) -> Exit:
     if choice.is_kept:
         kept = name_of(name, choice.stamp)
         # The two commands are lines of their own, to be copied whole.
-        _say([f"What was given up is kept on {choice.given_up} as {kept}. To look into it there:"])
+        tell(f"What was given up is kept on {choice.given_up} as {kept}. To look into it there:")
         print(f"  losetup --find --show --partscan --read-only /dev/{GROUP}/{kept}")
-        _say([f"It takes room, and makes {name} slower until it is removed, there too:"])
+        tell(f"It takes room, and makes {name} slower until it is removed, there too:")
         print(f"  lvremove {GROUP}/{kept}", flush=True)
     return Exit.PROTECTED
 
 
 def _stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%d-%H%M")
-
-
-def _say(lines: Sequence[str]) -> None:
-    for line in lines:
-        indent = " " * (4 if line.startswith("  ") else 0)
-        for part in textwrap.wrap(line, WIDTH, subsequent_indent=indent) or [""]:
-            print(part)
-    sys.stdout.flush()

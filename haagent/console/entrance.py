@@ -22,7 +22,7 @@ from haagent.console.visit import View, Visit
 from haagent.core.timing import TimingError
 from haagent.errors import ShoestringError
 
-PATIENCE = 2.0  # seconds for the agent's answer
+PATIENCE = 4.0  # seconds for the agent's answer; longer than a busy machine looks at a password
 EVERY_LINE = 1000
 
 
