@@ -50,8 +50,9 @@ class Person:
         self._machine.console.send("\r")
         self.reads(MENU)
 
-    def commands(self, words: str, password: str) -> None:
-        """In the menu: WORDS, which take the password."""
+    def commands(self, words: str, password: str, *, is_admitted: bool = False) -> None:
+        """In the menu: WORDS, which take the password, unless it IS_ADMITTED in this visit."""
         self.types(words)
-        self.reads(r"Password \(unseen")
-        self.types(password, is_hidden=True)
+        if not is_admitted:
+            self.reads(r"Password \(unseen")
+            self.types(password, is_hidden=True)
