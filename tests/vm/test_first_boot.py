@@ -8,6 +8,7 @@ from tests.vm.ear import Ear
 from tests.vm.lab import Lab
 from tests.vm.pair import IDENTITIES, SCALE, SETUP, Pair, blank_pair, prepare
 from tests.vm.person import Person
+from tests.vm.wait import wait_until
 
 
 @pytest.fixture
@@ -66,3 +67,28 @@ def test_the_own_stick_copied(lab: Lab) -> None:
         machine.power_on()
     for machine in pair.both:
         Person(machine).reads("the two sticks are copies of one another")
+
+
+def test_power_cuts_during_the_set_up(lab: Lab) -> None:
+    """At four of its steps, on one machine and on the other; nobody types anything again."""
+    pair = blank_pair(lab)
+    for machine in pair.both:
+        machine.power_on()
+    evening.type_all(*pair.both)
+    a, b = pair.both
+    for seed, (machine, step) in enumerate(
+        (
+            (a, "Starting the network"),
+            (b, "Making the data disk ours"),
+            (b, "Starting the mirror"),
+            (a, "Making the built-in guest"),
+        )
+    ):
+        Person(machine).reads(rf"\d+/\d+ {step}")
+        machine.power_cut(seed=seed)
+        machine.power_on()
+    for machine in pair.both:
+        Person(machine).reads(r"Continuing the set-up that was interrupted at step \d+ of \d+")
+        machine.control.wait_for_boot(SETUP)
+    wait_until("the guest's first number", pair.first_number, SETUP, 2)
+    pair.await_protected(SETUP)
