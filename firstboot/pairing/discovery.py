@@ -295,7 +295,8 @@ class Discovery:
             case Reason.SEVERAL:
                 return _several([card.name])
             case Reason.NOBODY:
-                return _nobody(one.name for one in self._cards.values() if one.has_carrier)
+                plugged_in = (one.name for one in self._cards.values() if one.has_carrier)
+                return _nobody(plugged_in, is_paired=bool(self._me.pair))
             case _:
                 sentence, advice = _WORDS[reason]
                 return Obstacle(reason, sentence.format(card=card.name), advice)
@@ -371,14 +372,18 @@ def _version(me: Party, other: Party) -> Obstacle:
     )
 
 
-def _nobody(plugged_in: Iterable[str]) -> Obstacle:
+def _nobody(plugged_in: Iterable[str], *, is_paired: bool) -> Obstacle:
     cards = ", ".join(plugged_in)
     where = f"at the cards that have a cable, {cards}" if cards else "and no card has a cable"
     return Obstacle(
         Reason.NOBODY,
         f"No other machine of this kind was heard {where}.",
-        "Switch the other machine on, and connect the two by the crossover cable. If this cable"
-        " leads to a machine that already belongs to a pair, type `shoestring replace` there.",
+        "Switch the new machine on, with the crossover cable in it. It is heard a minute or two"
+        " later, and this goes on by itself."
+        if is_paired
+        else "Switch the other machine on, and connect the two by the crossover cable. If this"
+        " cable leads to a machine that already belongs to a pair, type `shoestring replace`"
+        " there.",
     )
 
 

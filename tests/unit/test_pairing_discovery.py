@@ -198,6 +198,16 @@ def test_nobody_is_heard_on_a_lan_without_a_peer() -> None:
     assert "eth0, eth1" in obstacle.sentence
 
 
+def test_who_is_blank_and_hears_nobody_is_told_of_replace_and_a_survivor_is_not() -> None:
+    blank, _ = pair()
+    advice = blank.obstacle(room(blank).run(12)).advice
+    assert "type `shoestring replace` there" in advice
+    survivor = Machine(replace(A, pair="a and b"), {"eth0": "cable", "eth1": "lan"})
+    obstacle = survivor.obstacle(room(survivor).run(12))
+    assert obstacle.reason is Reason.NOBODY
+    assert obstacle.advice.startswith("Switch the new machine on")
+
+
 def test_two_candidates_on_the_cable() -> None:
     a, b = pair()
     c = Machine(C, {"eth0": "cable", "eth1": "lan"})
