@@ -35,6 +35,7 @@ from firstboot.staying import Staying, keep_key
 from firstboot.survivor import Survivor
 from firstboot.wording import sentence
 from haagent import client
+from haagent.asking import tell
 from haagent.command import Exit, Interrupted, Places, is_at_a_terminal, look
 from haagent.console import prospects
 from haagent.console.snapshot import Snapshot, from_dict
@@ -174,7 +175,7 @@ def shielded() -> Iterator[None]:
 
 def _follow(places: Places, scale: float) -> Exit:
     """Tells how it goes on, until every guest is being copied."""
-    print(f"{GOES_ON} The new machine makes its disk ready; then the guests are copied to it.")
+    tell(f"{GOES_ON} The new machine makes its disk ready; then the guests are copied to it.")
     said: set[str] = set()
 
     def seen(data: dict[str, Any]) -> bool:
@@ -217,9 +218,9 @@ def progress(shown: Snapshot) -> list[str]:
 
 def _met(places: Places) -> Exit:
     _, shown = look(places)
-    print(
+    tell(
         f"{shown.peer} is the second half of this pair now. Until the copies are whole everything"
-        f" is on {shown.me}\nalone: leave both on. `shoestring status` shows how far they are."
+        f" is on {shown.me} alone: leave both on. `shoestring status` shows how far they are."
     )
     return Exit.PROTECTED
 
