@@ -139,9 +139,12 @@ def _interface(text: str) -> IPv4Interface:
 
 def _address(text: str) -> IPv4Address:
     try:
-        return IPv4Address(text)
+        address = IPv4Address(text)
     except ValueError:
         raise Refused(f"{text} is not an IPv4 address, such as 192.168.1.11") from None
+    if address.is_multicast or address.is_loopback or address.is_unspecified:
+        raise Refused(f"{text} is not the address of a machine.")
+    return address
 
 
 def _disks(text: str, interview: Interview) -> tuple[str, str]:

@@ -109,6 +109,8 @@ REFUSED: list[tuple[list[str], str, str]] = [
     (["", "", ""], "3", "Type 1"),
     ([""], "192.168.1.11/24 192.168.1.12 192.168.1.1 10.0.0.9", "is not in the network"),
     ([""], "192.168.1.11/24 192.168.1.12 192.168.1.1 192.168.1.1", "different addresses"),
+    ([""], "127.0.0.11/24 127.0.0.12 127.0.0.1", "not the address of a machine"),
+    ([""], "224.0.0.11/24 224.0.0.12 224.0.0.1", "not the address of a machine"),
     (HAPPY[:4], "12345", "At least 6"),
     (HAPPY[:4], "passwörter", "plain letters"),
     (HAPPY[:4], "", "has to be typed"),
