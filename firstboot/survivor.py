@@ -140,9 +140,10 @@ def _guest(
         )
     if sizes[name] % MEBIBYTE:
         raise OperatorError(f"The volume of {name} has {sizes[name]} bytes.", BY_HAND)
-    address = (
-        None if guest.address is None else IPv4Interface((guest.address, lan.network.prefixlen))
-    )
+    # One that `shoestring lan` left behind has another by now, which only the guest knows.
+    address = None
+    if guest.address is not None and guest.address in lan.network:
+        address = IPv4Interface((guest.address, lan.network.prefixlen))
     return Guest(
         name=name,
         is_built_in=False,  # whatever is on its disk is copied, and never made again

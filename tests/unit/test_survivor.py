@@ -189,6 +189,14 @@ def changed(given: config.Config, **guest: Any) -> config.Config:
     return replace(given, guests={"counter": replace(given.guests["counter"], **guest)})
 
 
+def test_a_guest_that_was_left_behind_by_other_addresses_is_not_in_the_way(tmp_path: Path) -> None:
+    left = changed(loaded(tmp_path, A), address=IPv4Address("192.168.7.50"))
+    _, joins = compose(survivor(tmp_path, config=left), SUCCESSOR, NEW_SECRET)
+    found = answer_file.read(joins)
+    assert [guest.address for guest in found.guests] == [None]
+    assert problems(found, hardware("c"), 1.0) == ()
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [
