@@ -22,6 +22,7 @@ from haagent.core.timing import Timing
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
 FILE = Path("/state/etc/shoestring/pair.yaml")
+ON_TRIAL = Path("/run/shoestring/pair.yaml")  # the same with other addresses, until the next start
 CMDLINE = Path("/proc/cmdline")
 SCALE = "shoestring.timescale"
 KEY_HINT = "Copy the key from the other machine, owned by root and with mode 0600."
@@ -100,6 +101,7 @@ def _build(values: Values, scale: float) -> Config:
             policy=values.get("policy", Policy),
             scale=scale,
             timing=Timing().scaled(scale),
+            lan=values.get("lan.change", int),
         ),
         crossover=_build_path(values, "crossover"),
         lan=_build_path(values, "lan"),
@@ -268,6 +270,7 @@ def _shown(config: Config) -> dict[str, str]:
         values[f"{section}.address"] = path.address
         values[f"{section}.peer-address"] = path.peer_address
         values[f"{section}.peer-mac"] = path.peer_mac
+    values["lan.change"] = config.pair.lan
     for name, guest in config.guests.items():
         for field in ("first-node", "mac", "address", "memory", "vcpus"):
             values[f"guests.{name}.{field}"] = getattr(guest, field.replace("-", "_"))

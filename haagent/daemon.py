@@ -24,6 +24,7 @@ from pathlib import Path as File
 from typing import ClassVar, Protocol
 
 from haagent import config as settings
+from haagent import lan
 from haagent.clocks import Clocks
 from haagent.cluster.datagrams import Address, Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
@@ -75,6 +76,7 @@ class Outside(Protocol):
     def do(self, action: GuestAction) -> None: ...
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None: ...
     def answer_operator(self, guest: str, refusal: str | None) -> None: ...
+    def take_up_lan(self, order: actions.LanOrder) -> None: ...
     def reset(self) -> None: ...
     def finish_leaving(self) -> None: ...
     def decided(self, reasons: tuple[str, ...]) -> None:
@@ -148,6 +150,8 @@ class Loop:
                 self._outside.answer_fence(guest, answer)
             case actions.AnswerOperator(guest, refusal):
                 self._outside.answer_operator(guest, refusal)
+            case actions.TakeUpLan(order):
+                self._outside.take_up_lan(order)
             case actions.Reset():
                 self._outside.reset()
             case actions.FinishLeaving():
@@ -196,12 +200,14 @@ class Machine:
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
         self.measures = Measures(config.guests, self.kept)
+        self.addresses = lan.Addresses()
         self._is_armed = False
         self._is_leaving = False
         self._complain_again = 0.0
 
     def start(self, post: Callable[[Event | BaseException], None]) -> None:
         """Opens everything that listens. POST takes events, and what ends the agent."""
+        self._post = post
         self._hands = Hands(
             self.config.guests,
             self.drbd,
@@ -277,6 +283,9 @@ class Machine:
 
     def answer_operator(self, guest: str, refusal: str | None) -> None:
         self._server.answer_operator(guest, refusal)
+
+    def take_up_lan(self, order: actions.LanOrder) -> None:
+        self.addresses.take_up(order, self._post)
 
     def reset(self) -> None:
         log.critical("resetting this machine")
@@ -446,7 +455,7 @@ def _guarded(
 def main() -> None:
     """Runs the agent until something ends it. Raises ShoestringError."""
     _log_without_blocking()
-    config = settings.load()
+    config, lan_files = lan.settings_now()
     machine = Machine(config)
     durable = machine.state_file.load(list(config.guests))
     for warning in machine.state_file.warnings:
@@ -457,7 +466,7 @@ def main() -> None:
         lost.exc_value or BugError(f"{lost.thread}")
     )
     pair = replace(config.pair, mark=settings.mark_of(machine.key))
-    first = first_state(pair, boot, durable, time.monotonic())
+    first = first_state(pair, boot, durable, time.monotonic(), lan_files)
     loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from haagent.core.model import Choice, Durable
+from haagent.core.model import Choice, Durable, LanChange
 from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
@@ -305,14 +305,14 @@ def _ledger_from_1(ledger: Any) -> Any:
 
 
 def _from_2(durable: Any) -> Any:
-    """Nobody had ever chosen between two copies, and nobody was replaced: there was one pair."""
+    """Nobody had ever chosen between two copies, nobody was replaced, and the addresses stayed."""
     match durable:
         case {"ledgers": dict() as ledgers, **rest} if "mark" not in rest and all(
             isinstance(ledger, dict) and "choice" not in ledger for ledger in ledgers.values()
         ):
             none = _plain(Choice())
             upgraded = {guest: {**ledger, "choice": none} for guest, ledger in ledgers.items()}
-            return {**rest, "ledgers": upgraded, "mark": ""}
+            return {**rest, "ledgers": upgraded, "mark": "", "lan": _plain(LanChange())}
     raise NotUnderstood("durable is not what that format had")
 
 

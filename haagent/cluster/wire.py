@@ -21,7 +21,18 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-from haagent.core.model import Choice, Disk, Figures, GuestHello, Hello, Path, Phase, Request
+from haagent.core.model import (
+    Choice,
+    Disk,
+    Figures,
+    GuestHello,
+    Hello,
+    LanChange,
+    LanStage,
+    Path,
+    Phase,
+    Request,
+)
 from haagent.errors import BugError, PeerError
 
 VERSION = 3
@@ -33,10 +44,13 @@ _LABEL = b"shoestring hello\0"
 _MAC = hashlib.sha256().digest_size
 
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
-_RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice})
-_WORDS = frozenset({Path, Phase, Disk})
-# Times are of one machine's own clock and mean nothing to the other.
-_UNSENT: Mapping[type, frozenset[str]] = {Request: frozenset({"at"})}
+_RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice, LanChange})
+_WORDS = frozenset({Path, Phase, Disk, LanStage})
+# Times are of one machine's own clock and mean nothing to the other, nor do its starts.
+_UNSENT: Mapping[type, frozenset[str]] = {
+    Request: frozenset({"at"}),
+    LanChange: frozenset({"boot"}),
+}
 
 
 def encode(hello: Hello, key: bytes) -> bytes:

@@ -5,6 +5,7 @@ Those about a guest end in `Done` or `Failed`, and each is safe to repeat.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from haagent.core.model import FenceAnswer, Hello
 
@@ -118,6 +119,23 @@ class AnswerOperator:
     refusal: str | None
 
 
+class LanOrder(StrEnum):
+    """What to do about this machine's addresses on the LAN."""
+
+    TRY = "try"  # take the new ones up, until the next start of the machine
+    KEEP = "keep"  # take them up for good
+    BACK = "back"  # take those up again that a start of the machine would
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUpLan:
+    """Carry ORDER out, by the change that is on disk. Where addresses change, the agent ends by it
+    and starts anew; KEEP ends in `LanWritten`. Safe to repeat.
+    """
+
+    order: LanOrder
+
+
 @dataclass(frozen=True, slots=True)
 class Reset:
     """Reset this machine at once: something on it can no longer be trusted."""
@@ -144,6 +162,7 @@ Action = (
     | Destroy
     | AnswerFence
     | AnswerOperator
+    | TakeUpLan
     | Reset
     | FinishLeaving
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, moving, proofs, replacing, resolving, rules
+from haagent.core import events, moving, proofs, relocating, replacing, resolving, rules
 from haagent.core.actions import (
     AnswerFence,
     AnswerOperator,
@@ -38,8 +38,13 @@ from haagent.core.model import (
 from haagent.core.turn import Decision, Turn
 
 
-def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> NodeState:
-    """What an agent knows that starts at AT: what it wrote down, and nothing else."""
+def first_state(
+    pair: Pair, boot: str, durable: Durable | None, at: float, lan_files: int | None = None
+) -> NodeState:
+    """What an agent knows that starts at AT: what it wrote down, and nothing else.
+
+    LAN_FILES as in NodeState; None: the addresses that it starts with are not on trial.
+    """
     ledgers = {guest: Ledger(term=first) for guest, first in pair.guests.items()}
     if durable is not None:
         durable = replacing.renewed(durable, pair.mark)
@@ -54,6 +59,8 @@ def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> No
         ticked=at,
         unusable_since=at,
         number=int(at * 1000),  # above all that an agent before us in this boot has sent
+        lan_files=pair.lan if lan_files is None else lan_files,
+        lan_since=at,
     )
 
 
@@ -96,6 +103,7 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     for guest in turn.state.guests:
         if guest in hello.guests:
             _words_about(turn, guest, hello, is_new_boot)
+    relocating.hear(turn, hello)
 
 
 def _sent_at(state: NodeState, number: int) -> float:
@@ -335,6 +343,17 @@ def _measures_taken(turn: Turn, event: events.MeasuresTaken) -> None:
     turn.set(measured=event.measured)
 
 
+def _lan_asked(turn: Turn, event: events.LanAsked) -> None:
+    why = relocating.ask(turn, event)
+    if why is not None:
+        turn.say("", f"other addresses on the LAN are refused: {why}")
+    turn.act(AnswerOperator("", why))
+
+
+def _lan_written(turn: Turn, event: events.LanWritten) -> None:
+    turn.set(lan_files=event.number, lan_tried=False)
+
+
 def _tick(turn: Turn, event: events.Tick) -> None:
     rules.turn_over(turn)
 
@@ -358,4 +377,6 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.MaintenanceAsked: _maintenance_asked,
     events.ChoiceAsked: _choice_asked,
     events.MeasuresTaken: _measures_taken,
+    events.LanAsked: _lan_asked,
+    events.LanWritten: _lan_written,
 }

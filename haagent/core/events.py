@@ -173,6 +173,24 @@ class MeasuresTaken:
     measured: Measured
 
 
+@dataclass(frozen=True, slots=True)
+class LanAsked:
+    """A person wants other addresses on the LAN; as in model.LanChange."""
+
+    at: float
+    first: str
+    second: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanWritten:
+    """A start of this machine would take the LAN's addresses from the change NUMBER: read back."""
+
+    at: float
+    number: int
+
+
 Event = (
     Tick
     | HelloHeard
@@ -192,4 +210,6 @@ Event = (
     | MaintenanceAsked
     | ChoiceAsked
     | MeasuresTaken
+    | LanAsked
+    | LanWritten
 )

@@ -5,8 +5,27 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
-from haagent.core.actions import AnswerFence, Create, Discard, Feed, Promote, Reset, Shutdown
-from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, Role, owner
+from haagent.core.actions import (
+    AnswerFence,
+    Create,
+    Discard,
+    Feed,
+    LanOrder,
+    Promote,
+    Reset,
+    Shutdown,
+    TakeUpLan,
+)
+from haagent.core.model import (
+    HELD,
+    FenceAnswer,
+    LanStage,
+    NodeState,
+    PeerOff,
+    Phase,
+    Role,
+    owner,
+)
 from haagent.core.turn import Decision
 
 
@@ -35,8 +54,23 @@ def check(before: NodeState, decision: Decision) -> None:
             require(mine.taking is not None, guest, "a start names both its proofs")
             by_operator = mine.taking is not None and mine.taking.peer_off is PeerOff.OPERATOR
             require(not new.stands_down or by_operator, guest, "a promise not to start is kept")
+    _check_lan(before, after)
     for action in decision.actions:
         _check_action(before, after, action)
+
+
+def _check_lan(before: NodeState, after: NodeState) -> None:
+    old, new, hello = before.durable.lan, after.durable.lan, after.peer.hello
+    require(new.number >= old.number, "", "changes of the LAN are numbered upwards")
+    if new == old:
+        return
+    told = hello.lan if hello and hello.lan.number == new.number else None
+    if new.stage is LanStage.KEPT:
+        is_told = told is not None and told.stage in (LanStage.PROVEN, LanStage.KEPT)
+        require(is_told, "", "addresses are kept when both machines have on disk that they work")
+    if old.stage is LanStage.PROVEN and new.stage is LanStage.DROPPED:
+        is_told = hello is not None and (told is None or told.stage is LanStage.DROPPED)
+        require(is_told, "", "who waits for the asker's verdict does not drop the change alone")
 
 
 def _check_action(before: NodeState, after: NodeState, action: object) -> None:
@@ -86,6 +120,15 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             for guest in after.guests:
                 is_late = _is_frozen_for_long(after, guest)
                 require(not is_late, guest, "a frozen holder is not fed for ever")
+        case TakeUpLan(order):
+            # A step behind: what is taken up was on disk before this decision.
+            stage = before.durable.lan.stage
+            is_meant = {
+                LanOrder.TRY: stage is LanStage.AGREED,
+                LanOrder.KEEP: stage is LanStage.KEPT,
+                LanOrder.BACK: stage in (LanStage.DROPPED, LanStage.PROVEN, LanStage.KEPT),
+            }[order]
+            require(is_meant, "", "addresses are taken up as it was agreed, and as it is on disk")
         case Reset():
             pass
 

@@ -123,6 +123,20 @@ class Evidence(StrEnum):
     OPERATOR = "the operator said so"
 
 
+class LanStage(StrEnum):
+    """How far a change of the LAN's addresses is, on one machine's disk; core/relocating.py's.
+
+    The machine that it was typed at asks, and decides; the other one goes along.
+    """
+
+    ASKED = "asked"  # by a person, here
+    WRITTEN = "written"  # the machine that was asked has it on disk
+    AGREED = "agreed"  # so has the other; from here on it may be tried
+    PROVEN = "proven"  # only of who was asked: it works here, and the asker alone decides
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One DRBD resource as the kernel shows it."""
@@ -200,6 +214,21 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class LanChange:
+    """New addresses of both machines on the LAN, and the new gateway, as a person typed them.
+
+    The default is that there never was one: the addresses are those of the set-up.
+    """
+
+    number: int = 0  # of all that were ever asked for; the asker's, so node 0's are even
+    first: str = ""  # node 0's address with its prefix, 192.168.1.11/24
+    second: str = ""  # node 1's, so too
+    gateway: str = ""
+    stage: LanStage = LanStage.KEPT
+    boot: str = ""  # in which it came to that stage here: a trial does not outlive it
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What must survive a power cut, for one guest.
 
@@ -229,6 +258,7 @@ class Durable:
     peer_figures: Figures | None = None  # from the last hello that we ever heard
     in_maintenance: bool = False  # a person wants nothing to start here by itself
     mark: str = ""  # of the pair that this is about; empty: by a version that knew of no marks
+    lan: LanChange = field(default_factory=LanChange)  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +304,9 @@ class Hello:
     has_replaced: bool = False  # another machine has the place of whoever can read this
     room: int = -1  # MiB free for copies of volumes; -1: not known
     troubles: Mapping[str, str] = field(default_factory=dict)  # GuestState.trouble of a few guests
+    lan: LanChange = field(default_factory=LanChange)  # what is on our disk
+    lan_runs: int = 0  # the change whose addresses we speak from
+    lan_trouble: str = ""  # why a change is not agreed to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +401,7 @@ class Pair:
     policy: Policy = Policy.AUTOMATIC
     scale: float = 1.0  # stretches every timer; only for emulated machines
     mark: str = ""  # of the pair's key: tells this pair from an earlier one of the same names
+    lan: int = 0  # the change of the LAN's addresses that ours are from
     timing: Timing = field(default_factory=Timing)
 
 
@@ -395,6 +429,11 @@ class NodeState:
     replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
     measured: Measured = field(default_factory=Measured)
+    lan_files: int = 0  # the change of the LAN's addresses that a start of this machine would take
+    lan_since: float = NEVER  # when it came to its stage, or the agent started
+    lan_acted: float = NEVER  # when addresses were last told to be taken up
+    lan_tried: bool = False  # an order to try new ones is out: nobody knows how far it came
+    lan_trouble: str = ""  # why a change is not agreed to here
 
     @property
     def me(self) -> int:

@@ -14,6 +14,7 @@ from haagent.core.model import (
     Evidence,
     GuestHello,
     GuestState,
+    LanStage,
     Ledger,
     Link,
     Newest,
@@ -28,6 +29,8 @@ from haagent.core.model import (
 )
 
 NOTHING_HEARD = PathState()
+LAN_ON_TRIAL = frozenset({LanStage.AGREED, LanStage.PROVEN})
+OPEN_LAN = LAN_ON_TRIAL | {LanStage.ASKED, LanStage.WRITTEN}
 
 
 def last_word(state: NodeState) -> float:
@@ -63,12 +66,32 @@ def has_usable_referee(state: NodeState) -> bool:
     hello = state.peer.hello
     lan = state.peer.paths.get(Path.LAN, NOTHING_HEARD)
     return (
-        has_referee(state)
+        state.durable.lan.stage not in OPEN_LAN  # the LAN is about to go away: promises come first
+        and is_lan_settled(state)
+        and has_referee(state)
         and hello is not None
         and hello.has_referee
         and is_talking(state)
         and state.now - lan.two_way <= state.timing.dead
     )
+
+
+def lan_wanted(state: NodeState) -> int:
+    """The change of the LAN's addresses that ours are to be from, when none is on trial."""
+    change = state.durable.lan
+    is_kept = change.stage is LanStage.KEPT and change.number
+    return change.number if is_kept else state.lan_files
+
+
+def is_lan_settled(state: NodeState) -> bool:
+    """No change of the LAN's addresses is under way here.
+
+    safety: who changes its addresses goes silent on the LAN by its own will. With the crossover cut
+    in that moment it would look dead to the other, so neither counts on the LAN meanwhile.
+    """
+    is_on_trial = state.durable.lan.stage in LAN_ON_TRIAL
+    is_still = not is_on_trial and not state.lan_tried
+    return is_still and state.pair.lan == lan_wanted(state)
 
 
 def fell_silent_together(state: NodeState) -> bool:
@@ -83,6 +106,7 @@ def fell_silent_together(state: NodeState) -> bool:
     silence = max(lan.last_word, crossover.last_word)
     return (
         silence > NEVER  # safety: nothing heard in this boot proves nothing
+        and is_lan_settled(state)
         and lan.two_way >= silence - moment
         and lan.last_word >= silence - moment
         and crossover.last_word >= silence - moment

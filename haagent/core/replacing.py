@@ -17,6 +17,7 @@ from haagent.core.model import (
     Durable,
     GuestHello,
     Hello,
+    LanChange,
     Ledger,
     NodeState,
     Phase,
@@ -34,7 +35,9 @@ def renewed(durable: Durable, mark: str) -> Durable:
     """
     if durable.mark in ("", mark):
         return replace(durable, mark=mark)
-    return replace(durable, mark=mark, ledgers=_with_another_peer(durable.ledgers))
+    # What the old peer was asked about the LAN ended with it; the files are made anew.
+    ledgers = _with_another_peer(durable.ledgers)
+    return replace(durable, mark=mark, ledgers=ledgers, lan=LanChange())
 
 
 def _with_another_peer(ledgers: Mapping[str, Ledger]) -> Mapping[str, Ledger]:

@@ -7,7 +7,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import moving, proofs, resolving, saying
+from haagent.core import moving, proofs, relocating, resolving, saying
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -68,6 +68,7 @@ def turn_over(turn: Turn) -> None:
         _start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
+    relocating.look(turn)
     if may_feed(turn.state):
         turn.act(Feed())
     _send(turn)

@@ -39,6 +39,9 @@ def hello(state: NodeState) -> Hello:
         in_maintenance=state.durable.in_maintenance,
         room=state.measured.room,
         troubles=dict(islice(_troubles(state), TOLD)),
+        lan=state.durable.lan,
+        lan_runs=state.pair.lan,
+        lan_trouble=state.lan_trouble,
     )
 
 

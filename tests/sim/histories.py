@@ -125,6 +125,13 @@ def _choose(world: World, random: Random) -> None:
     world.choose(random.randrange(2), random.randrange(2), guest, keeps=random.random() < 0.7)
 
 
+def _change_lan(world: World, random: Random) -> None:
+    """A person asks for other addresses, some of which do not work."""
+    if random.random() < 0.3:
+        random.choice((world.bad_gateways, world.bad_lans)).update(range(1, 10))
+    world.change_lan(random.randrange(2))
+
+
 def _fill(world: World, random: Random) -> None:
     """Xen cannot start a guest there any more."""
     machine = world.machines[random.randrange(2)]
@@ -158,6 +165,7 @@ FAULTS: tuple[Fault, ...] = (
     _maintain,
     _fill,
     _choose,
+    _change_lan,
 )
 
 

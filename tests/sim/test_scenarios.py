@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.relocations import RELOCATIONS
 from tests.sim.scenarios import SCENARIOS as ORDINARY
 from tests.sim.scenarios import (
     A,
@@ -23,7 +24,7 @@ from tests.sim.scenarios import (
 from tests.sim.successions import SUCCESSIONS
 from tests.sim.world import healthy
 
-SCENARIOS = {**ORDINARY, **SUCCESSIONS}
+SCENARIOS = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS}
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -95,6 +96,7 @@ CUT = (
     "two-guests-go-one-after-the-other",
     "dead-machine-is-replaced",
     "survivor-reboots-when-it-has-agreed",
+    "addresses-are-changed",
 )
 
 

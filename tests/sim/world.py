@@ -21,12 +21,14 @@ from haagent.core.model import (
     Durable,
     FenceAnswer,
     Hello,
+    LanStage,
     NodeState,
     Pair,
     Path,
     Policy,
     Role,
 )
+from haagent.core.resolving import RESTING
 from haagent.core.timing import Timing
 from tests.sim.audit import Audit
 from tests.sim.drbd import Mirror, Refused
@@ -71,6 +73,14 @@ class Machine:
     key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
     next_key: str = ""  # agreed on with another peer; not taken up yet
     replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
+    lan_files: int = 0  # kept: the change that the files with the LAN's addresses are from
+    lan_trial: int | None = None  # the change on trial: of files that a start does not find
+    lan_agent: int = 0  # the one that the agent has read
+
+    @property
+    def lan(self) -> int:
+        """The change whose addresses the kernel has."""
+        return self.lan_files if self.lan_trial is None else self.lan_trial
 
 
 class World:
@@ -108,6 +118,12 @@ class World:
         self._order = itertools.count()
         self._numbers = itertools.count(1)
         self._starts = itertools.count(1)
+        self.bad_gateways: set[int] = set()  # changes that name a gateway that is none
+        self.bad_lans: set[int] = set()  # changes to addresses at which the two hear nothing
+        self.stuck: set[int] = set()  # nodes that cannot take addresses up
+        self.unwritable: set[int] = set()  # nodes whose sticks keep no other addresses
+        self.gateway_moves = True  # an agent with addresses of before does not reach it
+        self.services_take = (0.5, 4.0)  # seconds: heartbeat's restart, until the agent's
         self.shadow: World | None = None  # where a machine lives on that was replaced here
         self.mirrors = {guest: self._mirror(guest) for guest in self.guests}
         self.after(0.0, self._step)
@@ -154,15 +170,31 @@ class World:
         """Whether a frame from SOURCE reaches TARGET, and both kernels are there to handle it."""
         if not (self.is_live(source) and self.is_live(target)):
             return False
-        if (path, source) in self.cut:
-            return False
-        return not {(path, source), (path, target)} & self.nic_dead
+        is_deaf = path is Path.LAN and not self._is_one_lan()
+        return not is_deaf and self._reaches(path, source, target)
+
+    def _reaches(self, path: Path, source: int, target: int) -> bool:
+        """Whether cable and cards are whole."""
+        return (path, source) not in self.cut and not {
+            (path, source),
+            (path, target),
+        } & self.nic_dead
 
     def is_live(self, node: int) -> bool:
         machine = self.machines[node]
         return machine.is_on and self.now >= max(machine.stalled_until, machine.frozen_until)
 
+    def _is_one_lan(self) -> bool:
+        """Both kernels have addresses of one change, and both agents speak from them."""
+        [first, *others] = [one for m in self.machines for one in (m.lan, m.lan_agent)]
+        return first not in self.bad_lans and all(one == first for one in others)
+
     def sees_gateway(self, node: int) -> bool:
+        machine = self.machines[node]
+        if self.gateway_moves and machine.lan != machine.lan_agent:
+            return False
+        if machine.lan in self.bad_gateways:
+            return False
         is_reached = node not in self.gateway_cut and (Path.LAN, node) not in self.nic_dead
         return self.gateway and is_reached and self.is_live(node)
 
@@ -233,6 +265,7 @@ class World:
         machine.epoch += 1
         machine.agent_epoch += 1
         machine.state, machine.fed = None, None
+        machine.lan_trial = None
         machine.queue.clear()
         machine.promoting.clear()
         machine.stalled_until = machine.agent_stalled_until = machine.frozen_until = 0.0
@@ -267,6 +300,12 @@ class World:
         self.audit.chosen(guest, counts, keeps)
         stamp = "20260102-0304" if keeps else ""
         self.post(node, lambda: events.ChoiceAsked(self.clock(node), guest, counts, stamp))
+
+    def change_lan(self, node: int) -> None:
+        """`shoestring lan`, typed on NODE. What is typed is known by its number here."""
+        self.note(f"-- on {NAMES[node]} a person asks for other addresses on the LAN")
+        words = ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
+        self.post(node, lambda: events.LanAsked(self.clock(node), *words))
 
     def _end_maintenance(self, node: int) -> None:
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), False))
@@ -341,9 +380,13 @@ class World:
             policy=self.policy,
             timing=self.timing,
             mark=machine.key,
+            lan=machine.lan,
         )
         boot = f"{NAMES[node]}{machine.boots}"
-        machine.state = first_state(pair, boot, machine.kept, self.clock(node))
+        machine.lan_agent = machine.lan
+        machine.state = first_state(
+            pair, boot, machine.kept, self.clock(node), lan_files=machine.lan_files
+        )
         if machine.has_watchdog:
             machine.fed = self.now
         self.post(node, lambda: events.WatchdogArmed(self.clock(node), machine.has_watchdog))
@@ -402,6 +445,7 @@ class World:
             self.note(reason)
         if machine.kept != decision.state.durable:
             machine.kept = decision.state.durable
+            self._look_at_lan(node)
             self.saves += 1
             if self.saves == self.cut_at_save:
                 self.power_off(node, "loses power, having saved its state and done nothing yet")
@@ -409,6 +453,15 @@ class World:
         for action in decision.actions:
             if machine.agent_epoch == epoch:
                 self._act(node, action)
+
+    def _look_at_lan(self, node: int) -> None:
+        """Nobody keeps addresses before the other has on disk that they work."""
+        ours, theirs = (self.machines[one].kept for one in (node, 1 - node))
+        if ours is None or theirs is None or ours.lan.stage is not LanStage.KEPT:
+            return
+        is_told = theirs.lan.stage in (LanStage.PROVEN, LanStage.KEPT)
+        if ours.lan.number and theirs.lan.number <= ours.lan.number and not is_told:
+            self.audit.violations.append(f"{self.now:.2f}: {NAMES[node]} keeps what is not proven")
 
     def _act(self, node: int, action: actions.Action) -> None:
         machine = self.machines[node]
@@ -433,6 +486,8 @@ class World:
                     machine.fed = self.now
             case actions.AnswerOperator(_, refusal):
                 self.refusals.append(refusal)
+            case actions.TakeUpLan(order):
+                self._take_up_lan(node, order)
             case actions.Reset():
                 self.reset(node, "resets itself")
             case actions.FinishLeaving():
@@ -457,6 +512,49 @@ class World:
                 self._work(node, guest, Deed.SHUTDOWN, 2.0, shut_down)
             case actions.Destroy(guest):
                 self._work(node, guest, Deed.DESTROY, 0.4, lambda: self._destroy(node, guest))
+
+    def _take_up_lan(self, node: int, order: actions.LanOrder) -> None:
+        """A program of its own: files, then the network, then heartbeat, then the agent."""
+        machine = self.machines[node]
+        if node in self.stuck and order is actions.LanOrder.TRY:
+            return
+        if node in self.unwritable and order is actions.LanOrder.KEEP:
+            return
+        epoch, number = machine.epoch, machine.kept.lan.number if machine.kept else 0
+
+        def write() -> None:
+            if machine.epoch != epoch:
+                return
+            match order:
+                case actions.LanOrder.TRY:
+                    if machine.kept is None or machine.kept.lan.stage is not LanStage.AGREED:
+                        return
+                    machine.lan_trial = number
+                case actions.LanOrder.KEEP:
+                    machine.lan_files, machine.lan_trial = number, None
+                case actions.LanOrder.BACK:
+                    machine.lan_trial = None
+            self.note(f"-- {NAMES[node]} has the addresses of change {machine.lan}")
+            self.after(self.random.uniform(*self.services_take), restart)
+
+        def restart() -> None:
+            if machine.epoch != epoch:
+                return
+            if machine.lan != machine.lan_agent:
+                if not self._is_resting(node):  # what it began would meet what the next one does
+                    self.after(0.5, restart)
+                    return
+                self.restart_agent(node)
+            elif order is not actions.LanOrder.TRY:
+                files = machine.lan_files
+                self.post(node, lambda: events.LanWritten(self.clock(node), files))
+
+        self.after(self.random.uniform(0.3, 2.0), write)
+
+    def _is_resting(self, node: int) -> bool:
+        """The agent is at nothing that takes time; or it does not run."""
+        state = self.machines[node].state
+        return state is None or all(mine.phase in RESTING for mine in state.guests.values())
 
     def _probe_peer(self, node: int) -> None:
         """Its own address, and the guests', which may be here, too: a bridge carries that."""
@@ -645,7 +743,8 @@ class World:
     def _look_for_hole(self) -> None:
         """Whether both paths were cut in one moment while both nodes see the gateway."""
         for path in (Path.CROSSOVER, Path.LAN):
-            is_whole = self.carries(path, 0, 1) and self.carries(path, 1, 0)
+            # Addresses that are changed by us are no fault that the pair may be excused by.
+            is_whole = self._reaches(path, 0, 1) and self._reaches(path, 1, 0)
             if is_whole or not (self.is_live(0) and self.is_live(1)):
                 self._broken.pop(path, None)
             else:

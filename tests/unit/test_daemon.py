@@ -69,6 +69,9 @@ class Recorded:
     def answer_operator(self, guest: str, refusal: str | None) -> None:
         self.done.append(f"tell {guest}: {refusal}")
 
+    def take_up_lan(self, order: actions.LanOrder) -> None:
+        self.done.append(f"LAN: {order}")
+
     def reset(self) -> None:
         self.done.append("reset")
 

@@ -53,6 +53,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.MaintenanceAsked(AT, False),
     events.ChoiceAsked(AT, "g", 0, "20260102-0304"),
     events.MeasuresTaken(AT, Measured(100, {"g": 10}, {"g": 4})),
+    events.LanAsked(AT, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1"),
+    events.LanWritten(AT, 0),
 )
 
 

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from haagent.core.model import Choice, Durable, Evidence, Farewell, Figures, Ledger
+from haagent.core.model import (
+    Choice,
+    Durable,
+    Evidence,
+    Farewell,
+    Figures,
+    LanChange,
+    LanStage,
+    Ledger,
+)
 from haagent.errors import BugError
 from haagent.state import (
     NAMES,
@@ -51,6 +60,7 @@ FULL = Durable(
     Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0),
     in_maintenance=True,
     mark="5eed",
+    lan=LanChange(3, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1", LanStage.PROVEN, "1c2d"),
 )
 
 
@@ -326,7 +336,7 @@ def test_the_golden_file_of_version_1() -> None:
 def without_choice() -> Durable:
     """What older versions could say."""
     ledgers = {guest: replace(ledger, choice=Choice()) for guest, ledger in FULL.ledgers.items()}
-    return replace(FULL, ledgers=ledgers, mark="")
+    return replace(FULL, ledgers=ledgers, mark="", lan=LanChange())
 
 
 def test_the_golden_file_of_version_2() -> None:

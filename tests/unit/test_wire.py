@@ -67,13 +67,14 @@ def random_value(kind: Any, rng: random.Random) -> Any:
 
 
 def without_times(hello: Hello) -> Hello:
-    """HELLO as the peer must see it: a request's time is the sender's own."""
+    """HELLO as the peer must see it: a request's time, and a start, are the sender's own."""
 
     def bare(request: Request | None) -> Request | None:
         return request and replace(request, at=NEVER)
 
     return replace(
         hello,
+        lan=replace(hello.lan, boot=""),
         guests={
             name: replace(guest, request=bare(guest.request), grant=bare(guest.grant))
             for name, guest in hello.guests.items()
@@ -108,7 +109,9 @@ def test_the_format_is_fixed() -> None:
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
         b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,'
         b'"heard":{"LAN":3},"heard_boot":"",'
-        b'"in_maintenance":false,"is_leaving":false,"node":1,"number":7,"room":-1,"scale":1.0,'
+        b'"in_maintenance":false,"is_leaving":false,"lan":{"first":"","gateway":"","number":0,'
+        b'"second":"","stage":"kept"},"lan_runs":0,"lan_trouble":"",'
+        b'"node":1,"number":7,"room":-1,"scale":1.0,'
         b'"troubles":{}},"version":3}'
     )
 
