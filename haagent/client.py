@@ -163,6 +163,14 @@ def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET) -> None:
     _ask({"ask": Ask.RESOLVE, "guest": guest, "copy": node, "stamp": stamp}, path)
 
 
+def lan(first: str, second: str, gateway: str, path: Path = SOCKET) -> None:
+    """Asks for other addresses on the LAN: node 0's, node 1's, with prefixes, and the gateway's.
+
+    Returns when that is on its way to the other machine. Raises as `move`.
+    """
+    _ask({"ask": Ask.LAN, "first": first, "second": second, "gateway": gateway}, path)
+
+
 def maintenance(is_on: bool, path: Path = SOCKET) -> None:
     """Turns maintenance on or off; returns when that is written down. Raises as `move`."""
     _ask({"ask": Ask.MAINTENANCE_ON if is_on else Ask.MAINTENANCE_OFF}, path)

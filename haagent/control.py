@@ -14,6 +14,9 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
     {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT}
                                       the same: {"accepted": true} is on its way to the peer
+    {"ask": "lan", "first": A, "second": A, "gateway": A}
+                                      the same, about other addresses: node 0's and node 1's, each
+                                      with its prefix, and the gateway's
     {"ask": "maintenance on"}         the same, and for "maintenance off"
     {"ask": "leave"}                  snapshots as for watch, at last {"left": true}
     anything else                     {"error": TEXT}
@@ -31,6 +34,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from ipaddress import IPv4Address, IPv4Interface
 from math import inf
 from pathlib import Path
 
@@ -38,6 +42,7 @@ from haagent.core.events import (
     ChoiceAsked,
     Event,
     FenceAsked,
+    LanAsked,
     Leave,
     MaintenanceAsked,
     MoveAsked,
@@ -63,6 +68,7 @@ class Ask(StrEnum):
     CONFIRM = "confirm"
     MOVE = "move"
     RESOLVE = "resolve"
+    LAN = "lan"
     MAINTENANCE_ON = "maintenance on"
     MAINTENANCE_OFF = "maintenance off"
     LEAVE = "leave"
@@ -71,7 +77,8 @@ class Ask(StrEnum):
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
 OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.MOVE})
-WITH_MORE = frozenset({Ask.RESOLVE})  # not only a guest
+WITH_MORE = frozenset({Ask.RESOLVE, Ask.LAN})  # not only a guest
+OF_THE_MACHINE = (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF, Ask.LAN)
 LONGEST_STAMP = 32  # characters
 
 
@@ -145,13 +152,14 @@ class Server:
         self._do(lambda: self._answer(Ask.FENCE, guest, line))
 
     def answer_operator(self, guest: str, refusal: str | None) -> None:
-        """Answers everybody who asked to move or to resolve GUEST or, with "", about maintenance.
+        """Answers everybody who asked to move or to resolve GUEST or, with "", about maintenance
+        or for other addresses.
 
         Who asks both in one moment gets one answer for both; what is then shown tells them apart.
         """
         line = _line({"accepted": True} if refusal is None else {"refused": refusal})
-        asks = (Ask.MOVE, Ask.RESOLVE) if guest else (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF)
-        for ask in asks:
+        asks_of_a_guest = (Ask.MOVE, Ask.RESOLVE)
+        for ask in asks_of_a_guest if guest else OF_THE_MACHINE:
             self._do(partial(self._answer, ask, guest, line))
 
     def finish_leaving(self) -> None:
@@ -245,6 +253,8 @@ class Server:
                 self._post(MoveAsked(now, client.guest))
             case Ask.RESOLVE:
                 self._post(ChoiceAsked(now, client.guest, *parse_choice(line)))
+            case Ask.LAN:
+                self._post(LanAsked(now, *parse_lan(line)))
             case Ask.MAINTENANCE_ON | Ask.MAINTENANCE_OFF:
                 self._post(MaintenanceAsked(now, client.ask is Ask.MAINTENANCE_ON))
             case Ask.LEAVE:
@@ -343,9 +353,27 @@ def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:
                 raise BadRequest(f"there is no guest {guest}")
             parse_choice(line)
             return Ask.RESOLVE, guest
+        case {"ask": Ask.LAN, "first": _, "second": _, "gateway": _, **rest} if not rest:
+            parse_lan(line)
+            return Ask.LAN, ""
         case {"ask": str(ask), **rest} if ask in set(Ask) - OF_A_GUEST - WITH_MORE and not rest:
             return Ask(ask), ""
     raise BadRequest(f"a request asks for one of: {', '.join(Ask)}")
+
+
+def parse_lan(line: bytes) -> tuple[str, str, str]:
+    """Both addresses and the gateway, of a request that `parse` took for LAN. Raises BadRequest."""
+    request = json.loads(line)
+    if not all(isinstance(value, str) for value in request.values()):
+        raise BadRequest("addresses are texts")
+    try:
+        first, second = IPv4Interface(request["first"]), IPv4Interface(request["second"])
+        gateway = IPv4Address(request["gateway"])
+    except ValueError:
+        raise BadRequest("two addresses with prefixes, and a gateway's, are needed") from None
+    if first.network != second.network or gateway not in first.network:
+        raise BadRequest("the three addresses are not of one network")
+    return str(first), str(second), str(gateway)
 
 
 def parse_choice(line: bytes) -> tuple[int, str]:

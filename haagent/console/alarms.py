@@ -234,6 +234,17 @@ class Alarm(StrEnum):
         "machines.",
     )
 
+    LAN_CHANGES = (
+        "SHOE-405",
+        "The addresses on the LAN are being changed",
+        "A person asked for other ones. The two machines take them up one after the other, and "
+        "keep them only if both hear each other there and the gateway answers both. Meanwhile "
+        "guests stay where they run, and neither machine takes over from the other.",
+        "Wait, and leave both machines on: it takes a minute, and a few if the new addresses do "
+        "not work and the old ones are taken up again. If it stays: switch the other machine on, "
+        "as it is waited for; a machine that cannot write its stick says so.",
+    )
+
     NO_REFEREE = (
         "SHOE-501",
         "No gateway answers both machines",

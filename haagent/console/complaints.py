@@ -25,12 +25,15 @@ from haagent.core import moving
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     HELD,
+    LanStage,
     Link,
     NodeState,
     Path,
     PathState,
     Phase,
 )
+from haagent.core.proofs import is_lan_settled
+from haagent.core.relocating import OPEN
 
 AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
 
@@ -55,14 +58,17 @@ class Complaint:
 def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Complaint, ...]:
     """Everything that keeps the pair from being protected, the worst first."""
     guests = list(state.guests)
+    lan = tuple(_lan(state))
+    # Addresses change without a referee, by promises: it is not the router that is to be looked at.
+    of_gateway = () if _lan_changes(state) else (*_promises(state), *_referee(state))
     return (
         *(c for guest in guests for c in _whereabouts(state, around, guest, missing)),
         *(c for guest in guests for c in _data(state, around, guest)),
         *_node(state),
         *_replaced(state),
+        *lan,
         *_peer(state),
-        *(c for guest in guests for c in _promises(state, guest)),
-        *_referee(state),
+        *of_gateway,
         *_heartbeat(state, around),
         *_units(around),
     )
@@ -396,14 +402,42 @@ def _peer(state: NodeState) -> Iterator[Complaint]:
         )
 
 
-def _promises(state: NodeState, guest: str) -> Iterator[Complaint]:
-    hello = hello_of(state, guest)
-    for name, stands_down in zip(
-        names(state),
-        (state.durable.ledgers[guest].stands_down, hello is not None and hello.stands_down),
-        strict=True,
-    ):
-        if stands_down:
+def _lan_changes(state: NodeState) -> bool:
+    return state.durable.lan.stage in OPEN or not is_lan_settled(state)
+
+
+def _lan(state: NodeState) -> Iterator[Complaint]:
+    me, peer = names(state)
+    change = state.durable.lan
+    if not _lan_changes(state):
+        if state.lan_files != state.pair.lan:
+            yield Complaint(
+                Alarm.LAN_CHANGES,
+                f"{me} has not written its new address to its stick yet.",
+                "It would start with the old one, and take the new one up again then.",
+                "Wait a minute. If this stays: `journalctl -b -t shoestring-lan` says why.",
+            )
+        return
+    waits = change.stage is LanStage.PROVEN and state.pair.lan != change.number
+    yield Complaint(
+        Alarm.LAN_CHANGES,
+        "The addresses on the LAN are being changed.",
+        f"{me} is back at its old address: {peer} has not said yet whether the new ones stay."
+        if waits
+        else f"Guests stay where they run; until that is done neither {me} nor {peer} takes over.",
+        f"Switch {peer} on, or bring the crossover cable back."
+        if waits
+        else "Wait, and leave both machines on.",
+    )
+
+
+def _promises(state: NodeState) -> Iterator[Complaint]:
+    me, peer = names(state)
+    for guest in state.guests:
+        hello = hello_of(state, guest)
+        ours = state.durable.ledgers[guest].stands_down
+        theirs = hello is not None and hello.stands_down
+        for name in (*[me] * ours, *[peer] * theirs):
             yield Complaint(
                 Alarm.STANDS_DOWN,
                 f"{name} stands down for {guest}.",

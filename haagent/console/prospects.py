@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
-from haagent.core.model import CONNECTED, Disk, Phase
+from haagent.core.model import CONNECTED, Disk, LanStage, Phase
 from haagent.hands import GRACE
 
 ALIVE = (Phase.PROMOTING, Phase.CREATING, Phase.HOLDING, Phase.FROZEN)
@@ -88,6 +88,14 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
         if node.is_me and (node.is_leaving or not node.has_gateway):
             trouble = "is shutting down" if node.is_leaving else "is not answered by its gateway"
             return (f"{me} {trouble}", "`shoestring status` says more.")
+    # Who only waits for the dead one's verdict, at its old addresses, waits no more.
+    is_waiting = shown.lan.stage == LanStage.PROVEN and shown.lan.runs == shown.lan.files
+    is_still = shown.lan.is_settled and shown.lan.runs == shown.lan.files
+    if not is_waiting and (shown.lan.is_open or not is_still):
+        return (
+            f"{me} is about to change its address on the LAN",
+            "Wait a few minutes: without the other machine it comes to an end by itself.",
+        )
     for guest in shown.guests:
         if (why := _not_alone(shown, guest)) is not None:
             return (

@@ -15,7 +15,7 @@ from haagent.console import complaints, facts
 from haagent.console.alarms import BY_CODE
 from haagent.console.complaints import Complaint, Missing
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving, resolving
+from haagent.core import moving, proofs, relocating, resolving
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -131,6 +131,23 @@ class PathView:
 
 
 @dataclass(frozen=True, slots=True)
+class LanView:
+    """The newest change of the LAN's addresses; the words are core/model.py's LanStage."""
+
+    number: int  # 0: there never was one
+    words: str  # the addresses that it is about
+    stage: str
+    is_open: bool  # being carried out here; else it is kept, or was dropped
+    peer_stage: str  # of the same change; "": the peer is silent, or does not know of it
+    runs: int  # the change that this machine's addresses are from
+    peer_runs: int
+    files: int  # the one that a start of this machine would take them from
+    is_settled: bool  # the addresses are those that are to stay
+    blocker: str | None  # why no other can be asked for now; None: one can
+    troubles: tuple[str, str]  # why the last one came to nothing: here, on the peer
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a console shows."""
 
@@ -145,6 +162,7 @@ class Snapshot:
     paths: tuple[PathView, ...]
     heartbeat: tuple[tuple[str, bool], ...] | None  # link, is it up; None: it does not answer
     referee: str  # a sentence
+    lan: LanView
     policy: str
     scale: float
     lately: tuple[tuple[float, str], ...]  # what was decided here: when by `wall`; the newest first
@@ -171,9 +189,28 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         paths=tuple(_path(state, path) for path in Path),
         heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
         referee=complaints.referee_sentence(state),
+        lan=_lan(state),
         policy=str(state.pair.policy),
         scale=state.pair.scale,
         lately=tuple((at, what.removeprefix(f"{me}: ")) for at, what in around.lately),
+    )
+
+
+def _lan(state: NodeState) -> LanView:
+    change, hello = state.durable.lan, state.peer.hello
+    is_told = hello is not None and facts.is_talking(state) and hello.lan.number == change.number
+    return LanView(
+        number=change.number,
+        words=relocating.in_words(change) if change.number else "",
+        stage=str(change.stage),
+        is_open=change.stage in relocating.OPEN,
+        peer_stage=str(hello.lan.stage) if hello and is_told else "",
+        runs=state.pair.lan,
+        peer_runs=hello.lan_runs if hello else -1,
+        files=state.lan_files,
+        is_settled=proofs.is_lan_settled(state),
+        blocker=relocating.blocker(state),
+        troubles=(state.lan_trouble, hello.lan_trouble if hello else ""),
     )
 
 
@@ -355,6 +392,7 @@ def from_dict(data: Mapping[str, Any]) -> Snapshot:
                 "nodes": tuple(NodeView(**item) for item in data["nodes"]),
                 "guests": tuple(_guest_from(item) for item in data["guests"]),
                 "paths": tuple(PathView(**item) for item in data["paths"]),
+                "lan": LanView(**{**data["lan"], "troubles": tuple(data["lan"]["troubles"])}),
                 "heartbeat": None if heartbeat is None else tuple((k, up) for k, up in heartbeat),
                 "lately": tuple((at, what) for at, what in data["lately"]),
             }

@@ -17,11 +17,12 @@ import pytest
 
 from haagent import client, control
 from haagent.client import AgentSilent, Connection, NotLeft, Refused
-from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse
+from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse, parse_lan
 from haagent.core.events import (
     ChoiceAsked,
     Event,
     FenceAsked,
+    LanAsked,
     Leave,
     MaintenanceAsked,
     MoveAsked,
@@ -421,12 +422,46 @@ def test_an_agent_of_another_language_is_not_believed(tmp_path: Path, reply: byt
                     connection.wait("snapshot", SOON)
 
 
+def lan_line(**changes: object) -> bytes:
+    request = {"first": "10.0.2.11/24", "second": "10.0.2.12/24", "gateway": "10.0.2.1"}
+    return json.dumps({"ask": "lan", **request, **changes}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first": "10.0.2.300/24"},
+        {"second": 5},
+        {"gateway": "router"},
+        {"second": "10.0.3.12/24"},
+        {"gateway": "10.0.3.1"},
+        {"third": "10.0.2.13"},
+    ],
+)
+def test_addresses_that_cannot_be_are_refused_at_the_door(changes: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        parse(lan_line(**changes), [])
+
+
+def test_who_asks_for_other_addresses_is_answered_by_the_core(agent: Agent) -> None:
+    with agent.ask(
+        ask=Ask.LAN, first="10.0.2.11/24", second="10.0.2.12/24", gateway="10.0.2.1"
+    ) as connection:
+        event = agent.event()
+        assert isinstance(event, LanAsked)
+        assert (event.first, event.gateway) == ("10.0.2.11/24", "10.0.2.1")
+        agent.server.answer_operator("", "b is silent")
+        assert connection.first(SOON) == {"refused": "b is silent"}
+
+
 def test_a_request_is_parsed() -> None:
     assert parse(b'{"ask": "fence", "guest": "a"}\n', ["a"]) == (Ask.FENCE, "a")
     assert parse(b'{"ask": "leave"}\n', []) == (Ask.LEAVE, "")
     assert parse(b'{"ask": "move", "guest": "a"}\n', ["a"]) == (Ask.MOVE, "a")
     assert parse(b'{"ask": "maintenance on"}\n', ["a"]) == (Ask.MAINTENANCE_ON, "")
+    assert parse(lan_line(), []) == (Ask.LAN, "")
+    assert parse_lan(lan_line()) == ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
     with pytest.raises(
-        BadRequest, match="snapshot, watch, fence, confirm, move, resolve, maintenance on"
+        BadRequest, match="snapshot, watch, fence, confirm, move, resolve, lan, maintenance on"
     ):
         parse(b'{"ask": "stop"}\n', [])

@@ -8,8 +8,18 @@ import pytest
 
 from haagent.console import prospects
 from haagent.console.snapshot import GuestView, Snapshot
-from haagent.core.model import Phase
-from tests.unit.test_snapshot import WELL, both, elsewhere, look, resting
+from haagent.core.model import Disk, Evidence, LanStage, Link, Phase
+from tests.unit.test_snapshot import (
+    WELL,
+    both,
+    elsewhere,
+    lan,
+    ledger,
+    look,
+    resource,
+    resting,
+    silent,
+)
 
 CALM = look(WELL)
 AWAY = (
@@ -133,3 +143,29 @@ def test_who_is_here_and_who_goes(phase: Phase) -> None:
 
 def test_a_guest_that_runs_there_is_not_here() -> None:
     assert prospects.here(look(both(elsewhere)(WELL))) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "runs", "files", "is_refused"),
+    [
+        (LanStage.KEPT, 2, 2, False),
+        (LanStage.KEPT, 2, 0, True),  # the new files would be made of the old ones
+        (LanStage.DROPPED, 0, 0, False),
+        (LanStage.PROVEN, 0, 0, False),  # the dead one alone could have said what becomes of it
+        (LanStage.PROVEN, 2, 0, True),
+        (LanStage.AGREED, 0, 0, True),
+        (LanStage.DROPPED, 2, 0, True),
+    ],
+)
+def test_no_machine_is_replaced_while_addresses_change(
+    stage: LanStage, runs: int, files: int, is_refused: bool
+) -> None:
+    alone = both(
+        resource(link=Link.CONNECTING, peer_disk=Disk.OUTDATED),
+        ledger(alone=Evidence.TAKEOVER),
+        lan(stage, runs, files),
+        silent,
+    )
+    found = prospects.no_replacement(look(alone(WELL)))
+    assert (found is not None) is is_refused
+    assert found is None or "its address on the LAN" in found[0]

@@ -19,6 +19,7 @@ from haagent.control import Server
 from haagent.core.events import (
     ChoiceAsked,
     Event,
+    LanAsked,
     Leave,
     MaintenanceAsked,
     MoveAsked,
@@ -78,7 +79,7 @@ class Agent:
             match event:
                 case MoveAsked(_, name) | ChoiceAsked(_, name, _, _):
                     self.server.answer_operator(name, self.refusal)
-                case MaintenanceAsked():
+                case MaintenanceAsked() | LanAsked():
                     self.server.answer_operator("", self.refusal)
             if self.then and not isinstance(event, Leave):
                 self.is_watched.wait(SOON)  # whoever watches then sees each of them

@@ -33,6 +33,8 @@ from haagent.core.model import (
     GuestHello,
     GuestState,
     Hello,
+    LanChange,
+    LanStage,
     Ledger,
     Link,
     Measured,
@@ -132,6 +134,24 @@ def hello(**changes: Any) -> Change:
     return change
 
 
+def lan(stage: LanStage, runs: int = 0, files: int = 0, **said: Any) -> Change:
+    """A change of the LAN's addresses at STAGE here; berta SAID something about it."""
+    change_ = LanChange(2, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1", stage, "b0")
+
+    def change(state: NodeState) -> NodeState:
+        assert state.peer.hello is not None
+        told = replace(state.peer.hello, **{"lan": change_, **said})
+        return replace(
+            state,
+            pair=replace(state.pair, lan=runs),
+            durable=replace(state.durable, lan=change_),
+            lan_files=files,
+            peer=replace(state.peer, hello=told),
+        )
+
+    return change
+
+
 def words(**changes: Any) -> Change:
     return hello(guests={"counter": replace(WORDS, **changes)})
 
@@ -212,6 +232,11 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("Nothing comes from berta over the LAN.", path(Path.LAN, last_word=NOW - 5.1)),
     ("berta does not hear anna over the crossover", path(Path.CROSSOVER, two_way=NOW - 5.1)),
     ("berta does not hear anna over the LAN.", path(Path.LAN, two_way=NOW - 5.1)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.ASKED)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.AGREED, runs=2)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.PROVEN)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.DROPPED, runs=2)),
+    ("anna has not written its new address to its stick yet.", lan(LanStage.KEPT, runs=2)),
     ("berta is shutting down.", hello(is_leaving=True)),
     ("anna is in maintenance.", resting),
     ("anna was replaced.", hello(has_replaced=True)),
@@ -620,3 +645,24 @@ def test_all_of_it_survives_the_way_through_json() -> None:
     back = from_dict(json.loads(json.dumps(to_dict(shown), allow_nan=False)))
     assert back == shown
     assert type(back.complaints[0].code) is Alarm
+
+
+def test_new_addresses_that_stay_are_no_complaint() -> None:
+    assert look(lan(LanStage.KEPT, runs=2, files=2)(WELL)).verdict is Verdict.PROTECTED
+    assert look(lan(LanStage.DROPPED)(WELL)).verdict is Verdict.PROTECTED
+
+
+def test_who_changes_its_addresses_is_not_sent_to_the_router() -> None:
+    deaf = both(ledger(stands_down=True), node(usable_since=None))
+    promised = {Alarm.STANDS_DOWN, Alarm.NO_REFEREE}
+    assert promised <= {one.code for one in look(deaf(WELL)).complaints}
+    shown = look(both(lan(LanStage.AGREED, runs=2), deaf)(WELL))
+    assert shown.verdict is Verdict.NOT_PROTECTED
+    assert not promised & {one.code for one in shown.complaints}
+
+
+def test_who_waits_for_a_verdict_says_for_whose() -> None:
+    """At the old addresses, while the other machine is away."""
+    shown = look(both(lan(LanStage.PROVEN), silent)(WELL))
+    (found,) = (one for one in shown.complaints if one.code is Alarm.LAN_CHANGES)
+    assert found.do == "Switch berta on, or bring the crossover cable back."
