@@ -106,6 +106,11 @@ def _names(text: str, interview: Interview) -> Names:
 
 
 def _lan(text: str, interview: Interview) -> Lan:
+    return lan_of(text, interview.facts.gateway)
+
+
+def lan_of(text: str, known: IPv4Address | None = None) -> Lan:
+    """What was typed about the LAN; KNOWN is the gateway if none was typed. Raises Refused."""
     words = re.split(r"[\s,]+", text.strip())
     if len(words) not in (2, 3, 4):
         raise Refused(
@@ -114,7 +119,6 @@ def _lan(text: str, interview: Interview) -> Lan:
         )
     first = _interface(words[0])
     second = IPv4Interface((_address(words[1].partition("/")[0]), first.network.prefixlen))
-    known = interview.facts.gateway
     gateway = _address(words[2]) if len(words) > 2 else known
     if gateway is None:
         raise Refused("The gateway's address is needed as well, at the end.")
