@@ -117,8 +117,9 @@ def ask(topic: Topic, facts: Facts, given: Given) -> Question:
             return Question(
                 topic,
                 f"Which addresses shall {this} and {other} have on the LAN?",
-                "They do not change any more, so reserve them in your router. The gateway is asked"
-                " all the time: it tells a machine that is cut off from one whose peer is dead.",
+                "Reserve them in your router; later `shoestring lan` changes all three at once. The"
+                " gateway is asked all the time: it tells a machine that is cut off from one whose"
+                " peer is dead.",
                 (
                     f"{this}'s with its prefix, {other}'s, the gateway's, such as:",
                     "    192.168.1.11/24 192.168.1.12 192.168.1.1",

@@ -46,6 +46,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_resolve(program)
     add_start(program)
     program.add("replace", replace, "give the place of the other machine, which died, to a new one")
+    program.add("lan", lan, "give both machines other addresses on the LAN, and another gateway")
     add_report(program)
     add_password(program)
     add_factory_reset(program)
@@ -175,6 +176,12 @@ def replace(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot import replacement
 
     return replacement.replace(places)
+
+
+def lan(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot import relocation  # as above
+
+    return relocation.relocate(places)
 
 
 def change_password(arguments: argparse.Namespace, places: Places) -> Exit:

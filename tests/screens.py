@@ -117,6 +117,13 @@ def unarmed(world: World) -> None:
     world.post(A, lambda: WatchdogArmed(world.clock(A), False))
 
 
+def trying(world: World) -> None:
+    """Until b speaks from its new address, and a does not yet."""
+    world.change_lan(A)
+    world.run_until(lambda: world.machines[B].lan_agent > 0, world.now + 60)
+    world.run(world.now + 1)
+
+
 def plugged(world: World) -> None:
     world.heal()
 
@@ -159,6 +166,7 @@ DAYS = (
     ),
     Day("The guest is being moved", then(lambda world: world.move(A, GUEST), later(3))),
     Day("Maintenance", then(lambda world: world.maintenance(A, True), later(40))),
+    Day("Other addresses on the LAN are being tried", trying),
     Day("The watchdog cannot be armed", then(unarmed, later(15))),
 )
 

@@ -101,6 +101,11 @@ ACTS = (
         "{peer} is off for good, and another PC takes its place. The guests run on here.",
     ),
     Act(
+        "lan",
+        "give both machines other addresses on the LAN",
+        "Asks for both addresses and the gateway, tries them, and goes back if they do not work.",
+    ),
+    Act(
         SHELL,
         "a root shell on this screen",
         "For commands that are not in this list. `exit` ends it.",

@@ -45,7 +45,7 @@ def test_every_act_is_a_command_under_the_same_word(
         ("6", "shutdown"),
         ("start counter", "start counter --anyway"),
         ("shoestring start counter --anyway", "start counter --anyway"),
-        ("13", "factory-reset"),
+        ("14", "factory-reset"),
     ],
 )
 def test_a_number_a_word_and_the_pages_own_words_mean_the_same(line: str, command: str) -> None:
@@ -102,7 +102,7 @@ def test_every_command_that_is_told_at_night_is_found_in_the_menu(command: str) 
     if command.startswith("shoestring "):
         assert " ".join(chosen(command).command()) == command
     else:
-        assert isinstance(found, Refusal) and "for the shell, which is number 11" in found.words
+        assert isinstance(found, Refusal) and "for the shell, which is number 12" in found.words
 
 
 def test_commands_were_found_at_all() -> None:

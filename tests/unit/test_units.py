@@ -11,6 +11,7 @@ from firstboot import agreement, apply, forgetting
 from firstboot.apply import COMPLETE
 from firstboot.rendering import SETTINGS
 from haagent.console import menu
+from haagent.lan import LIMIT, UNIT
 
 IMAGE = Path(__file__).parents[2] / "image"
 EXTRA = IMAGE / "mkosi.extra"
@@ -174,3 +175,17 @@ def test_the_boot_menu_leads_to_the_rescue_target() -> None:
     (consoles,) = [line.split()[2:] for line in preset.splitlines() if "console@" in line]
     assert target["Wants"][0].split() == [f"rescue-console@{name}.service" for name in consoles]
     assert "take the entry Rescue of its boot menu" in " ".join(menu.NO_PASSWORD)
+
+
+def test_addresses_are_taken_up_by_a_unit_that_the_agent_starts() -> None:
+    unit = settings(UNITS / "shoestring-lan@.service")
+    assert UNIT.format("try") == "shoestring-lan@try.service"
+    assert unit["ExecStart"] == ["/usr/bin/python3 -m firstboot.relocation %i"]
+    # One that failed is told of by the agent: it is not to stay on the page as a broken part.
+    assert unit["CollectMode"] == ["inactive-or-failed"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    # The agent waits longer than the unit may take, so that it never starts a second one.
+    assert float(unit["TimeoutStartSec"][0]) < LIMIT
+    # It is no part of a start: what is on trial ends with the boot.
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "shoestring-lan" not in preset

@@ -91,7 +91,7 @@ def room(tmp_path: Path) -> Room:
 def test_it_begins_with_the_menu_and_the_first_line_of_the_page(room: Room) -> None:
     seen = room.visit("").seen
     assert [line for line in seen if line][-2:] == [FIRST, menu.QUESTION]
-    assert any(line.startswith("  11  shell") for line in seen)
+    assert any(line.startswith("  12  shell") for line in seen)
     assert len(seen) <= 24
 
 
@@ -108,7 +108,7 @@ GUARDED = [act.word for act in menu.ACTS if act.word not in LOOKING]
 
 @pytest.mark.parametrize("word", GUARDED)
 def test_whatever_changes_something_takes_the_password(room: Room, word: str) -> None:
-    assert len(GUARDED) == 10
+    assert len(GUARDED) == 11
     for typed in ("", "wrong horse"):
         room.visit(word, typed)
     room.visit(word, Quiet("asleep"))
@@ -170,11 +170,11 @@ def test_three_wrong_ones_end_the_asking_and_nobody_waits_in_here(room: Room) ->
 
 def test_without_a_password_nothing_is_changed_and_the_way_is_told(room: Room) -> None:
     room.kept.unlink()
-    person = room.visit("move", "shell", "11", "status", "")
+    person = room.visit("move", "shell", "12", "status", "")
     assert room.runner.ran == ["shoestring status"]
     assert not person.unseen
     assert sum("No password is kept on this machine" in line for line in person.seen) == 4
-    assert not any("11  shell" in line for line in person.seen)
+    assert not any("12  shell" in line for line in person.seen)
 
 
 def test_a_password_that_cannot_be_read_admits_nobody(room: Room) -> None:
@@ -218,5 +218,5 @@ def test_a_question_mark_explains_and_nonsense_is_refused(room: Room) -> None:
     page = "\n".join(person.seen)
     assert "Ctrl-C ends an act" in page
     assert "There is no 'nonsense' in this list." in page
-    assert "drbdadm is a command for the shell, which is number 11." in page
+    assert "drbdadm is a command for the shell, which is number 12." in page
     assert room.runner.ran == []
