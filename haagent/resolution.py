@@ -211,7 +211,7 @@ def _go_on(shown: Snapshot, view: GuestView, choice: ChoiceView, places: Places)
         print(f"It is tried again. To go on without keeping a copy, type: {WITHOUT}")
         if ask("(Enter: only look on) > ") == WITHOUT:
             node = next(node.number for node in shown.nodes if node.name == choice.counts)
-            client.resolve(view.name, node, "", places.socket)
+            client.resolve(view.name, node, "", places.socket, about=choice.number)
     return _watch(view.name, places)
 
 

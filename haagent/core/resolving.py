@@ -107,11 +107,8 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     """Takes a person's word. Why not, in a sentence; None if it is on its way to the peer."""
     guest, state = event.guest, turn.state
     ledger = turn.ledger(guest)
-    if ledger.choice.is_open and ledger.choice.node == event.node and not event.stamp:
-        _write(turn, guest, replace(ledger.choice, stamp=""))
-        turn.set_guest(guest, trouble="")
-        turn.say(guest, "a person goes on without a copy of what is given up")
-        return None
+    if event.about:
+        return _go_without(turn, event)
     why = blocker(state, guest, event.node)
     if why is not None:
         return why
@@ -120,6 +117,19 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     choice = Choice(next_term(state.me, highest), event.node, event.stamp, is_open=True)
     turn.set_guest(guest, proposal=choice, proposed=state.now, trouble="")
     turn.say(guest, f"a person says that the copy on {state.pair.names[event.node]} counts")
+    return None
+
+
+def _go_without(turn: Turn, event: ChoiceAsked) -> str | None:
+    """Nothing is kept of what the open choice gives up. Why not, in a sentence."""
+    choice = turn.ledger(event.guest).choice
+    # safety: the person may have thought for minutes about a choice that was taken back meanwhile.
+    # What they say about that one must give up nothing that was written since.
+    if not choice.is_open or (choice.number, choice.node) != (event.about, event.node):
+        return "that choice is over, and nothing is given up by it any more: look again"
+    _write(turn, event.guest, replace(choice, stamp=""))
+    turn.set_guest(event.guest, trouble="")
+    turn.say(event.guest, "a person goes on without a copy of what is given up")
     return None
 
 

@@ -185,8 +185,43 @@ def test_without_room_nothing_is_given_up_until_a_person_does_without() -> None:
     wait(world, 60)
     assert not world.audit.copies
     assert Link.STANDALONE in {copy.link for copy in world.mirrors["g"].copies}
-    world.choose(A, A, keeps=False)
+    world.do_without(A, A, ledger_choice(world, A).number)
     ends(world, A)
+
+
+def an_old_word() -> World:
+    """A person stands at "without a copy"; another one takes the choice back; then the first one
+    answers.
+    """
+    world = apart()
+    world.machines[A].has_no_room = True
+    world.choose(A, B)
+    wait(world, 20)
+    number = ledger_choice(world, A).number
+    world.audit.acked["g"] &= world.mirrors["g"].copies[A].data  # that is what the other gives up
+    world.post(A, lambda: events.OperatorConfirmed(world.clock(A), "g"))
+    world.run_until(lambda: world.serves(A), world.now + 60)
+    wait(world, 30)
+    world.do_without(A, B, number)
+    return world
+
+
+def test_a_word_about_a_choice_that_was_taken_back_gives_nothing_up() -> None:
+    world = an_old_word()
+    stays(world, A, 90)
+    assert world.refusals[-1] and "is over" in world.refusals[-1]
+    assert world.audit.acked["g"] <= world.mirrors["g"].copies[A].data
+    assert world.audit.violations == []
+
+
+def test_an_old_word_that_makes_a_new_choice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    propose = resolving.propose
+    monkeypatch.setattr(
+        resolving, "propose", lambda turn, event: propose(turn, replace(event, about=0))
+    )
+    world = an_old_word()
+    wait(world, 90)
+    assert world.audit.violations
 
 
 def test_a_start_in_spite_of_all_ends_it_the_other_way() -> None:

@@ -268,6 +268,15 @@ class World:
         stamp = "20260102-0304" if keeps else ""
         self.post(node, lambda: events.ChoiceAsked(self.clock(node), guest, counts, stamp))
 
+    def do_without(self, node: int, counts: int, about: int, guest: str = "g") -> None:
+        """`without a copy`, typed on NODE where the open choice ABOUT was shown."""
+        self.note(f"-- on {NAMES[node]} a person goes without a copy, in choice {about}")
+        state = self.machines[node].state
+        choice = state.durable.ledgers[guest].choice if state else None
+        if choice is not None and choice.is_open and choice.number == about:
+            self.audit.chosen(guest, counts, False)
+        self.post(node, lambda: events.ChoiceAsked(self.clock(node), guest, counts, "", about))
+
     def _end_maintenance(self, node: int) -> None:
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), False))
 

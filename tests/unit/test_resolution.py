@@ -294,9 +294,8 @@ def test_a_choice_that_does_not_get_on_may_go_on_without_a_copy(
     screen = types(monkeypatch, typed)
     assert shoestring.main(RESOLVE, places) == Exit.PROTECTED
     assert "no room for the copy" in screen.getvalue()
-    assert [(e.node, e.stamp) for e in agent.heard if isinstance(e, ChoiceAsked)] == [
-        (0, "")
-    ] * asked
+    about = [(e.node, e.stamp, e.about) for e in agent.heard if isinstance(e, ChoiceAsked)]
+    assert about == [(0, "", 2)] * asked
 
 
 def view(shown: Snapshot) -> Any:
