@@ -76,7 +76,8 @@ class Alarm(StrEnum):
         "lose what was written last, or have two machines write.",
         "Wait a minute if both machines are on. If one is off, switch it on: the one that ran the "
         "guest last has its newest data. Only if that machine will not come back: "
-        "`shoestring start GUEST --anyway`, which shows both histories before it asks.",
+        "`shoestring start GUEST --anyway`, which shows both histories before it asks. A copy that "
+        "DRBD calls Outdated or Inconsistent cannot be started even so.",
     )
     LOST_WITH_PEER = (
         "SHOE-108",

@@ -21,7 +21,7 @@ from haagent.console.facts import (
 )
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
-from haagent.core import moving
+from haagent.core import moving, proofs
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     HELD,
@@ -171,16 +171,24 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
     elif is_talking(state):
         do = "Wait a minute. If it stays so, look at what the other machine's screen says."
     else:
-        do = (
-            f"Switch {peer} on. Only if {peer} is off and stays off: `shoestring start {guest} "
-            f"--anyway` on {me}, which gives up whatever {peer} wrote last."
-        )
+        anyway = _anyway(state, guest, f"which gives up whatever {peer} wrote last")
+        do = f"Switch {peer} on. {anyway}"
     return Complaint(
         Alarm.LOST_WITH_PEER if was_there else Alarm.RUNS_NOWHERE,
         f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
         means,
         do,
     )
+
+
+def _anyway(state: NodeState, guest: str, which: str) -> str:
+    """What is left to do here if the peer never comes back; WHICH says what that act does."""
+    me, peer = names(state)
+    why = proofs.unstartable(state, guest)
+    if why is None:
+        act = f"`shoestring start {guest} --anyway` on {me}"
+        return f"Only if {peer} is off and stays off: {act}, {which}."
+    return f"It cannot be started on {me}, even by a person: {why}."
 
 
 def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Complaint]:
@@ -221,10 +229,8 @@ def _choice(state: NodeState, guest: str) -> Complaint:
     else:
         do = f"Switch {peer} on."
         if me == given_up:
-            do += (
-                f" Only if {peer} is off and stays off: `shoestring start {guest} --anyway` on "
-                f"{me} takes the choice back, and gives up what {peer} has."
-            )
+            which = f"which takes the choice back, and gives up what {peer} has"
+            do += f" {_anyway(state, guest, which)}"
     return Complaint(
         Alarm.CHOICE,
         f"{guest}: the copy on {given_up} is being given up for the one on {counts}.",

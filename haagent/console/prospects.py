@@ -92,11 +92,20 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
         if (why := _not_alone(shown, guest)) is not None:
             return (
                 why,
-                f"The machine that stays must serve every guest alone. `shoestring status` says"
-                f" what is missing. If the data of {guest.name} on {peer} is lost for good:"
-                f" `shoestring start {guest.name} --anyway`, which gives it up.",
+                "The machine that stays must serve every guest alone. `shoestring status` says"
+                f" what is missing.{_anyway(shown, guest)}",
             )
     return None
+
+
+def _anyway(shown: Snapshot, guest: GuestView) -> str:
+    """The act that gives up what the peer has, where DRBD would follow."""
+    if guest.unstartable is not None:
+        return f" {guest.name} cannot be started on {shown.me}: {guest.unstartable}."
+    return (
+        f" If the data of {guest.name} on {shown.peer} is lost for good:"
+        f" `shoestring start {guest.name} --anyway`, which gives it up."
+    )
 
 
 def _not_alone(shown: Snapshot, guest: GuestView) -> str | None:

@@ -15,7 +15,7 @@ from haagent.console import complaints, facts
 from haagent.console.alarms import BY_CODE
 from haagent.console.complaints import Complaint, Missing
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving, resolving
+from haagent.core import moving, proofs, resolving
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -29,7 +29,7 @@ from haagent.core.model import (
 )
 from haagent.errors import PeerError
 
-VERSION = 4  # of this shape; a console of another version says so instead of guessing
+VERSION = 5  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
@@ -91,6 +91,7 @@ class GuestView:
     is_alone: bool
     is_split_brain: bool
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
+    unstartable: str | None  # why DRBD would not start our copy, whoever asks; None: it may
     blocker: str | None  # why it cannot be moved from here to the peer; None: it can
     ours: tuple[str, ...]  # the history of our copy; sentences
     theirs: tuple[str, ...]  # of the peer's, as far as we were told
@@ -202,6 +203,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         is_alone=ledger.alone is not None,
         is_split_brain=facts.is_split_brain(state, guest),
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
+        unstartable=proofs.unstartable(state, guest),
         blocker=moving.blocker(state, guest),
         ours=_our_history(state, guest, resource),
         theirs=_their_history(state, hello),

@@ -319,6 +319,26 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
     return None
 
 
+def unstartable(state: NodeState, guest: str) -> str | None:
+    """Why DRBD would not make our copy Primary, whoever asks; None if it may.
+
+    Without a connection it takes UpToDate and, if the fence-peer handler allows it, Consistent, and
+    nothing else without --force, which nobody here says: is_valid_state in
+    drivers/block/drbd/drbd_state.c, drbd_set_role in drbd_nl.c.
+    """
+    peer = state.pair.names[1 - state.me]
+    resource = state.guests[guest].resource
+    if resource is None:
+        return "DRBD has not told yet what our copy is"
+    if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
+        return None
+    if resource.disk is Disk.INCONSISTENT:
+        return f"our copy is Inconsistent: only a part of it was brought up to date by {peer}"
+    if resource.disk is Disk.OUTDATED:
+        return f"our copy is Outdated, and DRBD starts nothing on it: {peer} may have written since"
+    return f"our copy has no working disk: DRBD calls it {resource.disk}"
+
+
 def missing(state: NodeState, guest: str) -> list[str]:
     """What stands between this node and starting GUEST, in plain words; empty if nothing does."""
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]

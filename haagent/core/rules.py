@@ -367,6 +367,11 @@ def _start(turn: Turn, guest: str) -> None:
     if off is None or newest is None:
         return
     mine = turn.mine(guest)
+    if off is PeerOff.OPERATOR and (why := proofs.unstartable(state, guest)) is not None:
+        # safety: DRBD would refuse, and the risen term would keep the good copy from being started.
+        turn.set_guest(guest, is_confirmed=False)
+        turn.say(guest, f"it cannot be started here: {why}")
+        return
     term = next_term(state.me, max(ledger.term, ledger.theirs))
     if off is PeerOff.OPERATOR:
         # safety: above every term that an absent peer may have taken without our knowledge.

@@ -357,6 +357,40 @@ def operator_starts_the_old_copy(world: World) -> None:
     assert Link.STANDALONE in parted
 
 
+def operator_wants_a_part_of_a_copy(world: World) -> None:
+    """The holder dies while the other copy is brought up to date: no word can start that one, and
+    none may keep the holder from serving when it is back.
+    """
+    world.power_off(B)
+    stays(world, A, 60)
+    world.sync_takes = 3600.0
+    world.power_on(B)
+    world.run_until(lambda: disk(world, B) is Disk.INCONSISTENT, world.now + 60)
+    world.power_off(A)
+    wait(world, 30)
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, None, 30)
+    world.power_on(A)
+    expect(world, A, 90)
+    world.sync_takes = None
+    world.break_mirror()
+    recovers(world)
+
+
+def operator_wants_an_outdated_copy(world: World) -> None:
+    """The other one wrote since, and DRBD knows it: without force it starts nothing on that."""
+    world.unplug(Path.CROSSOVER)
+    wait(world, 30)
+    assert disk(world, B) is Disk.OUTDATED
+    world.power_off(A)
+    wait(world, 30)
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, None, 30)
+    world.power_on(A)
+    expect(world, A, 90)
+    recovers(world)
+
+
 def dying_gasp(world: World) -> None:
     world.unplug(Path.CROSSOVER)
     wait(world, 2.5)
@@ -785,6 +819,8 @@ SCENARIOS: Mapping[str, Scenario] = (
             farewell_of_long_ago,
             holder_without_a_watchdog,
             operator_starts_the_old_copy,
+            operator_wants_a_part_of_a_copy,
+            operator_wants_an_outdated_copy,
             dying_gasp,
             somebody_answers_for_the_dead,
             agent_restarts,

@@ -99,6 +99,7 @@ class World:
         self.refusals: list[str | None] = []  # what persons were told; None: it is done
         self.saves = 0  # how often a state was written
         self.cut_at_save: int | None = None  # the machine that writes this one loses its power
+        self.sync_takes: float | None = None  # seconds of a resync that begins; None: a few
         self.is_hole = False
         self.is_frozen_class = False
         self._broken: dict[Path, float] = {}
@@ -633,7 +634,8 @@ class World:
 
     def _step(self) -> None:
         for guest, mirror in self.mirrors.items():
-            mirror.step(self.now, self._detect(), self.random.uniform(2.0, 6.0))
+            detect, sync = self._detect(), self.random.uniform(2.0, 6.0)
+            mirror.step(self.now, detect, self.sync_takes or sync)
             for machine in self.machines:
                 if guest in machine.domains and self.is_live(machine.node):
                     number = next(self._numbers)

@@ -9,7 +9,7 @@ import pytest
 from haagent.console import prospects
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.core.model import Phase
-from tests.unit.test_snapshot import WELL, both, elsewhere, look, resting
+from tests.unit.test_snapshot import WELL, both, elsewhere, look, resting, silent
 
 CALM = look(WELL)
 AWAY = (
@@ -95,6 +95,15 @@ def test_of_a_reboot_of_a_machine_in_maintenance() -> None:
         "anna is in maintenance: it starts nothing by itself then, either.",
         ALONE,
     ]
+
+
+def test_a_replacement_waits_for_no_start_that_drbd_refuses() -> None:
+    away: dict[str, Any] = {"phase": "released", "runs_on": ()}
+    now = look(silent(WELL))
+    found = prospects.no_replacement(shown(view(**away), like=now))
+    assert found is not None and "--anyway" in found[1]
+    found = prospects.no_replacement(shown(view(**away, unstartable="it is a part"), like=now))
+    assert found is not None and "--anyway" not in found[1] and "it is a part" in found[1]
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_the_guest_may_be_left_out_where_only_one_is_meant(
 
 
 OFF = guest(phase=Phase.RELEASED, is_running=False)
-SILENT_AND_OFF = both(resource(link=Link.CONNECTING, disk=Disk.OUTDATED), OFF, silent)
+SILENT_AND_OFF = both(resource(link=Link.CONNECTING, disk=Disk.CONSISTENT), OFF, silent)
 
 
 @pytest.mark.parametrize(

@@ -309,6 +309,16 @@ def test_nobody_is_told_to_force_a_start_while_the_peer_talks() -> None:
     assert all("--anyway" not in complaint.do for complaint in shown.complaints)
 
 
+@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS])
+@pytest.mark.parametrize("choice", [Choice(), Choice(2, 1, "20260102-0304", True, True)])
+def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: Choice) -> None:
+    lone = resource(link=Link.CONNECTING, disk=disk, role=Role.SECONDARY)
+    shown = look(both(guest(phase=Phase.RELEASED), lone, silent, ledger(choice=choice))(WELL))
+    assert all("--anyway" not in complaint.do for complaint in shown.complaints)
+    assert "cannot be started on anna, even by a person: our copy " in shown.complaints[0].do
+    assert str(disk) in (shown.guests[0].unstartable or "")
+
+
 def test_the_sentences_of_the_core_fit_in() -> None:
     shown = snapshot(both(elsewhere, silent)(WELL), proofs.missing, AROUND)
     assert "berta" in shown.complaints[0].means
