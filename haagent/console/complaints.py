@@ -266,13 +266,19 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
                 "Look for disk errors on both machines: `journalctl -k`.",
             )
     alone = state.durable.ledgers[guest].alone
+    do = f"Bring {peer} and the crossover cable back; the mirror follows by itself."
+    if proofs.has_hung_up(state, guest) and is_talking(state):
+        do = (
+            f"Look at the crossover cable: its other end must be in {peer}, and in no machine of "
+            "another pair. It is tried again by itself."
+        )
     verb = "writes" if state.guests[guest].phase in HELD else "wrote"
     return Complaint(
         Alarm.NOT_MIRRORED,
         f"{guest} is not mirrored: DRBD is {resource.link}.",
         (f"{me} {verb} alone, because {alone}." if alone else "The two copies may differ.")
         + _last_same(state, around, guest),
-        f"Bring {peer} and the crossover cable back; the mirror follows by itself.",
+        do,
     )
 
 

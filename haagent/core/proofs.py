@@ -274,6 +274,20 @@ def is_refused(mine: GuestState, ledger: Ledger) -> bool:
     )
 
 
+def wrote_apart(state: NodeState, guest: str) -> bool:
+    """Each of the two copies was written without the other: split brain, as far as was told."""
+    words = hello_of(state, guest)
+    return state.durable.ledgers[guest].alone is not None and words is not None and words.is_alone
+
+
+def has_hung_up(state: NodeState, guest: str) -> bool:
+    """DRBD hung up by itself, and for no split brain: whoever it met had another secret, as after a
+    cable that was in a wrong machine for a moment, or from the LAN.
+    """
+    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
+    return is_refused(mine, ledger) and not wrote_apart(state, guest) and not ledger.choice.is_open
+
+
 def has_peer_back(state: NodeState, guest: str) -> bool:
     """Its writes may have waited for the peer, and DRBD has taken them up again by itself."""
     mine = state.guests[guest]

@@ -69,7 +69,7 @@ def _not_apart(state: NodeState, guest: str) -> str | None:
         return "its two copies are connected: there is nothing to choose"
     if words is None or not (proofs.is_refused(mine, ledger) or words.is_refused):
         return "DRBD has not refused to connect the two copies"
-    if ledger.alone is None or not words.is_alone:
+    if not proofs.wrote_apart(state, guest):
         # safety: DRBD may refuse for other reasons. Of two copies of which one is simply older it
         # would then bring the older one up to date, whichever was chosen.
         return "nothing shows that both copies were written without the other"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from haagent.core import events, proofs
 from haagent.core.model import Disk, Link, Path, Phase, Policy
+from tests.sim.drbd import Copy
 from tests.sim.world import World, healthy
 
 A, B = 0, 1
@@ -111,6 +112,29 @@ def crossover_flaps(world: World) -> None:
         wait(world, 3)
     recovers(world)
     assert world.machines[A].domains["g"] == start
+
+
+def crossover_is_put_into_another_pair(world: World) -> None:
+    """For a moment: the same addresses, another secret. DRBD hangs up on it for good."""
+    world.unplug(Path.CROSSOVER)
+    stays(world, A, 15)
+    mirror = world.mirrors["g"]
+    ours = mirror.copies
+    stranger = Copy(current=999, bitmap=998, secret="of another pair")
+    stranger.attach()
+    mirror.copies = (ours[A], stranger)
+    world.plug(Path.CROSSOVER)
+    world.run_until(lambda: ours[A].link is Link.STANDALONE, world.now + 10)
+    world.unplug(Path.CROSSOVER)
+    mirror.copies = ours
+    mirror._changed(B)  # it was never asked
+    world.plug(Path.CROSSOVER)
+    stays(world, A, 30)
+    assert world.is_healthy()
+    wait(world, 15)
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
 
 
 def crossover_then_holder(world: World) -> None:
@@ -793,6 +817,7 @@ SCENARIOS: Mapping[str, Scenario] = (
             standby_loses_power,
             crossover_is_pulled,
             crossover_flaps,
+            crossover_is_put_into_another_pair,
             crossover_then_holder,
             holder_leaves,
             standby_leaves,

@@ -125,6 +125,10 @@ def a_word_that_drbd_cannot_follow(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 
+def a_mirror_that_is_never_tried_again(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(proofs, "has_hung_up", lambda state, guest: False)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -142,6 +146,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (moved_whatever_the_other_is, "move-is-refused"),
     (stopping_for_ever, "peer-dies-before-the-moved-guest-stops"),
     (a_word_that_drbd_cannot_follow, "operator-wants-a-part-of-a-copy"),
+    (a_mirror_that_is_never_tried_again, "crossover-is-put-into-another-pair"),
     (a_word_that_drbd_cannot_follow, "operator-wants-an-outdated-copy"),
 )
 

@@ -42,7 +42,18 @@ from tests.unit.fake_evening import (
     code_on,
     hurry,
 )
-from tests.unit.test_snapshot import WELL, Change, both, guest, ledger, look, node, resource, silent
+from tests.unit.test_snapshot import (
+    WELL,
+    Change,
+    both,
+    guest,
+    ledger,
+    look,
+    node,
+    resource,
+    silent,
+    words,
+)
 from tests.unit.test_survivor import survivor as survivor_a
 
 IDENTITY = "a machine that serves"
@@ -170,8 +181,8 @@ def test_a_code_three_questions_and_a_consent(served: Survivor) -> None:
     assert "takes the place of b beside a" in room.c.person.page
     assert "half of the pair a and b" in room.c.person.page
     consented = room.a.person.page.rpartition("(4 of 4)")[2]
-    for words in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
-        assert words in re.sub(r"\s+", " ", consented)
+    for line in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
+        assert line in re.sub(r"\s+", " ", consented)
 
 
 def test_slips_and_ways_back(served: Survivor) -> None:
@@ -381,7 +392,10 @@ def no_gateway(state: NodeState) -> NodeState:
         ("not written to by anna alone", both(alone(), ledger(alone=None))),
         ("newer copy", both(alone(), ledger(alone=Evidence.GATEWAY, theirs=3))),
         ("is Outdated", alone(disk=Disk.OUTDATED)),
-        ("went different ways", alone(link=Link.STANDALONE)),
+        (
+            "went different ways",
+            both(alone(link=Link.STANDALONE), words(is_connected=False, is_alone=True)),
+        ),
         ("not answered by its gateway", both(alone(), no_gateway)),
         ("is shutting down", both(alone(), node(left=1.0))),
     ],

@@ -193,7 +193,8 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("counter: its copy is UpToDate on anna and Diskless on", resource(peer_disk=Disk.DISKLESS)),
     ("counter: its copy is Diskless on anna and UpToDate on", resource(disk=Disk.DISKLESS)),
     ("counter is not mirrored: DRBD is Connecting.", resource(link=Link.CONNECTING)),
-    ("counter: split brain.", resource(link=Link.STANDALONE)),
+    ("counter: split brain.", both(APART, ledger(alone=Evidence.GATEWAY))),
+    ("counter is not mirrored: DRBD is StandAlone.", resource(link=Link.STANDALONE)),
     (
         "counter is not mirrored: DRBD is StandAlone.",
         both(resource(link=Link.STANDALONE), ledger(is_parted=True)),
@@ -349,7 +350,7 @@ def test_a_holder_alone_is_said_to_be() -> None:
 
 
 def test_split_brain_discards_nothing_and_says_so() -> None:
-    (complaint, *_) = look(resource(link=Link.STANDALONE)(WELL)).complaints
+    (complaint, *_) = look(both(APART, ledger(alone=Evidence.GATEWAY))(WELL)).complaints
     assert "split brain" in complaint.what
     assert "Nothing was discarded" in complaint.means
     assert "`shoestring resolve counter`" in complaint.do
@@ -416,6 +417,17 @@ def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
     assert "is not mirrored" in look(one_wrote(WELL)).complaints[0].what
     assert "anna wrote alone" in look(one_wrote(WELL)).complaints[0].means
     assert "split brain" in look(both_wrote(WELL)).complaints[0].what
+
+
+def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
+    """Nobody is led to a choice between copies that are not apart; it is the cable."""
+    shown = look(both(resource(link=Link.STANDALONE), ledger(alone=Evidence.GATEWAY))(WELL))
+    assert not shown.guests[0].is_split_brain
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "its other end must be in berta" in complaint.do and "resolve" not in complaint.do
+    ours = both(resource(link=Link.STANDALONE), ledger(is_parted=True))
+    (complaint,) = (c for c in look(ours(WELL)).complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "follows by itself" in complaint.do
 
 
 def test_an_agent_that_stood_still_is_noticed() -> None:
