@@ -174,3 +174,13 @@ def test_the_boot_menu_leads_to_the_rescue_target() -> None:
     (consoles,) = [line.split()[2:] for line in preset.splitlines() if "console@" in line]
     assert target["Wants"][0].split() == [f"rescue-console@{name}.service" for name in consoles]
     assert "take the entry Rescue of its boot menu" in " ".join(menu.NO_PASSWORD)
+
+
+def test_the_lan_does_not_speak_for_the_crossover() -> None:
+    """ip-sysctl.rst: a source must come in where its answers go out; ARP is answered by the card
+    that has the address.
+    """
+    lines = (EXTRA / "usr/lib/sysctl.d/60-shoestring.conf").read_text().splitlines()
+    kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
+    for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
+        assert kept[f"net.ipv4.conf.*.{name}"] == value
