@@ -47,7 +47,8 @@ class Stays(Protocol):
 def keep_key(hands: Stays) -> None:
     """Puts the pair's key where those of replaced machines are: the dead one has it, too.
 
-    For the time before the agreement is there; until then nothing reads what is written here.
+    For the time before the agreement is there; until then the agent, which may read this file since
+    an earlier replacement, leaves out the key that is its own.
     """
     key, kept = hands.read(KEY), hands.read(REPLACED_KEYS)
     if key is None:
