@@ -51,6 +51,7 @@ class Survivor:
     zone: str
     time_servers: tuple[str, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it
+    apart: tuple[str, ...] = ()  # guests of which the dead one wrote alone, too
 
     @property
     def name(self) -> str:

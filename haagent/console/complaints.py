@@ -199,12 +199,15 @@ def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compla
     if ledger.choice.is_open and not state.guests[guest].is_connected:
         pass  # the two are not one yet because of that, and it is said
     elif is_split_brain(state, guest):
+        gone = f"Switch {peer} on. If it died for good: `shoestring replace` on {me}."
         yield Complaint(
             Alarm.SPLIT_BRAIN,
             f"{guest}: split brain. The two copies do not connect.",
             "Each may hold writes that the other has not. Nothing was discarded.",
             f"Leave both machines on. `shoestring resolve {guest}` on either of them shows both "
-            "histories, asks which copy counts, and keeps a copy of the other one.",
+            "histories, asks which copy counts, and keeps a copy of the other one."
+            if is_talking(state)
+            else gone,
         )
     elif not state.guests[guest].is_in_sync:
         yield _not_in_sync(state, around, guest)

@@ -76,6 +76,8 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
 
     It must serve every guest alone, with the newest copy that anybody knows of: by proof, or
     because a person has decided it. So nothing but that copy can be the source of the new one.
+    After a split brain the other one has writes, too: a person gives them up before anything is
+    done, for a machine that is dead takes part in no choice.
     """
     me, peer = shown.me, shown.peer
     for node in shown.nodes:
@@ -98,6 +100,11 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
     return None
 
 
+def apart(shown: Snapshot) -> tuple[str, ...]:
+    """The guests whose two copies have writes that the other one has not."""
+    return tuple(guest.name for guest in shown.guests if guest.is_split_brain)
+
+
 def _anyway(shown: Snapshot, guest: GuestView) -> str:
     """The act that gives up what the peer has, where DRBD would follow."""
     if guest.unstartable is not None:
@@ -112,8 +119,6 @@ def _not_alone(shown: Snapshot, guest: GuestView) -> str | None:
     me, peer = shown.me, shown.peer
     if guest.phase != Phase.HOLDING:
         return f"{guest.name} does not run on {me}"
-    if guest.is_split_brain:
-        return f"the two copies of {guest.name} went different ways"
     if guest.newest_term > guest.term:
         return f"{peer} has a newer copy of {guest.name}"
     if guest.disk != Disk.UP_TO_DATE:

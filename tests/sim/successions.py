@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from haagent.core import events
 from haagent.core.model import Link
-from tests.sim.scenarios import A, B, Scenario, expect, recovers, stays, wait
+from tests.sim.scenarios import A, B, Scenario, expect, recovers, split_brain, stays, wait
 from tests.sim.shadow import Shadow, replace_machine, steps
 from tests.sim.world import World
 
@@ -66,6 +66,22 @@ def replaced_machine_comes_back(world: World) -> None:
     assert shadow.domains() == []
 
 
+def dead_after_a_split_brain(world: World) -> None:
+    """Both wrote alone, and one dies for good before anybody chose: the other has what is left."""
+    split_brain(world)
+    world.power_off(B)
+    stays(world, A, 60)
+    replace_machine(world, B)
+    world.run_until(world.is_healthy, world.now + 90)
+    shadow = shadow_of(world)
+    shadow.power_on(B)
+    for _ in range(90):
+        wait(world, 1)
+        assert shadow.domains() == []
+    stays(world, A, 10)
+    recovers(world)
+
+
 def survivor_dies_during_the_first_copy(world: World) -> None:
     survive(world)
     replace_machine(world, B)
@@ -118,6 +134,7 @@ SUCCESSIONS: Mapping[str, Scenario] = {
     for tell in (
         dead_machine_is_replaced,
         replaced_machine_comes_back,
+        dead_after_a_split_brain,
         survivor_dies_during_the_first_copy,
         replaced_after_a_stand_down,
         survivor_reboots_when_it_has_agreed,

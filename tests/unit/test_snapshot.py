@@ -430,6 +430,12 @@ def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
     assert "follows by itself" in complaint.do
 
 
+def test_who_died_after_a_split_brain_is_to_be_replaced() -> None:
+    shown = look(both(APART, ledger(alone=Evidence.GATEWAY), silent)(WELL))
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.SPLIT_BRAIN)
+    assert "Switch berta on" in complaint.do and "`shoestring replace` on anna" in complaint.do
+
+
 def test_an_agent_that_stood_still_is_noticed() -> None:
     shown = look(WELL)
     assert not is_stale(shown, NOW + 10)
