@@ -109,6 +109,9 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     ledger = turn.ledger(guest)
     if event.about:
         return _go_without(turn, event)
+    if turn.mine(guest).proposal is not None:
+        # Its number is not on any disk yet: a second word would get the same one.
+        return f"another choice is on its way to {_names(state)[1]}"
     why = blocker(state, guest, event.node)
     if why is not None:
         return why
@@ -136,12 +139,15 @@ def _go_without(turn: Turn, event: ChoiceAsked) -> str | None:
 def hear(turn: Turn, guest: str, words: GuestHello) -> None:
     """Takes in what the peer proposes, has written down, or has dropped."""
     ours, proposal = turn.ledger(guest).choice, turn.mine(guest).proposal
-    if proposal is not None and words.choice.number == proposal.number:
+    if proposal is not None and proposal.number <= ours.number:
+        turn.set_guest(guest, proposal=None, trouble="another choice came first")
+        turn.say(guest, "the choice is dropped: another one came first")
+    elif proposal is not None and _is_same(words.choice, proposal):
         turn.set_guest(guest, proposal=None)
         if words.choice.is_open and blocker(turn.state, guest, proposal.node) is None:
             # safety: on disk before the peer hears of it; only then may either act on it.
             _write(turn, guest, replace(proposal, is_agreed=True))
-    elif ours.is_open and (words.choice.number, words.choice.node) == (ours.number, ours.node):
+    elif ours.is_open and _is_same(words.choice, ours):
         _compare(turn, guest, words.choice)
     elif ours.is_open and ours.is_agreed:
         _close(turn, guest, "the other machine does not know of the choice any more")
@@ -181,10 +187,10 @@ def look(turn: Turn, guest: str) -> None:
         return
     if not choice.is_agreed:
         words = proofs.hello_of(state, guest)
-        known = (
-            {words.choice.number, words.proposal.number if words.proposal else 0} if words else ()
+        is_known = words is not None and (
+            _is_same(words.choice, choice) or _is_same(words.proposal, choice)
         )
-        if choice.number not in known or not proofs.is_talking(state):
+        if not is_known or not proofs.is_talking(state):
             _close(turn, guest, "the choice was not agreed to in time")
     elif mine.is_in_sync:
         turn.write(guest, by_operator=False)
@@ -256,7 +262,7 @@ def _is_confirmed_now(state: NodeState, guest: str) -> bool:
     ours, words = state.durable.ledgers[guest].choice, proofs.hello_of(state, guest)
     return (
         words is not None
-        and (words.choice.number, words.choice.node) == (ours.number, ours.node)
+        and _is_same(words.choice, ours)
         and words.choice.is_open
         and words.choice.is_agreed
         and words.phase in RESTING
@@ -298,6 +304,11 @@ def overruled(state: NodeState, guest: str) -> Choice:
     """What remains of the choice when a person starts GUEST here in spite of all."""
     choice = state.durable.ledgers[guest].choice
     return replace(choice, is_open=choice.is_open and choice.node == state.me)
+
+
+def _is_same(one: Choice | None, other: Choice) -> bool:
+    """Of one number there should be one choice alone; two that differ are never taken for it."""
+    return one is not None and (one.number, one.node) == (other.number, other.node)
 
 
 def _write(turn: Turn, guest: str, choice: Choice) -> None:
