@@ -140,7 +140,9 @@ class Alarm(StrEnum):
         "brought up to date. A power cut does not undo the choice.",
         "Wait, and leave both machines on. If something is in the way the screen says what, and "
         "`shoestring resolve GUEST` says what can be done. If the machine whose copy counts is "
-        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back.",
+        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back. "
+        "That is too late when the copying has begun: then the only whole copy without that "
+        "machine is the one that was kept. The screen names it. Ask for help before you touch it.",
     )
 
     PEER_SILENT = (

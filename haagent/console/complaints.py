@@ -25,12 +25,14 @@ from haagent.core import moving, proofs
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     HELD,
+    Disk,
     Link,
     NodeState,
     Path,
     PathState,
     Phase,
 )
+from haagent.storage.lvm import GROUP
 
 AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
 
@@ -188,7 +190,20 @@ def _anyway(state: NodeState, guest: str, which: str) -> str:
     if why is None:
         act = f"`shoestring start {guest} --anyway` on {me}"
         return f"Only if {peer} is off and stays off: {act}, {which}."
-    return f"It cannot be started on {me}, even by a person: {why}."
+    return f"It cannot be started on {me}, even by a person: {why}.{_kept(state, guest)}"
+
+
+def _kept(state: NodeState, guest: str) -> str:
+    """A sentence to add, where what was given up here is whole and what replaces it is not yet."""
+    choice, resource = state.durable.ledgers[guest].choice, state.guests[guest].resource
+    is_part = resource is not None and resource.disk is Disk.INCONSISTENT
+    if not (is_part and choice.is_kept and choice.node != state.me):
+        return ""
+    me, peer = names(state)
+    return (
+        f" Without {peer} the only whole copy is what was kept of the one on {me}: the volume "
+        f"{GROUP}/{guest}-before-{choice.stamp}. Ask for help before you touch it."
+    )
 
 
 def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Complaint]:

@@ -430,6 +430,25 @@ def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
     assert "follows by itself" in complaint.do
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_named"),
+    [({}, True), ({"is_kept": False}, False), ({"node": 0}, False), ({"is_open": False}, True)],
+)
+def test_a_kept_copy_is_named_where_it_is_the_only_whole_one(
+    changes: dict[str, Any], is_named: bool
+) -> None:
+    """The machine whose copy counts died while ours was written over."""
+    choice = replace(CHOSEN, node=1, is_kept=True)
+    part = resource(link=Link.CONNECTING, disk=Disk.INCONSISTENT, role=Role.SECONDARY)
+    lost = both(part, guest(phase=Phase.RELEASED), silent)
+    shown = look(both(lost, ledger(choice=replace(choice, **changes)))(WELL))
+    told = [c for c in shown.complaints if c.code in (Alarm.RUNS_NOWHERE, Alarm.CHOICE)]
+    named = ["shoestring/counter-before-20260102-0304" in complaint.do for complaint in told]
+    assert named == [is_named] * len(told) and told
+    whole = look(both(lost, ledger(choice=choice), resource(link=Link.CONNECTING))(WELL))
+    assert all("-before-" not in complaint.do for complaint in whole.complaints)
+
+
 def test_who_died_after_a_split_brain_is_to_be_replaced() -> None:
     shown = look(both(APART, ledger(alone=Evidence.GATEWAY), silent)(WELL))
     (complaint,) = (c for c in shown.complaints if c.code is Alarm.SPLIT_BRAIN)
