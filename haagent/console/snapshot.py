@@ -85,7 +85,8 @@ class GuestView:
     newest_term: int  # that we heard of: of whoever has it now
     link: str
     disk: str
-    peer_disk: str
+    peer_disk: str  # as our DRBD sees it
+    peer_says: str  # what its own DRBD calls it, as the peer told last
     is_in_sync: bool
     in_sync_at: float | None  # seconds since the epoch: when both copies were last seen the same
     is_alone: bool
@@ -198,6 +199,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         link=str(resource.link) if resource else "",
         disk=str(resource.disk) if resource else "",
         peer_disk=str(resource.peer_disk) if resource else "",
+        peer_says=str(hello.disk) if hello else "",
         is_in_sync=mine.is_in_sync,
         in_sync_at=around.in_sync_at.get(guest),
         is_alone=ledger.alone is not None,

@@ -134,6 +134,10 @@ class Kept:
         """MiB that a copy of each volume takes, by its name. Raises ToolError."""
         return {v.name: -(-needed(v.size) // MIB) for v in self._volumes() if not v.origin}
 
+    def copies(self) -> tuple[str, ...]:
+        """The names of all copies in the group. Raises ToolError."""
+        return tuple(volume.name for volume in self._volumes() if volume.origin)
+
     def _volumes(self) -> tuple[Volume, ...]:
         return parse_volumes(self._run(LIST, timeout=LIMIT))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`shoestring factory-reset`, with a real door to an agent that is played by the test."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -36,6 +37,9 @@ APART = both(  # split brain
     ledger(alone=Evidence.TAKEOVER),
     words(phase=Phase.HOLDING, term=3, is_connected=False, is_alone=True),
 )
+ROW = {"lv_name": "counter-before-20260102-0304", "lv_size": "1", "origin": "counter"}
+ROW |= {"lv_tags": "", "lv_active": "active", "lv_snapshot_invalid": ""}
+KEPT = json.dumps({"report": [{"lv": [ROW, ROW | {"lv_name": "counter", "origin": ""}]}]})
 NO_DOMAIN = "Name  ID Mem VCPUs State Time(s) UUID Reason-Code Security Label\n"
 DOMAIN0 = (
     "Domain-0   0  1024     2     r-----       5.0 00000000-0000-0000-0000-000000000000"
@@ -130,6 +134,46 @@ def test_no_script_forgets_a_pair(
     assert nothing_happened(machine, agent, systemctl)
 
 
+def test_of_a_peer_that_drbd_lost_its_own_word_counts(
+    places: Places, agent: Agent, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.says(
+        both(
+            THERE,
+            resource(link=Link.CONNECTING, peer_disk=Disk.UNKNOWN),
+            words(phase=Phase.HOLDING, term=3, is_connected=False, is_alone=True),
+        )
+    )
+    screen = types(monkeypatch, "\n")
+    with pytest.raises(OperatorError):
+        leave_the_pair(places, machine)
+    assert "counter goes on on berta, from its own copy." in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("volumes", "told"),
+    [
+        (KEPT, "ERASED, too: what was kept of given-up data, counter-before-20260102-0304."),
+        ("no JSON", "LVM does not say whether copies"),
+    ],
+)
+def test_kept_copies_go_with_the_disk_and_are_named(
+    places: Places,
+    agent: Agent,
+    systemctl: Systemctl,
+    machine: FakeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    volumes: str,
+    told: str,
+) -> None:
+    agent.says(THERE)
+    systemctl.volumes = volumes
+    screen = types(monkeypatch, "\n")
+    with pytest.raises(OperatorError):
+        leave_the_pair(places, machine)
+    assert told in " ".join(screen.getvalue().split())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -138,6 +182,11 @@ def test_no_script_forgets_a_pair(
         both(THERE, resource(peer_disk=Disk.DISKLESS)),  # it reads all from our copy
         both(THERE, resource(link=Link.SYNC_SOURCE, peer_disk=Disk.INCONSISTENT)),
         APART,
+        both(  # it lost its disk, and then we lost it
+            THERE,
+            resource(link=Link.CONNECTING, peer_disk=Disk.UNKNOWN),
+            words(phase=Phase.HOLDING, term=3, is_connected=False, disk=Disk.DISKLESS),
+        ),
     ],
 )
 def test_the_last_copy_is_said_to_be_one(
