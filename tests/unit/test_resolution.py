@@ -337,5 +337,9 @@ def test_what_would_be_given_up_is_said_for_either_side() -> None:
     assert (ours.given_up, theirs.given_up) == ("berta", "anna")
     assert "counter is shut down on anna first" in "\n".join(theirs.lines)
     assert ours.keeps and theirs.keeps
+    resting = look(both(apart(), hello(in_maintenance=True))(WELL))
+    told = ["\n".join(grounds(resting, view(resting), n, STAMP).lines) for n in (0, 1)]
+    assert "berta IS IN MAINTENANCE: counter does not start there" in told[1]
+    assert "as soon as" not in told[1] and "MAINTENANCE" not in told[0]
     unknown = look(both(apart(), hello_room(-1))(WELL))
     assert "not known yet" in "\n".join(grounds(unknown, view(unknown), 0, STAMP).lines)
