@@ -250,7 +250,7 @@ def _give_up(turn: Turn, guest: str) -> None:
         return
     turn.set_guest(guest, is_stepping=True)
     if choice.stamp and not choice.is_kept:
-        turn.act(KeepCopy(guest, choice.stamp))
+        turn.act(KeepCopy(guest, choice.stamp, choice.number))
         turn.say(guest, "keeping a copy of what is given up")
     else:
         turn.act(Discard(guest))

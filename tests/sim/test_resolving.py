@@ -339,7 +339,7 @@ def while_it_runs(plant: pytest.MonkeyPatch) -> None:
 
 
 def before_it_is_kept(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(resolving, "KeepCopy", lambda guest, stamp: Discard(guest))
+    plant.setattr(resolving, "KeepCopy", lambda guest, stamp, number: Discard(guest))
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 

@@ -451,7 +451,7 @@ class World:
                 self._handler_ends(node, guest, answer)
             case actions.Connect(guest):
                 self._work(node, guest, Deed.CONNECT, 0.1, lambda: self._connect(node, guest))
-            case actions.KeepCopy(guest, _):
+            case actions.KeepCopy(guest, _, _):
                 self._work(node, guest, Deed.KEEP, 0.8, lambda: self._keep(node, guest))
             case actions.Discard(guest):
                 self._work(node, guest, Deed.DISCARD, 0.3, lambda: self._discard(node, guest))

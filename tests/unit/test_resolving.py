@@ -194,7 +194,7 @@ def test_nothing_is_given_up_before_its_time(state: NodeState) -> None:
 
 def test_a_copy_is_kept_before_ours_is_given_up() -> None:
     kept = tick(agreed(0))
-    assert KeepCopy("g", STAMP) in kept.actions
+    assert KeepCopy("g", STAMP, 2) in kept.actions
     done = decide(
         with_guest(kept.state, trouble="no room"), events.Done(NOW + 1, "g", Deed.KEEP)
     ).state
@@ -210,10 +210,10 @@ def test_a_step_that_fails_is_told_and_tried_again_later() -> None:
     mine = failed.state.guests["g"]
     assert mine.trouble.startswith("no room no room")
     assert len(mine.trouble) <= resolving.LONGEST_TROUBLE
-    assert KeepCopy("g", STAMP) not in tick(failed.state).actions
+    assert KeepCopy("g", STAMP, 2) not in tick(failed.state).actions
     heard = replace(failed.state.peer, hello_at=NOW + 5.9, confirmed=NOW + 5.9)
     later = replace(failed.state, ticked=NOW + 5.9, peer=heard)
-    assert KeepCopy("g", STAMP) in decide(later, events.Tick(NOW + 6)).actions
+    assert KeepCopy("g", STAMP, 2) in decide(later, events.Tick(NOW + 6)).actions
 
 
 def test_a_person_may_do_without_the_copy() -> None:
