@@ -24,6 +24,7 @@ from haagent.password import is_kept
 FILE = "answers.yaml"
 VERSION = 1
 ARM = "erase the disks named here"
+MOST_KEYS = 8  # of machines that were replaced; a pair that loses more is unlucky
 LONGEST = 65536  # characters; a file of answers is a page or two
 MOST_GUESTS = 20
 MOST_REFEREES = 3
@@ -93,6 +94,7 @@ class Answers:
     zone: str = zones.UTC  # that times are shown in
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
     part: Part = Part.FOUNDS
+    replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # of who joins: the old pairs'
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,9 @@ def _answers(file: _Section) -> Answers:
             "time-servers", _address, range(1, MOST_TIME_SERVERS + 1), is_needed=False, default=()
         ),
         part=file.take("part", _part, is_needed=False, default=Part.FOUNDS),
+        replaced_keys=file.take_list(
+            "replaced-keys", _key, range(1, MOST_KEYS + 1), is_needed=False, default=()
+        ),
     )
     disk.finish()
     file.finish()
@@ -389,6 +394,13 @@ def _secret(text: str) -> str:
     if len(set(text.lower())) < DIFFERENT_DIGITS:
         raise ValueError("should be made at random: this one is too regular")
     return text.lower()
+
+
+def _key(text: str) -> str:
+    # safety: no complaint may quote it.
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("should be keys of 64 hex characters")
+    return text
 
 
 def _password(text: str) -> str:

@@ -100,6 +100,10 @@ class Appliance:
         with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
             stick.retire_answers(folder)
 
+    def forget_answers(self) -> None:
+        with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
+            stick.forget_answers(folder)
+
     def read(self, path: str) -> File | None:
         place = Path(path)
         try:

@@ -57,6 +57,9 @@ class Hands(Protocol):
 
     def remove(self, path: str) -> None: ...
 
+    def forget_answers(self) -> None:
+        """Removes the answers that a set-up put away on the stick."""
+
     def set_time_zone(self, zone: str) -> None: ...
 
     def await_hardware_for(self, seconds: float) -> bool:
@@ -135,6 +138,7 @@ def forget(hands: Hands, tell: Callable[[str], None]) -> bool:
     for path in hands.pair_files():
         if path not in (COMPLETE.path, PATH):
             hands.remove(path)
+    _forget_answers(hands, tell)
     hands.remove(COMPLETE.path)
     hands.remove(PATH)
     tell("Nothing is left of the pair. This machine starts again, as if it were new.")
@@ -179,6 +183,14 @@ def _erase(hands: Hands, mark: Mark, tell: Callable[[str], None]) -> None:
             f"The disk {mark.serial} was erased, and something is read back from it.",
             "It is failing. Unplug it, and start this machine again.",
         )
+
+
+def _forget_answers(hands: Hands, tell: Callable[[str], None]) -> None:
+    """They hold no key: a stick that cannot be written keeps no machine from being blank."""
+    try:
+        hands.forget_answers()
+    except ShoestringError as error:
+        tell(f"What was answered in the set-up is still on the stick: {error}.")
 
 
 def _find(hands: Hands, mark: Mark) -> Disk | None:

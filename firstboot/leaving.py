@@ -25,6 +25,7 @@ from haagent.console.snapshot import GuestView, Snapshot, from_dict
 from haagent.core.model import Disk as DiskState
 from haagent.errors import OperatorError, ToolError
 from haagent.guests.xen import LIST, parse_list
+from haagent.storage.kept import Kept
 
 LIMIT = 60.0  # seconds for one program
 RETURN = "It has signed off: `shoestring reboot` brings it back into the pair."
@@ -41,6 +42,7 @@ class Loss:
     safe: tuple[str, ...]  # guests that go on at the peer, from its own copy
     last: tuple[str, ...]  # guests of which nobody knows a newer copy than the one here
     is_agent_there: bool
+    kept: tuple[str, ...] | None = ()  # copies of given-up data on the disk; None: LVM does not say
 
     @property
     def consent(self) -> str:
@@ -97,6 +99,10 @@ def words(loss: Loss) -> list[str]:
             f"ERASED: the data disk {disk.model}, {size(disk.size)}, serial {disk.serial}. It is"
             " made blank, not overwritten: whoever gets it may find data on it."
         )
+        if loss.kept is None:
+            found.append("LVM does not say whether copies that were kept of given-up data go, too.")
+        elif loss.kept:
+            found.append(f"ERASED, too: what was kept of given-up data, {', '.join(loss.kept)}.")
     found.append("FORGOTTEN: its name, addresses, keys and password. The logs stay.")
     if not loss.is_agent_there:
         found.append(
@@ -127,11 +133,12 @@ def _loss(places: Places, hands: Hands) -> Loss:
     """Raises OperatorError if a guest runs here, or ToolError if nobody knows."""
     found = forgetting.our_disk(hands)
     disk, identity = (None, "") if found is None else found
+    kept = () if disk is None else _kept(places)
     try:
         shown = look(places)[1]
     except AgentSilent:
         _refuse_domains(places, hands)
-        return Loss(socket.gethostname(), "the other machine", disk, identity, (), (), False)
+        return Loss(socket.gethostname(), "the other machine", disk, identity, (), (), False, kept)
     running = [guest.name for guest in prospects.here(shown)]
     running += [guest.name for guest in shown.guests if shown.me in guest.runs_on]
     if running:
@@ -141,19 +148,28 @@ def _loss(places: Places, hands: Hands) -> Loss:
         )
     safe = tuple(guest.name for guest in shown.guests if _is_safe(shown, guest))
     last = tuple(guest.name for guest in shown.guests if guest.name not in safe)
-    return Loss(shown.me, shown.peer, disk, identity, safe, last, True)
+    return Loss(shown.me, shown.peer, disk, identity, safe, last, True, kept)
+
+
+def _kept(places: Places) -> tuple[str, ...] | None:
+    try:
+        return Kept(places.run).copies()
+    except ToolError:
+        return None  # a person who empties a failing disk is told so, and not stopped by it
 
 
 def _is_safe(shown: Snapshot, guest: GuestView) -> bool:
     """The peer is heard, and runs it from a disk of its own: a Primary may be without one, and
-    read all from ours. Of a peer that DRBD has lost it says nothing, and then it reads nothing.
-    After a split brain ours has writes that the peer has not.
+    read all from ours. Of a peer that DRBD has lost ours says nothing; then the peer's own word
+    counts. After a split brain ours has writes that the peer has not.
     """
     if guest.is_split_brain:
         return False
-    own = (DiskState.UP_TO_DATE, DiskState.UNKNOWN)
+    is_whole = guest.peer_disk == DiskState.UP_TO_DATE or (
+        guest.peer_disk == DiskState.UNKNOWN and guest.peer_says == DiskState.UP_TO_DATE
+    )
     is_heard = any(not node.is_me and node.is_heard for node in shown.nodes)
-    return is_heard and guest.runs_on == (shown.peer,) and guest.peer_disk in own
+    return is_heard and guest.runs_on == (shown.peer,) and is_whole
 
 
 def _refuse_domains(places: Places, hands: Hands) -> None:

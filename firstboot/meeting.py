@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from typing import Protocol
 
 from firstboot import agreement as agreements
+from firstboot import answers as answer_file
 from firstboot.agreement import Agreement, Stage, Word
 from firstboot.faces import pager
 from firstboot.pairing import ceremony, code
@@ -254,9 +255,22 @@ class Meeting:
                 continue
             party, word = one.announcement.party, one.announcement.word
             is_blank = word.stage in (Stage.BLANK, Stage.REPLACING)
-            if is_blank and self._clock() < self._believes_blank_from:
+            if is_blank and not self._may_believe_blank(one.card):
                 continue
             self.agreement = agreements.heard(self.agreement, party.identity, word)
+
+    def _may_believe_blank(self, card: str) -> bool:
+        """Whether who says through CARD that nothing was agreed can be the other machine.
+
+        safety: anybody can say so, for a blank machine has no key. Who believed it from the LAN
+        would forget what the other one has committed to.
+        """
+        assert self.agreement is not None
+        now = self._clock()
+        if now < self._believes_blank_from:
+            return False
+        ours = answer_file.read(self.agreement.answers).crossover.mac
+        return self._discovery.is_quiet(card, ours, now)
 
     def _finding(self) -> Finding:
         return self._discovery.finding(self._clock())

@@ -161,6 +161,7 @@ def heartbeat(answers: Answers, timing: Timing) -> tuple[File, ...]:
 
 def agent(answers: Answers) -> tuple[File, ...]:
     """The agent's own. Its settings come last: they say that this machine belongs to a pair."""
+    replaced = "".join(f"{key}\n" for key in answers.replaced_keys)
     settings = render(
         "pair.yaml.j2",
         me=answers.me,
@@ -171,7 +172,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
         bridge=LAN,
         referees=answers.referees,
         key_file=KEY,
-        replaced_keys=REPLACED_KEYS if answers.part is Part.STAYS else "",
+        replaced_keys=REPLACED_KEYS if replaced or answers.part is Part.STAYS else "",
         guests={
             guest.name: {
                 "first_node": guest.first_node,
@@ -186,6 +187,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
     )
     return (
         File(KEY, f"{keys.agent(answers.secret)}\n", SECRET),
+        *((File(REPLACED_KEYS, replaced, SECRET),) if replaced else ()),
         *((File(KEPT, f"{answers.password}\n", SECRET),) if answers.password else ()),
         File(SETTINGS, settings),
     )

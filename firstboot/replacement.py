@@ -6,6 +6,7 @@ Until the last question is answered nothing is changed, on neither machine, and 
 """
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -78,9 +79,9 @@ def replace(places: Places) -> Exit:
         raise OperatorError(
             "A replacement takes a person at a terminal.", "Log in, and type the command yourself."
         )
-    assert_alone(places)
+    shown = assert_alone(places)
     hands, seat = Serving(), Seat()
-    survivor = hands.survivor()
+    survivor = dataclasses.replace(hands.survivor(), apart=prospects.apart(shown))
     is_agreed = False
 
     def commit(agreement: Agreement) -> None:
@@ -102,19 +103,22 @@ def replace(places: Places) -> Exit:
     return _follow(places, hands.time_scale())
 
 
-def assert_alone(places: Places) -> None:
-    """Raises OperatorError unless this machine serves all guests alone, with the newest copies."""
+def assert_alone(places: Places) -> Snapshot:
+    """What the agent shows. Raises OperatorError unless this machine serves all guests alone, with
+    the newest copies.
+    """
     _, shown = look(places)
     if (found := prospects.no_replacement(shown)) is not None:
         why, hint = found
         raise OperatorError(f"{shown.peer} cannot be replaced now: {why}. {NOTHING}", hint)
+    return shown
 
 
 def _meet(
     hands: Serving,
     seat: Seat,
     survivor: Survivor,
-    assert_alone: Callable[[], None],
+    assert_alone: Callable[[], object],
     commit: Callable[[Agreement], None],
 ) -> None:
     """Until both machines have agreed. Raises OperatorError."""

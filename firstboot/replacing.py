@@ -48,7 +48,7 @@ class Replacing(Driving):
         met: Met,
         describe: Callable[[], Description],
         survivor: Survivor,
-        assert_alone: Callable[[], None],
+        assert_alone: Callable[[], object],
         commit: Callable[[Agreement], None],
         shielded: Callable[[], AbstractContextManager[object]],
     ) -> None:
@@ -219,6 +219,16 @@ def _name_prompt(survivor: Survivor) -> Prompt:
     return Prompt(lines, survivor.dead, take)
 
 
+def _apart(survivor: Survivor) -> list[str]:
+    """What a split brain means for the consent."""
+    me, dead = survivor.name, survivor.dead
+    return [
+        f"  SPLIT BRAIN: both machines wrote {guest} without the other. The copy on {me} counts"
+        f" then, and what {dead} wrote meanwhile is lost for good."
+        for guest in survivor.apart
+    ]
+
+
 def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
     dead, words = survivor.dead, in_words(disk).removesuffix(f", serial {disk.serial}")
     lost = f"LOST: {in_short(disk.holds)}" if disk.holds else "it is blank"
@@ -229,6 +239,7 @@ def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
         f"The disk of {survivor.name} is not touched: its guests run on, and are copied meanwhile.",
         f"GIVEN UP:  whatever {dead} wrote that {survivor.name} has not. Never switch {dead} on"
         " again with its old stick and its data disk: it has no place here any more.",
+        *_apart(survivor),
         f"To go on, type the last {TELLING} characters of the serial number: {'?' * TELLING}",
     )
 

@@ -14,7 +14,8 @@ from firstboot.appliance import LIMIT, Appliance
 from firstboot.description import Description
 from firstboot.examine import examine
 from firstboot.probe import probe
-from firstboot.rendering import CROSSOVER, GROUP, NETWORK, STATE
+from firstboot.rendering import CROSSOVER, GROUP, KEY, NETWORK, REPLACED_KEYS, STATE
+from firstboot.staying import keys_of_replaced
 from firstboot.survivor import Survivor, Texts, understand
 from haagent import config
 from haagent.errors import ToolError
@@ -42,6 +43,7 @@ class Serving(Appliance):
             lan=self._text(f"{NETWORK}/30-lan.network"),
             time=self._text(f"{STATE}/systemd/timesyncd.conf"),
             password=self._text(KEPT),
+            replaced_keys=keys_of_replaced(self._text(KEY), self._text(REPLACED_KEYS)),
         )
         return understand(config.load(), self.interfaces(), volumes, texts, self.time_zone())
 

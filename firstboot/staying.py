@@ -14,13 +14,11 @@ from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import journal as journal_file
 from firstboot.agreement import Agreement, Stage
-from firstboot.answers import Answers, Part
+from firstboot.answers import MOST_KEYS, Answers, Part
 from firstboot.rendering import KEY, REPLACED_KEYS, SECRET, File
 from firstboot.steps import AwaitPeer, EraseSecret, Plan, Step, TakeUp, WriteFiles, plan
 from haagent.core.model import Resource
 from haagent.errors import BugError, OperatorError
-
-MOST_KEYS = 8  # of machines that were replaced here; a survivor that loses more is unlucky
 
 Heralding = Callable[[Agreement, Answers], contextlib.AbstractContextManager[object]]
 
@@ -47,14 +45,21 @@ class Stays(Protocol):
 def keep_key(hands: Stays) -> None:
     """Puts the pair's key where those of replaced machines are: the dead one has it, too.
 
-    For the time before the agreement is there; until then nothing reads what is written here.
+    For the time before the agreement is there; until then the agent, which may read this file since
+    an earlier replacement, leaves out the key that is its own.
     """
     key, kept = hands.read(KEY), hands.read(REPLACED_KEYS)
     if key is None:
         raise OperatorError(f"{KEY} is not there.", "Is this machine one half of a pair?")
-    lines = [key.text.strip(), *(kept.text.split() if kept else ())]
-    text = "".join(f"{line}\n" for line in list(dict.fromkeys(lines))[:MOST_KEYS])
-    hands.write(File(REPLACED_KEYS, text, SECRET))
+    keys = keys_of_replaced(key.text, kept.text if kept else "")
+    hands.write(File(REPLACED_KEYS, "".join(f"{one}\n" for one in keys), SECRET))
+
+
+def keys_of_replaced(key: str, kept: str) -> tuple[str, ...]:
+    """What machines sign with that have no place here any more once KEY, the pair's, is replaced,
+    too; KEPT are the texts of those before. The newest first.
+    """
+    return tuple(dict.fromkeys([key.strip(), *kept.split()]))[:MOST_KEYS]
 
 
 class Staying:

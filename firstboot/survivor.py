@@ -51,6 +51,8 @@ class Survivor:
     zone: str
     time_servers: tuple[str, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it
+    replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # the dead one's is the first
+    apart: tuple[str, ...] = ()  # guests of which the dead one wrote alone, too
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ class Texts:
     lan: str  # the LAN's .network file
     time: str  # timesyncd.conf
     password: str = field(default="", repr=False)
+    replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # of all who have no place here
 
 
 def understand(
@@ -117,6 +120,7 @@ def understand(
         zone=zone,
         time_servers=tuple(servers[0].split())[:MOST_TIME_SERVERS] if servers else (),
         password=texts.password.strip(),
+        replaced_keys=texts.replaced_keys,
     )
 
 
@@ -199,6 +203,8 @@ def compose(survivor: Survivor, successor: Successor, secret: str) -> tuple[str,
         ),
         "lan": {**_cable(successor.lan_mac, successor.address, lan.address, lan.mac), **gateway},
         **({"password": survivor.password} if survivor.password else {}),
+        # safety: who takes this machine's place one day must know whom to tell, too.
+        **({"replaced-keys": list(survivor.replaced_keys)} if survivor.replaced_keys else {}),
     }
     return yaml.safe_dump(stays, sort_keys=False), yaml.safe_dump(joins, sort_keys=False)
 

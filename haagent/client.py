@@ -155,12 +155,13 @@ def move(guest: str, path: Path = SOCKET) -> None:
     _ask({"ask": Ask.MOVE, "guest": guest}, path)
 
 
-def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET) -> None:
+def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET, *, about: int = 0) -> None:
     """Says that NODE's copy of GUEST counts; returns when that is on its way to the other machine.
 
-    STAMP names the copy that is kept of what is given up; "" keeps none. Raises as `move`.
+    STAMP names the copy that is kept of what is given up; "" keeps none. ABOUT is the number of the
+    open choice that shall go on without a copy; 0 makes a new one. Raises as `move`.
     """
-    _ask({"ask": Ask.RESOLVE, "guest": guest, "copy": node, "stamp": stamp}, path)
+    _ask({"ask": Ask.RESOLVE, "guest": guest, "copy": node, "stamp": stamp, "choice": about}, path)
 
 
 def lan(first: str, second: str, gateway: str, path: Path = SOCKET) -> None:

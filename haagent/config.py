@@ -85,8 +85,7 @@ def load(path: Path = FILE, cmdline: Path = CMDLINE) -> Config:
     values.complete()
     config = _build(values, time_scale(cmdline))
     _check(config, values)
-    read_replaced_keys(config.replaced_file)
-    read_key(config.key_file)
+    read_replaced_keys(config.replaced_file, read_key(config.key_file))
     return config
 
 
@@ -194,11 +193,17 @@ def mark_of(key: bytes) -> str:
     return hashlib.sha256(b"shoestring pair\0" + key).hexdigest()[:16]
 
 
-def read_replaced_keys(path: Path | None) -> tuple[bytes, ...]:
-    """Of machines that were replaced, the newest first; none without PATH. Raises ConfigError."""
+def read_replaced_keys(path: Path | None, ours: bytes) -> tuple[bytes, ...]:
+    """Of machines that were replaced, the newest first; none without PATH. Raises ConfigError.
+
+    Never OURS, the key of the pair that lives.
+    """
     if path is None:
         return ()
-    return tuple(_key(line, path) for line in _read_private(path).split())
+    keys = (_key(line, path) for line in _read_private(path).split())
+    # safety: a replacement writes it there before it is agreed to. Should that be as far as it
+    # came, the peer that lives would be taken for one that was replaced.
+    return tuple(key for key in keys if key != ours)
 
 
 def read_key(path: Path) -> bytes:

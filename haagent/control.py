@@ -12,7 +12,7 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "fence", "guest": NAME}   {"answer": 1 | 4 | 7}, when the core says so
     {"ask": "confirm", "guest": NAME} {"accepted": true}; what comes of it, a snapshot tells
     {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
-    {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT}
+    {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT, "choice": NUMBER}
                                       the same: {"accepted": true} is on its way to the peer
     {"ask": "lan", "first": A, "second": A, "gateway": A}
                                       the same, about other addresses: node 0's and node 1's, each
@@ -348,7 +348,14 @@ def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:
             if guest not in guests:
                 raise BadRequest(f"there is no guest {guest}")
             return Ask(ask), guest
-        case {"ask": Ask.RESOLVE, "guest": str(guest), "copy": _, "stamp": _, **rest} if not rest:
+        case {
+            "ask": Ask.RESOLVE,
+            "guest": str(guest),
+            "copy": _,
+            "stamp": _,
+            "choice": _,
+            **rest,
+        } if not rest:
             if guest not in guests:
                 raise BadRequest(f"there is no guest {guest}")
             parse_choice(line)
@@ -376,16 +383,17 @@ def parse_lan(line: bytes) -> tuple[str, str, str]:
     return str(first), str(second), str(gateway)
 
 
-def parse_choice(line: bytes) -> tuple[int, str]:
-    """The node whose copy counts, and the stamp, of a request that `parse` took for RESOLVE.
-
-    Raises BadRequest.
+def parse_choice(line: bytes) -> tuple[int, str, int]:
+    """The node whose copy counts, the stamp, and the number of the open choice that is meant (0: a
+    new one is made), of a request that `parse` took for RESOLVE. Raises BadRequest.
     """
     request = json.loads(line)
-    node, stamp = request["copy"], request["stamp"]
+    node, stamp, about = request["copy"], request["stamp"], request["choice"]
     if type(node) is not int or node not in (0, 1):
         raise BadRequest("the copy that counts is that of node 0 or 1")
     is_text = isinstance(stamp, str) and stamp.isascii() and stamp.isprintable()
     if not is_text or len(stamp) > LONGEST_STAMP:
         raise BadRequest("a stamp is a short text")
-    return node, stamp
+    if type(about) is not int or about < 0 or (about and stamp):
+        raise BadRequest("a choice has a number; one that is open can only lose its stamp")
+    return node, stamp, about

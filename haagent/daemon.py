@@ -178,7 +178,7 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.key = settings.read_key(config.key_file)
-        self.replaced_keys = settings.read_replaced_keys(config.replaced_file)
+        self.replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
         self.state_file = StateFile(FOLDER)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)

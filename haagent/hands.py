@@ -54,7 +54,7 @@ class Guests(Protocol):
 class Copies(Protocol):
     """What storage/kept.py does."""
 
-    def keep(self, guest: str, stamp: str) -> None: ...
+    def keep(self, guest: str, stamp: str, number: int) -> None: ...
 
 
 class Hands:
@@ -135,8 +135,8 @@ class Hands:
                 return Deed.OUTDATE, lambda: storage.outdate(guest)
             case actions.Connect(guest):
                 return Deed.CONNECT, lambda: storage.connect(guest)
-            case actions.KeepCopy(guest, stamp):
-                return Deed.KEEP, lambda: self._copies.keep(guest, stamp)
+            case actions.KeepCopy(guest, stamp, number):
+                return Deed.KEEP, lambda: self._copies.keep(guest, stamp, number)
             case actions.Discard(guest):
                 return Deed.DISCARD, lambda: storage.discard(guest)
             case actions.Promote(guest, disconnect):

@@ -100,11 +100,14 @@ def _nothing_to_choose(shown: Snapshot, view: GuestView) -> OperatorError:
             "Wait, and leave both machines on. `shoestring status` shows how far it is.",
         )
     if not is_heard and not view.runs_on:
+        anyway = (
+            f" Only if {peer} is off and will not come back: `shoestring start {name} --anyway` on "
+            f"{me}, which gives up whatever {peer} wrote last."
+        )
         return OperatorError(
             f"{name}: {peer} is silent, and to choose between the copies takes both machines.",
-            f"Switch {peer} on: it may have the newer copy, and then all is well by itself. Only "
-            f"if {peer} is off and will not come back: `shoestring start {name} --anyway` on {me}, "
-            f"which gives up whatever {peer} wrote last.",
+            f"Switch {peer} on: it may have the newer copy, and then all is well by itself."
+            f"{'' if view.unstartable else anyway}",
         )
     if not is_heard:
         return OperatorError(
@@ -204,14 +207,15 @@ def _go_on(shown: Snapshot, view: GuestView, choice: ChoiceView, places: Places)
     print(f"{view.name}: the copy on {choice.counts} counts; {choice.given_up} gives up its own.")
     if not _hears_peer(shown):
         back = f"`shoestring start {view.name} --anyway` on {choice.given_up} takes the choice back"
-        tell(f"{shown.peer} is silent: switch it on. Only if it is off for good: {back}.")
+        anyway = "" if view.unstartable else f" Only if it is off for good: {back}."
+        tell(f"{shown.peer} is silent: switch it on.{anyway}")
     trouble = next(filter(None, view.troubles), "")
     if trouble and choice.stamp and not choice.is_kept:
         print(f"It does not get on: {trouble}.")
         print(f"It is tried again. To go on without keeping a copy, type: {WITHOUT}")
         if ask("(Enter: only look on) > ") == WITHOUT:
             node = next(node.number for node in shown.nodes if node.name == choice.counts)
-            client.resolve(view.name, node, "", places.socket)
+            client.resolve(view.name, node, "", places.socket, about=choice.number)
     return _watch(view.name, places)
 
 

@@ -145,12 +145,18 @@ def start(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def _startable(shown: Snapshot, guest: str) -> GuestView:
-    """Raises OperatorError if there is no such guest, or if it runs."""
+    """Raises OperatorError if there is no such guest, if it runs, or if DRBD would refuse."""
     view = guest_of(shown, guest)
     if view.runs_on:
         raise OperatorError(
             f"{guest} runs on {' and '.join(view.runs_on)}: nothing was done.",
             "A second one would destroy its data.",
+        )
+    if view.unstartable is not None:
+        raise OperatorError(
+            f"{guest} cannot be started on {shown.me}: {view.unstartable}. Nothing was done.",
+            f"Switch {shown.peer} on. If it is lost for good, ask for help before anything is done "
+            "to the disks: what is left is in the copies.",
         )
     return view
 

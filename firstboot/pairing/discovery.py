@@ -167,6 +167,11 @@ class Discovery:
         """What to announce through each card: seconds until we call its cable quiet, or None."""
         return {card.name: self._quiet_in(card, now) for card in self._cards.values()}
 
+    def is_quiet(self, card: str, mac: str, now: float) -> bool:
+        """Whether CARD is ours with MAC, and nobody but one machine was heard on its cable."""
+        known = self._cards.get(card)
+        return known is not None and known.mac == mac and self._quiet_in(known, now) == 0
+
     def _observe(self, observation: Observation) -> None:
         match observation:
             case CardSeen():

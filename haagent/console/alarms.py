@@ -76,7 +76,8 @@ class Alarm(StrEnum):
         "lose what was written last, or have two machines write.",
         "Wait a minute if both machines are on. If one is off, switch it on: the one that ran the "
         "guest last has its newest data. Only if that machine will not come back: "
-        "`shoestring start GUEST --anyway`, which shows both histories before it asks.",
+        "`shoestring start GUEST --anyway`, which shows both histories before it asks. A copy that "
+        "DRBD calls Outdated or Inconsistent cannot be started even so.",
     )
     LOST_WITH_PEER = (
         "SHOE-108",
@@ -139,7 +140,9 @@ class Alarm(StrEnum):
         "brought up to date. A power cut does not undo the choice.",
         "Wait, and leave both machines on. If something is in the way the screen says what, and "
         "`shoestring resolve GUEST` says what can be done. If the machine whose copy counts is "
-        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back.",
+        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back. "
+        "That is too late when the copying has begun: then the only whole copy without that "
+        "machine is the one that was kept. The screen names it. Ask for help before you touch it.",
     )
 
     PEER_SILENT = (

@@ -21,10 +21,11 @@ from haagent.console.facts import (
 )
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
-from haagent.core import moving
+from haagent.core import moving, proofs
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     HELD,
+    Disk,
     LanStage,
     Link,
     NodeState,
@@ -34,6 +35,7 @@ from haagent.core.model import (
 )
 from haagent.core.proofs import is_lan_settled
 from haagent.core.relocating import OPEN
+from haagent.storage.lvm import GROUP
 
 AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
 
@@ -177,15 +179,36 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
     elif is_talking(state):
         do = "Wait a minute. If it stays so, look at what the other machine's screen says."
     else:
-        do = (
-            f"Switch {peer} on. Only if {peer} is off and stays off: `shoestring start {guest} "
-            f"--anyway` on {me}, which gives up whatever {peer} wrote last."
-        )
+        anyway = _anyway(state, guest, f"which gives up whatever {peer} wrote last")
+        do = f"Switch {peer} on. {anyway}"
     return Complaint(
         Alarm.LOST_WITH_PEER if was_there else Alarm.RUNS_NOWHERE,
         f"{guest} was on {peer}, and {peer} is silent." if was_there else f"{guest} runs nowhere.",
         means,
         do,
+    )
+
+
+def _anyway(state: NodeState, guest: str, which: str) -> str:
+    """What is left to do here if the peer never comes back; WHICH says what that act does."""
+    me, peer = names(state)
+    why = proofs.unstartable(state, guest)
+    if why is None:
+        act = f"`shoestring start {guest} --anyway` on {me}"
+        return f"Only if {peer} is off and stays off: {act}, {which}."
+    return f"It cannot be started on {me}, even by a person: {why}.{_kept(state, guest)}"
+
+
+def _kept(state: NodeState, guest: str) -> str:
+    """A sentence to add, where what was given up here is whole and what replaces it is not yet."""
+    choice, resource = state.durable.ledgers[guest].choice, state.guests[guest].resource
+    is_part = resource is not None and resource.disk is Disk.INCONSISTENT
+    if not (is_part and choice.is_kept and choice.node != state.me):
+        return ""
+    me, peer = names(state)
+    return (
+        f" Without {peer} the only whole copy is what was kept of the one on {me}: the volume "
+        f"{GROUP}/{guest}-before-{choice.stamp}. Ask for help before you touch it."
     )
 
 
@@ -197,12 +220,15 @@ def _data(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compla
     if ledger.choice.is_open and not state.guests[guest].is_connected:
         pass  # the two are not one yet because of that, and it is said
     elif is_split_brain(state, guest):
+        gone = f"Switch {peer} on. If it died for good: `shoestring replace` on {me}."
         yield Complaint(
             Alarm.SPLIT_BRAIN,
             f"{guest}: split brain. The two copies do not connect.",
             "Each may hold writes that the other has not. Nothing was discarded.",
             f"Leave both machines on. `shoestring resolve {guest}` on either of them shows both "
-            "histories, asks which copy counts, and keeps a copy of the other one.",
+            "histories, asks which copy counts, and keeps a copy of the other one."
+            if is_talking(state)
+            else gone,
         )
     elif not state.guests[guest].is_in_sync:
         yield _not_in_sync(state, around, guest)
@@ -227,10 +253,8 @@ def _choice(state: NodeState, guest: str) -> Complaint:
     else:
         do = f"Switch {peer} on."
         if me == given_up:
-            do += (
-                f" Only if {peer} is off and stays off: `shoestring start {guest} --anyway` on "
-                f"{me} takes the choice back, and gives up what {peer} has."
-            )
+            which = f"which takes the choice back, and gives up what {peer} has"
+            do += f" {_anyway(state, guest, which)}"
     return Complaint(
         Alarm.CHOICE,
         f"{guest}: the copy on {given_up} is being given up for the one on {counts}.",
@@ -266,13 +290,19 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
                 "Look for disk errors on both machines: `journalctl -k`.",
             )
     alone = state.durable.ledgers[guest].alone
+    do = f"Bring {peer} and the crossover cable back; the mirror follows by itself."
+    if proofs.has_hung_up(state, guest) and is_talking(state):
+        do = (
+            f"Look at the crossover cable: its other end must be in {peer}, and in no machine of "
+            "another pair. It is tried again by itself."
+        )
     verb = "writes" if state.guests[guest].phase in HELD else "wrote"
     return Complaint(
         Alarm.NOT_MIRRORED,
         f"{guest} is not mirrored: DRBD is {resource.link}.",
         (f"{me} {verb} alone, because {alone}." if alone else "The two copies may differ.")
         + _last_same(state, around, guest),
-        f"Bring {peer} and the crossover cable back; the mirror follows by itself.",
+        do,
     )
 
 

@@ -3,11 +3,11 @@
 
 from collections.abc import Mapping
 
+from haagent.core import proofs
 from haagent.core.model import (
     HELD,
     NEVER,
     GuestHello,
-    Link,
     NodeState,
 )
 
@@ -52,14 +52,13 @@ def troubles_of_peer(state: NodeState) -> Mapping[str, str]:
 def is_split_brain(state: NodeState, guest: str) -> bool:
     """Both copies were written without the other, so DRBD will not connect them.
 
-    It goes StandAlone on at least one of the two; the other one may try for ever.
+    It goes StandAlone on at least one of the two; the other one may try for ever. DRBD goes
+    StandAlone for other reasons, too: that alone is none.
     """
-    resource, ledger = state.guests[guest].resource, state.durable.ledgers[guest]
+    resource = state.guests[guest].resource
     if resource is None or resource.is_connected:
         return False
-    hello = hello_of(state, guest)
-    both_wrote = ledger.alone is not None and hello is not None and hello.is_alone
-    return both_wrote or (resource.link is Link.STANDALONE and not ledger.is_parted)
+    return proofs.wrote_apart(state, guest)
 
 
 def is_answered(state: NodeState) -> bool:

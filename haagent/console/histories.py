@@ -59,12 +59,19 @@ def grounds(shown: Snapshot, view: GuestView, node: int, stamp: str) -> GroundsV
     names = {one.number: one.name for one in shown.nodes}
     room = next(one.room for one in shown.nodes if one.number == 1 - node)
     counts, given_up, name = names[node], names[1 - node], view.name
+    is_resting = any(one.in_maintenance for one in shown.nodes if one.number == node)
     lines = ["", f"The copy on {counts} counts. {given_up} gives up its own."]
     if given_up in view.runs_on:
+        lines.append(
+            f"{name} is shut down on {given_up} first; what it writes until then is given up, too."
+        )
+    if is_resting and counts not in view.runs_on:
         lines += [
-            f"{name} is shut down on {given_up} first; what it writes until then is given up, too.",
-            f"It starts on {counts} as soon as the copying has begun.",
+            f"{counts} IS IN MAINTENANCE: {name} does not start there. It is off until all is",
+            f"copied, which may take hours, or until `shoestring maintenance off` on {counts}.",
         ]
+    elif given_up in view.runs_on:
+        lines.append(f"It starts on {counts} as soon as the copying has begun.")
     elif counts in view.runs_on:
         lines.append(f"{name} goes on on {counts} all the time.")
     else:

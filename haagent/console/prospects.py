@@ -76,6 +76,8 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
 
     It must serve every guest alone, with the newest copy that anybody knows of: by proof, or
     because a person has decided it. So nothing but that copy can be the source of the new one.
+    After a split brain the other one has writes, too: a person gives them up before anything is
+    done, for a machine that is dead takes part in no choice.
     """
     me, peer = shown.me, shown.peer
     for node in shown.nodes:
@@ -100,19 +102,31 @@ def no_replacement(shown: Snapshot) -> tuple[str, str] | None:
         if (why := _not_alone(shown, guest)) is not None:
             return (
                 why,
-                f"The machine that stays must serve every guest alone. `shoestring status` says"
-                f" what is missing. If the data of {guest.name} on {peer} is lost for good:"
-                f" `shoestring start {guest.name} --anyway`, which gives it up.",
+                "The machine that stays must serve every guest alone. `shoestring status` says"
+                f" what is missing.{_anyway(shown, guest)}",
             )
     return None
+
+
+def apart(shown: Snapshot) -> tuple[str, ...]:
+    """The guests whose two copies have writes that the other one has not."""
+    return tuple(guest.name for guest in shown.guests if guest.is_split_brain)
+
+
+def _anyway(shown: Snapshot, guest: GuestView) -> str:
+    """The act that gives up what the peer has, where DRBD would follow."""
+    if guest.unstartable is not None:
+        return f" {guest.name} cannot be started on {shown.me}: {guest.unstartable}."
+    return (
+        f" If the data of {guest.name} on {shown.peer} is lost for good:"
+        f" `shoestring start {guest.name} --anyway`, which gives it up."
+    )
 
 
 def _not_alone(shown: Snapshot, guest: GuestView) -> str | None:
     me, peer = shown.me, shown.peer
     if guest.phase != Phase.HOLDING:
         return f"{guest.name} does not run on {me}"
-    if guest.is_split_brain:
-        return f"the two copies of {guest.name} went different ways"
     if guest.newest_term > guest.term:
         return f"{peer} has a newer copy of {guest.name}"
     if guest.disk != Disk.UP_TO_DATE:

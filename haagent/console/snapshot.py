@@ -29,7 +29,7 @@ from haagent.core.model import (
 )
 from haagent.errors import PeerError
 
-VERSION = 4  # of this shape; a console of another version says so instead of guessing
+VERSION = 5  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
@@ -85,12 +85,14 @@ class GuestView:
     newest_term: int  # that we heard of: of whoever has it now
     link: str
     disk: str
-    peer_disk: str
+    peer_disk: str  # as our DRBD sees it
+    peer_says: str  # what its own DRBD calls it, as the peer told last
     is_in_sync: bool
     in_sync_at: float | None  # seconds since the epoch: when both copies were last seen the same
     is_alone: bool
     is_split_brain: bool
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
+    unstartable: str | None  # why DRBD would not start our copy, whoever asks; None: it may
     blocker: str | None  # why it cannot be moved from here to the peer; None: it can
     ours: tuple[str, ...]  # the history of our copy; sentences
     theirs: tuple[str, ...]  # of the peer's, as far as we were told
@@ -234,11 +236,13 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         link=str(resource.link) if resource else "",
         disk=str(resource.disk) if resource else "",
         peer_disk=str(resource.peer_disk) if resource else "",
+        peer_says=str(hello.disk) if hello else "",
         is_in_sync=mine.is_in_sync,
         in_sync_at=around.in_sync_at.get(guest),
         is_alone=ledger.alone is not None,
         is_split_brain=facts.is_split_brain(state, guest),
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
+        unstartable=proofs.unstartable(state, guest),
         blocker=moving.blocker(state, guest),
         ours=_our_history(state, guest, resource),
         theirs=_their_history(state, hello),

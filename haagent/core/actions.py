@@ -55,10 +55,14 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class KeepCopy:
-    """Make a copy of the guest's volume as it is now, named by STAMP, and read it back."""
+    """Make a copy of the guest's volume as it is now, named by STAMP, and read it back.
+
+    NUMBER is that of the choice that it is for: no other copy is taken for it.
+    """
 
     guest: str
     stamp: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

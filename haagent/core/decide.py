@@ -310,9 +310,13 @@ def _leave(turn: Turn, event: events.Leave) -> None:
 
 
 def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
-    if turn.mine(event.guest).phase is Phase.RELEASED:
-        turn.set_guest(event.guest, is_confirmed=True)
-        turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
+    if turn.mine(event.guest).phase is not Phase.RELEASED:
+        return
+    if (why := proofs.unstartable(turn.state, event.guest)) is not None:
+        turn.say(event.guest, f"a person wants it here, in vain: {why}")
+        return
+    turn.set_guest(event.guest, is_confirmed=True)
+    turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
 
 
 def _move_asked(turn: Turn, event: events.MoveAsked) -> None:

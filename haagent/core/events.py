@@ -155,14 +155,15 @@ class MaintenanceAsked:
 class ChoiceAsked:
     """A person who saw both histories says that NODE's copy of GUEST counts.
 
-    STAMP names the copy that is kept of the other one; empty: none is. About a choice that is open
-    an empty STAMP says that it shall go on without one.
+    STAMP names the copy that is kept of the other one; empty: none is. With ABOUT it is no new
+    choice: the open one of that number shall go on without a copy.
     """
 
     at: float
     guest: str
     node: int
     stamp: str
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)

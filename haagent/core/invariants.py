@@ -18,6 +18,7 @@ from haagent.core.actions import (
 )
 from haagent.core.model import (
     HELD,
+    Disk,
     FenceAnswer,
     LanStage,
     NodeState,
@@ -79,6 +80,11 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             is_fresh = before.guests[guest].phase is Phase.RELEASED
             raised = after.durable.ledgers[guest].term > before.durable.ledgers[guest].term
             require(is_fresh and raised, guest, "the term is on disk before DRBD is asked")
+            resource = before.guests[guest].resource
+            may_serve = resource is not None and (
+                resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
+            )
+            require(may_serve, guest, "no term is taken for a copy that DRBD will not start")
             taking = after.guests[guest].taking
             by_person = taking is not None and taking.peer_off is PeerOff.OPERATOR
             require(

@@ -298,6 +298,20 @@ def is_refused(mine: GuestState, ledger: Ledger) -> bool:
     )
 
 
+def wrote_apart(state: NodeState, guest: str) -> bool:
+    """Each of the two copies was written without the other: split brain, as far as was told."""
+    words = hello_of(state, guest)
+    return state.durable.ledgers[guest].alone is not None and words is not None and words.is_alone
+
+
+def has_hung_up(state: NodeState, guest: str) -> bool:
+    """DRBD hung up by itself, and for no split brain: whoever it met had another secret, as after a
+    cable that was in a wrong machine for a moment, or from the LAN.
+    """
+    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
+    return is_refused(mine, ledger) and not wrote_apart(state, guest) and not ledger.choice.is_open
+
+
 def has_peer_back(state: NodeState, guest: str) -> bool:
     """Its writes may have waited for the peer, and DRBD has taken them up again by itself."""
     mine = state.guests[guest]
@@ -341,6 +355,26 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
     ):
         return Evidence.GATEWAY
     return None
+
+
+def unstartable(state: NodeState, guest: str) -> str | None:
+    """Why DRBD would not make our copy Primary, whoever asks; None if it may.
+
+    Without a connection it takes UpToDate and, if the fence-peer handler allows it, Consistent, and
+    nothing else without --force, which nobody here says: is_valid_state in
+    drivers/block/drbd/drbd_state.c, drbd_set_role in drbd_nl.c.
+    """
+    peer = state.pair.names[1 - state.me]
+    resource = state.guests[guest].resource
+    if resource is None:
+        return "DRBD has not told yet what our copy is"
+    if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
+        return None
+    if resource.disk is Disk.INCONSISTENT:
+        return f"our copy is Inconsistent: only a part of it was brought up to date by {peer}"
+    if resource.disk is Disk.OUTDATED:
+        return f"our copy is Outdated, and DRBD starts nothing on it: {peer} may have written since"
+    return f"our copy has no working disk: DRBD calls it {resource.disk}"
 
 
 def missing(state: NodeState, guest: str) -> list[str]:

@@ -69,7 +69,7 @@ def _not_apart(state: NodeState, guest: str) -> str | None:
         return "its two copies are connected: there is nothing to choose"
     if words is None or not (proofs.is_refused(mine, ledger) or words.is_refused):
         return "DRBD has not refused to connect the two copies"
-    if ledger.alone is None or not words.is_alone:
+    if not proofs.wrote_apart(state, guest):
         # safety: DRBD may refuse for other reasons. Of two copies of which one is simply older it
         # would then bring the older one up to date, whichever was chosen.
         return "nothing shows that both copies were written without the other"
@@ -107,11 +107,11 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     """Takes a person's word. Why not, in a sentence; None if it is on its way to the peer."""
     guest, state = event.guest, turn.state
     ledger = turn.ledger(guest)
-    if ledger.choice.is_open and ledger.choice.node == event.node and not event.stamp:
-        _write(turn, guest, replace(ledger.choice, stamp=""))
-        turn.set_guest(guest, trouble="")
-        turn.say(guest, "a person goes on without a copy of what is given up")
-        return None
+    if event.about:
+        return _go_without(turn, event)
+    if turn.mine(guest).proposal is not None:
+        # Its number is not on any disk yet: a second word would get the same one.
+        return f"another choice is on its way to {_names(state)[1]}"
     why = blocker(state, guest, event.node)
     if why is not None:
         return why
@@ -123,15 +123,31 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     return None
 
 
+def _go_without(turn: Turn, event: ChoiceAsked) -> str | None:
+    """Nothing is kept of what the open choice gives up. Why not, in a sentence."""
+    choice = turn.ledger(event.guest).choice
+    # safety: the person may have thought for minutes about a choice that was taken back meanwhile.
+    # What they say about that one must give up nothing that was written since.
+    if not choice.is_open or (choice.number, choice.node) != (event.about, event.node):
+        return "that choice is over, and nothing is given up by it any more: look again"
+    _write(turn, event.guest, replace(choice, stamp=""))
+    turn.set_guest(event.guest, trouble="")
+    turn.say(event.guest, "a person goes on without a copy of what is given up")
+    return None
+
+
 def hear(turn: Turn, guest: str, words: GuestHello) -> None:
     """Takes in what the peer proposes, has written down, or has dropped."""
     ours, proposal = turn.ledger(guest).choice, turn.mine(guest).proposal
-    if proposal is not None and words.choice.number == proposal.number:
+    if proposal is not None and proposal.number <= ours.number:
+        turn.set_guest(guest, proposal=None, trouble="another choice came first")
+        turn.say(guest, "the choice is dropped: another one came first")
+    elif proposal is not None and _is_same(words.choice, proposal):
         turn.set_guest(guest, proposal=None)
         if words.choice.is_open and blocker(turn.state, guest, proposal.node) is None:
             # safety: on disk before the peer hears of it; only then may either act on it.
             _write(turn, guest, replace(proposal, is_agreed=True))
-    elif ours.is_open and (words.choice.number, words.choice.node) == (ours.number, ours.node):
+    elif ours.is_open and _is_same(words.choice, ours):
         _compare(turn, guest, words.choice)
     elif ours.is_open and ours.is_agreed:
         _close(turn, guest, "the other machine does not know of the choice any more")
@@ -171,10 +187,10 @@ def look(turn: Turn, guest: str) -> None:
         return
     if not choice.is_agreed:
         words = proofs.hello_of(state, guest)
-        known = (
-            {words.choice.number, words.proposal.number if words.proposal else 0} if words else ()
+        is_known = words is not None and (
+            _is_same(words.choice, choice) or _is_same(words.proposal, choice)
         )
-        if choice.number not in known or not proofs.is_talking(state):
+        if not is_known or not proofs.is_talking(state):
             _close(turn, guest, "the choice was not agreed to in time")
     elif mine.is_in_sync:
         turn.write(guest, by_operator=False)
@@ -234,7 +250,7 @@ def _give_up(turn: Turn, guest: str) -> None:
         return
     turn.set_guest(guest, is_stepping=True)
     if choice.stamp and not choice.is_kept:
-        turn.act(KeepCopy(guest, choice.stamp))
+        turn.act(KeepCopy(guest, choice.stamp, choice.number))
         turn.say(guest, "keeping a copy of what is given up")
     else:
         turn.act(Discard(guest))
@@ -246,7 +262,7 @@ def _is_confirmed_now(state: NodeState, guest: str) -> bool:
     ours, words = state.durable.ledgers[guest].choice, proofs.hello_of(state, guest)
     return (
         words is not None
-        and (words.choice.number, words.choice.node) == (ours.number, ours.node)
+        and _is_same(words.choice, ours)
         and words.choice.is_open
         and words.choice.is_agreed
         and words.phase in RESTING
@@ -288,6 +304,11 @@ def overruled(state: NodeState, guest: str) -> Choice:
     """What remains of the choice when a person starts GUEST here in spite of all."""
     choice = state.durable.ledgers[guest].choice
     return replace(choice, is_open=choice.is_open and choice.node == state.me)
+
+
+def _is_same(one: Choice | None, other: Choice) -> bool:
+    """Of one number there should be one choice alone; two that differ are never taken for it."""
+    return one is not None and (one.number, one.node) == (other.number, other.node)
 
 
 def _write(turn: Turn, guest: str, choice: Choice) -> None:

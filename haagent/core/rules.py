@@ -368,6 +368,11 @@ def _start(turn: Turn, guest: str) -> None:
     if off is None or newest is None:
         return
     mine = turn.mine(guest)
+    if off is PeerOff.OPERATOR and (why := proofs.unstartable(state, guest)) is not None:
+        # safety: DRBD would refuse, and the risen term would keep the good copy from being started.
+        turn.set_guest(guest, is_confirmed=False)
+        turn.say(guest, f"it cannot be started here: {why}")
+        return
     term = next_term(state.me, max(ledger.term, ledger.theirs))
     if off is PeerOff.OPERATOR:
         # safety: above every term that an absent peer may have taken without our knowledge.
@@ -428,14 +433,16 @@ def _finish_leaving(turn: Turn) -> None:
 
 
 def _reconnect(turn: Turn, guest: str) -> None:
-    """Takes DRBD's connection up again where we took it down.
+    """Takes DRBD's connection up again where we took it down, and where it hung up on a stranger.
 
-    A StandAlone that DRBD chose itself is split brain: that is left to a person.
+    safety: a split brain is left to a person; and should this be one that we do not know of, DRBD
+    hangs up again, for every after-sb-* of its configuration is `disconnect`.
     """
     mine, resource = turn.mine(guest), turn.mine(guest).resource
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
     is_ours = turn.ledger(guest).is_parted and not resolving.is_giving_up(turn.state, guest)
-    if is_ours and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
+    is_to_try = is_ours or proofs.has_hung_up(turn.state, guest)
+    if is_to_try and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
         turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)
 

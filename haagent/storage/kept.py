@@ -39,6 +39,7 @@ class Volume:
     is_active: bool
     is_invalid: bool
     is_unfinished: bool
+    tags: tuple[str, ...] = ()
 
 
 def name_of(guest: str, stamp: str) -> str:
@@ -65,6 +66,7 @@ def parse_volumes(text: str) -> tuple[Volume, ...]:
             # lvs(8) prints it as a word or, with --binary or in some reports, as 1.
             is_invalid=row["lv_snapshot_invalid"] in ("snapshot invalid", "1"),
             is_unfinished=UNFINISHED in row["lv_tags"].split(","),
+            tags=tuple(filter(None, row["lv_tags"].split(","))),
         )
         for row in _rows(LIST, text, "lv", COLUMNS)
     )
@@ -98,13 +100,14 @@ class Kept:
     def __init__(self, run: Run = run) -> None:
         self._run = run
 
-    def keep(self, guest: str, stamp: str) -> None:
-        """Makes the copy of GUEST's volume as it is now, or finds it whole, and reads it back.
+    def keep(self, guest: str, stamp: str, number: int) -> None:
+        """Makes the copy of GUEST's volume as it is now, or finds the one that was made for the
+        choice of that NUMBER whole, and reads it back.
 
-        Raises OperatorError if there is no room or no volume, ToolError if LVM fails or if what
-        it shows is no whole copy.
+        Raises OperatorError if there is no room, no volume, or a copy of that name for another
+        choice; ToolError if LVM fails or if what it shows is no whole copy.
         """
-        name = name_of(guest, stamp)
+        name, tag = name_of(guest, stamp), f"choice-{number}"
         volumes = {volume.name: volume for volume in self._volumes()}
         origin, found = volumes.get(guest), volumes.get(name)
         if origin is None:
@@ -115,8 +118,14 @@ class Kept:
             # safety: only one with our tag; a copy that was told as made has none.
             self._run(("lvremove", "--yes", f"{GROUP}/{name}"), timeout=LIMIT)
             found = None
+        if found is not None and tag not in found.tags:
+            # safety: it is of another moment, and has nothing of what is given up now.
+            raise OperatorError(
+                f"{name} is there already, and was kept for another choice; `lvrename` it",
+                "Or remove it with `lvremove`, if nobody needs it; the copy is made then.",
+            )
         size = needed(origin.size)
-        create = self._create(guest, name, size)
+        create = self._create(guest, name, size, tag)
         if found is None:
             self._refuse_without_room(name, size)
             self._run(create, timeout=LIMIT)
@@ -134,14 +143,19 @@ class Kept:
         """MiB that a copy of each volume takes, by its name. Raises ToolError."""
         return {v.name: -(-needed(v.size) // MIB) for v in self._volumes() if not v.origin}
 
+    def copies(self) -> tuple[str, ...]:
+        """The names of all copies in the group. Raises ToolError."""
+        return tuple(volume.name for volume in self._volumes() if volume.origin)
+
     def _volumes(self) -> tuple[Volume, ...]:
         return parse_volumes(self._run(LIST, timeout=LIMIT))
 
-    def _create(self, guest: str, name: str, size: int) -> tuple[str, ...]:
+    def _create(self, guest: str, name: str, size: int, tag: str) -> tuple[str, ...]:
         # lvcreate(8). Not by percentage: that is an upper limit, and a smaller one would be made.
         # Nobody has to watch it with dmeventd: it cannot overflow.
-        how = ("--snapshot", "--size", f"{size}b", "--monitor", "n", "--addtag", UNFINISHED)
-        return ("lvcreate", "--yes", *how, "--name", name, f"{GROUP}/{guest}")
+        how = ("--snapshot", "--size", f"{size}b", "--monitor", "n")
+        tags = ("--addtag", UNFINISHED, "--addtag", tag)
+        return ("lvcreate", "--yes", *how, *tags, "--name", name, f"{GROUP}/{guest}")
 
     def _refuse_without_room(self, name: str, size: int) -> None:
         room, need = self.room(), -(-size // MIB)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from haagent.core import events, proofs
 from haagent.core.model import Disk, Link, Path, Phase, Policy
+from tests.sim.drbd import Copy
 from tests.sim.world import World, healthy
 
 A, B = 0, 1
@@ -111,6 +112,29 @@ def crossover_flaps(world: World) -> None:
         wait(world, 3)
     recovers(world)
     assert world.machines[A].domains["g"] == start
+
+
+def crossover_is_put_into_another_pair(world: World) -> None:
+    """For a moment: the same addresses, another secret. DRBD hangs up on it for good."""
+    world.unplug(Path.CROSSOVER)
+    stays(world, A, 15)
+    mirror = world.mirrors["g"]
+    ours = mirror.copies
+    stranger = Copy(current=999, bitmap=998, secret="of another pair")
+    stranger.attach()
+    mirror.copies = (ours[A], stranger)
+    world.plug(Path.CROSSOVER)
+    world.run_until(lambda: ours[A].link is Link.STANDALONE, world.now + 10)
+    world.unplug(Path.CROSSOVER)
+    mirror.copies = ours
+    mirror._changed(B)  # it was never asked
+    world.plug(Path.CROSSOVER)
+    stays(world, A, 30)
+    assert world.is_healthy()
+    wait(world, 15)
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
 
 
 def crossover_then_holder(world: World) -> None:
@@ -355,6 +379,40 @@ def operator_starts_the_old_copy(world: World) -> None:
     assert A not in world.holders()
     parted = {world.mirrors["g"].copies[node].link for node in (A, B)}
     assert Link.STANDALONE in parted
+
+
+def operator_wants_a_part_of_a_copy(world: World) -> None:
+    """The holder dies while the other copy is brought up to date: no word can start that one, and
+    none may keep the holder from serving when it is back.
+    """
+    world.power_off(B)
+    stays(world, A, 60)
+    world.sync_takes = 3600.0
+    world.power_on(B)
+    world.run_until(lambda: disk(world, B) is Disk.INCONSISTENT, world.now + 60)
+    world.power_off(A)
+    wait(world, 30)
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, None, 30)
+    world.power_on(A)
+    expect(world, A, 90)
+    world.sync_takes = None
+    world.break_mirror()
+    recovers(world)
+
+
+def operator_wants_an_outdated_copy(world: World) -> None:
+    """The other one wrote since, and DRBD knows it: without force it starts nothing on that."""
+    world.unplug(Path.CROSSOVER)
+    wait(world, 30)
+    assert disk(world, B) is Disk.OUTDATED
+    world.power_off(A)
+    wait(world, 30)
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, None, 30)
+    world.power_on(A)
+    expect(world, A, 90)
+    recovers(world)
 
 
 def dying_gasp(world: World) -> None:
@@ -759,6 +817,7 @@ SCENARIOS: Mapping[str, Scenario] = (
             standby_loses_power,
             crossover_is_pulled,
             crossover_flaps,
+            crossover_is_put_into_another_pair,
             crossover_then_holder,
             holder_leaves,
             standby_leaves,
@@ -785,6 +844,8 @@ SCENARIOS: Mapping[str, Scenario] = (
             farewell_of_long_ago,
             holder_without_a_watchdog,
             operator_starts_the_old_copy,
+            operator_wants_a_part_of_a_copy,
+            operator_wants_an_outdated_copy,
             dying_gasp,
             somebody_answers_for_the_dead,
             agent_restarts,

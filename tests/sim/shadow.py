@@ -104,7 +104,8 @@ def steps(world: World, dead: int, key: str = "second") -> Iterator[str]:
     survivor = 1 - dead
     world.note(f"-- {NAMES[dead]} is replaced by a blank machine")
     world.shadow = Shadow(world, dead)
-    new = Machine(dead, key=key)
+    told = world.machines[survivor]
+    new = Machine(dead, key=key, replaced_keys=told.replaced_keys | {told.key})
     world.machines = _at(world.machines, dead, new)
     for mirror in world.mirrors.values():
         mirror.copies = _at(mirror.copies, dead, blank_copy(key))

@@ -4,8 +4,8 @@
 from collections.abc import Mapping
 
 from haagent.core import events
-from haagent.core.model import Link
-from tests.sim.scenarios import A, B, Scenario, expect, recovers, stays, wait
+from haagent.core.model import Link, Path
+from tests.sim.scenarios import A, B, Scenario, expect, recovers, split_brain, stays, wait
 from tests.sim.shadow import Shadow, replace_machine, steps
 from tests.sim.world import World
 
@@ -39,15 +39,7 @@ def dead_machine_is_replaced(world: World) -> None:
 
 def replaced_machine_comes_back(world: World) -> None:
     """It wrote last, and alone: by itself it would serve again. A person gave that up."""
-    world.power_off(A)
-    expect(world, B, 25)
-    wait(world, 20)
-    world.power_off(B)
-    world.power_on(A)
-    wait(world, 40)
-    world.audit.acked["g"].clear()  # the operator gives up what B alone has
-    world.post(A, lambda: events.OperatorConfirmed(world.clock(A), "g"))
-    expect(world, A, 10)
+    begin_alone_and_give_up(world)
     replace_machine(world, B)
     world.run_until(world.is_healthy, world.now + 90)
     shadow = shadow_of(world)
@@ -64,6 +56,66 @@ def replaced_machine_comes_back(world: World) -> None:
         assert shadow.domains() == []
     recovers(world)
     assert shadow.domains() == []
+
+
+def replaced_machine_comes_back_to_strangers(world: World) -> None:
+    """It wrote last, and alone; by now the machine that knew it is replaced as well. What it says
+    goes to the address of that one, which the newest has.
+    """
+    begin_alone_and_give_up(world)
+    replace_machine(world, B)
+    world.run_until(world.is_healthy, world.now + 90)
+    oldest = shadow_of(world)
+    wait(world, 20)
+    world.power_off(A)
+    expect(world, B, 25)
+    wait(world, 20)
+    replace_machine(world, A, "third")
+    world.run_until(world.is_healthy, world.now + 90)
+    world.shadow = oldest
+    wait(world, 1)  # its time stood still
+    oldest.power_on(B)
+    world.run_until(lambda: has_been_told(oldest), world.now + 60)
+    world.unplug(Path.LAN)
+    for _ in range(60):
+        wait(world, 1)
+        assert oldest.domains() == []
+    recovers(world)
+
+
+def has_been_told(shadow: Shadow) -> bool:
+    state = shadow.machines[shadow.node].state
+    hello = state.peer.hello if state is not None else None
+    return hello is not None and hello.has_replaced
+
+
+def begin_alone_and_give_up(world: World) -> None:
+    """B has written last and alone when it dies; a person starts A all the same."""
+    world.power_off(A)
+    expect(world, B, 25)
+    wait(world, 20)
+    world.power_off(B)
+    world.power_on(A)
+    wait(world, 40)
+    world.audit.acked["g"].clear()  # the operator gives up what B alone has
+    world.post(A, lambda: events.OperatorConfirmed(world.clock(A), "g"))
+    expect(world, A, 10)
+
+
+def dead_after_a_split_brain(world: World) -> None:
+    """Both wrote alone, and one dies for good before anybody chose: the other has what is left."""
+    split_brain(world)
+    world.power_off(B)
+    stays(world, A, 60)
+    replace_machine(world, B)
+    world.run_until(world.is_healthy, world.now + 90)
+    shadow = shadow_of(world)
+    shadow.power_on(B)
+    for _ in range(90):
+        wait(world, 1)
+        assert shadow.domains() == []
+    stays(world, A, 10)
+    recovers(world)
 
 
 def survivor_dies_during_the_first_copy(world: World) -> None:
@@ -118,6 +170,8 @@ SUCCESSIONS: Mapping[str, Scenario] = {
     for tell in (
         dead_machine_is_replaced,
         replaced_machine_comes_back,
+        dead_after_a_split_brain,
+        replaced_machine_comes_back_to_strangers,
         survivor_dies_during_the_first_copy,
         replaced_after_a_stand_down,
         survivor_reboots_when_it_has_agreed,

@@ -12,6 +12,7 @@ from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
+from tests.sim import world as simulated
 from tests.sim.drbd import Mirror
 from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
 from tests.sim.world import healthy
@@ -118,6 +119,16 @@ def stopping_for_ever(plant: pytest.MonkeyPatch) -> None:
     )
 
 
+def a_word_that_drbd_cannot_follow(plant: pytest.MonkeyPatch) -> None:
+    """The invariants are blind to it, too: that the good copy is shut out is what is left."""
+    plant.setattr(proofs, "unstartable", lambda state, guest: None)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def a_mirror_that_is_never_tried_again(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(proofs, "has_hung_up", lambda state, guest: False)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -134,6 +145,9 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (all_at_once, "two-guests-go-one-after-the-other"),
     (moved_whatever_the_other_is, "move-is-refused"),
     (stopping_for_ever, "peer-dies-before-the-moved-guest-stops"),
+    (a_word_that_drbd_cannot_follow, "operator-wants-a-part-of-a-copy"),
+    (a_mirror_that_is_never_tried_again, "crossover-is-put-into-another-pair"),
+    (a_word_that_drbd_cannot_follow, "operator-wants-an-outdated-copy"),
 )
 
 

@@ -16,7 +16,7 @@ from tests.sim.drbd import Copy
 from tests.sim.scenarios import A, B, begin, recovers
 from tests.sim.shadow import blank_copy, steps
 from tests.sim.successions import SUCCESSIONS, survive
-from tests.sim.world import World, healthy
+from tests.sim.world import Machine, World, healthy
 
 STEPS = 5
 Plant = Callable[[pytest.MonkeyPatch, World], None]
@@ -104,12 +104,18 @@ def replaced_machine_told_nothing_that_lasts(plant: pytest.MonkeyPatch, world: W
     plant.setattr(replacing, "verdict", verdict)
 
 
+def keys_not_handed_on(plant: pytest.MonkeyPatch, world: World) -> None:
+    """The new machine knows nobody who was replaced before it came."""
+    plant.setattr(shadows, "Machine", lambda node, key, replaced_keys: Machine(node, key=key))
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (first_sync_skipped, "dead-machine-is-replaced"),
     (new_copy_taken_for_the_newer, "dead-machine-is-replaced"),
     (old_promises_kept, "replaced-after-a-stand-down"),
     (replaced_machine_not_told, "replaced-machine-comes-back"),
     (replaced_machine_told_nothing_that_lasts, "replaced-machine-comes-back"),
+    (keys_not_handed_on, "replaced-machine-comes-back-to-strangers"),
 )
 
 

@@ -11,7 +11,7 @@ from haagent.core import decide, events, resolving
 from haagent.core.actions import Discard
 from haagent.core.decide import HANDLERS
 from haagent.core.invariants import InvariantBroken
-from haagent.core.model import Choice, Link, NodeState, Path
+from haagent.core.model import Choice, GuestHello, Link, NodeState, Path
 from haagent.core.turn import Turn
 from tests.sim import world as simulated
 from tests.sim.drbd import Mirror
@@ -185,8 +185,103 @@ def test_without_room_nothing_is_given_up_until_a_person_does_without() -> None:
     wait(world, 60)
     assert not world.audit.copies
     assert Link.STANDALONE in {copy.link for copy in world.mirrors["g"].copies}
-    world.choose(A, A, keeps=False)
+    world.do_without(A, A, ledger_choice(world, A).number)
     ends(world, A)
+
+
+def two_words(seed: int) -> World:
+    """Typed at the two screens of one machine, or at one of each, within half a second; and an
+    agent that forgets what it proposed.
+    """
+    random = Random(seed)
+    world = apart(seed)
+    first, second = random.choice(((B, B), (A, B), (B, A)))
+    world.choose(first, random.randrange(2))
+    wait(world, random.uniform(0.0, 1.0))
+    world.choose(second, random.randrange(2))
+    wait(world, random.uniform(0.0, 0.6))
+    if random.random() < 0.5:
+        world.restart_agent(first)
+    wait(world, 120)
+    return world
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_two_words_at_once_come_to_an_end(seed: int) -> None:
+    world = two_words(seed)
+    assert not any(ledger_choice(world, node).is_open for node in (A, B))
+    if not is_over(world):  # neither was agreed to: the person asks again
+        world.choose(A, B)
+        ends(world, B)
+    assert world.audit.violations == []
+
+
+def one_number_for_two(plant: pytest.MonkeyPatch) -> None:
+    propose = resolving.propose
+
+    def careless(turn: Turn, event: events.ChoiceAsked) -> str | None:
+        turn.set_guest(event.guest, proposal=None)
+        return propose(turn, event)
+
+    plant.setattr(resolving, "propose", careless)
+    plant.setattr(resolving, "_is_same", lambda one, other: one and one.number == other.number)
+
+
+def a_late_proposal(plant: pytest.MonkeyPatch) -> None:
+    """What was proposed is written down although another choice was, meanwhile."""
+    hear = resolving.hear
+
+    def late(turn: Turn, guest: str, words: GuestHello) -> None:
+        proposal = turn.mine(guest).proposal
+        if proposal is not None and proposal.number < turn.ledger(guest).choice.number:
+            turn.write(guest, choice=replace(proposal, is_agreed=True))
+        hear(turn, guest, words)
+
+    plant.setattr(resolving, "hear", late)
+
+
+@pytest.mark.parametrize(("plant", "seed"), [(one_number_for_two, 3), (a_late_proposal, 41)])
+def test_a_number_that_is_used_twice_is_seen(
+    plant: Callable[[pytest.MonkeyPatch], None], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, InvariantBroken)):
+        test_two_words_at_once_come_to_an_end(seed)
+
+
+def an_old_word() -> World:
+    """A person stands at "without a copy"; another one takes the choice back; then the first one
+    answers.
+    """
+    world = apart()
+    world.machines[A].has_no_room = True
+    world.choose(A, B)
+    wait(world, 20)
+    number = ledger_choice(world, A).number
+    world.audit.acked["g"] &= world.mirrors["g"].copies[A].data  # that is what the other gives up
+    world.post(A, lambda: events.OperatorConfirmed(world.clock(A), "g"))
+    world.run_until(lambda: world.serves(A), world.now + 60)
+    wait(world, 30)
+    world.do_without(A, B, number)
+    return world
+
+
+def test_a_word_about_a_choice_that_was_taken_back_gives_nothing_up() -> None:
+    world = an_old_word()
+    stays(world, A, 90)
+    assert world.refusals[-1] and "is over" in world.refusals[-1]
+    assert world.audit.acked["g"] <= world.mirrors["g"].copies[A].data
+    assert world.audit.violations == []
+
+
+def test_an_old_word_that_makes_a_new_choice_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    propose = resolving.propose
+    monkeypatch.setattr(
+        resolving, "propose", lambda turn, event: propose(turn, replace(event, about=0))
+    )
+    world = an_old_word()
+    wait(world, 90)
+    assert world.audit.violations
 
 
 def test_a_start_in_spite_of_all_ends_it_the_other_way() -> None:
@@ -244,7 +339,7 @@ def while_it_runs(plant: pytest.MonkeyPatch) -> None:
 
 
 def before_it_is_kept(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(resolving, "KeepCopy", lambda guest, stamp: Discard(guest))
+    plant.setattr(resolving, "KeepCopy", lambda guest, stamp, number: Discard(guest))
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 

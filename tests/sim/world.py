@@ -109,6 +109,7 @@ class World:
         self.refusals: list[str | None] = []  # what persons were told; None: it is done
         self.saves = 0  # how often a state was written
         self.cut_at_save: int | None = None  # the machine that writes this one loses its power
+        self.sync_takes: float | None = None  # seconds of a resync that begins; None: a few
         self.is_hole = False
         self.is_frozen_class = False
         self._broken: dict[Path, float] = {}
@@ -307,6 +308,15 @@ class World:
         words = ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
         self.post(node, lambda: events.LanAsked(self.clock(node), *words))
 
+    def do_without(self, node: int, counts: int, about: int, guest: str = "g") -> None:
+        """`without a copy`, typed on NODE where the open choice ABOUT was shown."""
+        self.note(f"-- on {NAMES[node]} a person goes without a copy, in choice {about}")
+        state = self.machines[node].state
+        choice = state.durable.ledgers[guest].choice if state else None
+        if choice is not None and choice.is_open and choice.number == about:
+            self.audit.chosen(guest, counts, False)
+        self.post(node, lambda: events.ChoiceAsked(self.clock(node), guest, counts, "", about))
+
     def _end_maintenance(self, node: int) -> None:
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), False))
 
@@ -496,7 +506,7 @@ class World:
                 self._handler_ends(node, guest, answer)
             case actions.Connect(guest):
                 self._work(node, guest, Deed.CONNECT, 0.1, lambda: self._connect(node, guest))
-            case actions.KeepCopy(guest, _):
+            case actions.KeepCopy(guest, _, _):
                 self._work(node, guest, Deed.KEEP, 0.8, lambda: self._keep(node, guest))
             case actions.Discard(guest):
                 self._work(node, guest, Deed.DISCARD, 0.3, lambda: self._discard(node, guest))
@@ -722,7 +732,8 @@ class World:
 
     def _step(self) -> None:
         for guest, mirror in self.mirrors.items():
-            mirror.step(self.now, self._detect(), self.random.uniform(2.0, 6.0))
+            detect, sync = self._detect(), self.random.uniform(2.0, 6.0)
+            mirror.step(self.now, detect, self.sync_takes or sync)
             for machine in self.machines:
                 if guest in machine.domains and self.is_live(machine.node):
                     number = next(self._numbers)

@@ -136,6 +136,7 @@ class FakeAir:
         self.has_router = False  # on the crossover
         self.has_one_card = False
         self.strangers: list[Announcement] = []  # heard through the crossover each second
+        self.on_lan: list[Announcement] = []  # heard through the other card each second
         self._came: queue.SimpleQueue[Announcement] = queue.SimpleQueue()
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -150,6 +151,7 @@ class FakeAir:
             CardGone(at, "enp2s0") if self.has_one_card else lan,
             *([RouterSeen(at, "enp1s0")] if self.has_router else []),
             *(Heard(at, "enp1s0", one) for one in self.strangers),
+            *(Heard(at, "enp2s0", one) for one in self.on_lan),
         )
 
     def announce(self, me: Party, word: Word, quiet_in: dict[str, int | None]) -> None:

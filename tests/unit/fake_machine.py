@@ -190,6 +190,10 @@ class FakeMachine:
         self._effect(lambda: self.stick.update({"answers.yaml": "\0" * len(text)}))
         self._effect(lambda: self.stick.pop("answers.yaml"))
 
+    def forget_answers(self) -> None:
+        if "answers.done.yaml" in self.stick:
+            self._effect(lambda: self.stick.pop("answers.done.yaml"))
+
     def set_host_name(self, name: str) -> None:
         self.host = name
 

@@ -196,6 +196,15 @@ def test_so_does_a_choice(agent: Agent) -> None:
         assert person.told() == told
 
 
+def test_a_word_about_an_open_choice_says_which_one(agent: Agent) -> None:
+    person = Person(lambda: client.resolve("mail", 1, "", agent.path, about=7))
+    event = agent.event()
+    assert isinstance(event, ChoiceAsked)
+    assert (event.node, event.stamp, event.about) == (1, "", 7)
+    agent.server.answer_operator("mail", None)
+    assert person.told() is None
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 def test_so_does_maintenance(agent: Agent, is_on: bool) -> None:
     person = Person(lambda: client.maintenance(is_on, agent.path))
@@ -268,12 +277,17 @@ def test_leaving_has_a_limit(agent: Agent) -> None:
         b'{"ask": "maintenance on", "guest": "counter"}\n',
         b'{"ask": "resolve"}\n',
         b'{"ask": "resolve", "guest": "counter"}\n',
-        b'{"ask": "resolve", "guest": "nobody", "copy": 0, "stamp": ""}\n',
-        b'{"ask": "resolve", "guest": "counter", "copy": 2, "stamp": ""}\n',
-        b'{"ask": "resolve", "guest": "counter", "copy": true, "stamp": ""}\n',
-        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": null}\n',
-        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "%s"}\n' % (b"1" * 33),
-        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "more": 1}\n',
+        b'{"ask": "resolve", "guest": "nobody", "copy": 0, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 2, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": true, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": null, "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "%s", "choice": 0}\n'
+        % (b"1" * 33),
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": 0, "more": 1}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": ""}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": -1}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": true}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "1", "choice": 2}\n',
         b'{"ask": "maintenance"}\n',
         b'{"ask": 1}\n',
         b'{"ask": "fence", "guest": 1}\n',

@@ -169,8 +169,8 @@ class Kit:
     def discard(self, guest: str) -> None:
         self.done.append("discard")
 
-    def keep(self, guest: str, stamp: str) -> None:
-        self.done.append(f"keep {stamp}")
+    def keep(self, guest: str, stamp: str, number: int) -> None:
+        self.done.append(f"keep {stamp} {number}")
 
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None:
         if self.is_stubborn:
@@ -210,7 +210,7 @@ def hands(kit: Kit, loop: Loop) -> Hands:
 DEEDS: tuple[tuple[GuestAction, list[str], events.Deed], ...] = (
     (actions.Outdate("g"), ["outdate"], events.Deed.OUTDATE),
     (actions.Connect("g"), ["connect"], events.Deed.CONNECT),
-    (actions.KeepCopy("g", "20260102-0304"), ["keep 20260102-0304"], events.Deed.KEEP),
+    (actions.KeepCopy("g", "20260102-0304", 2), ["keep 20260102-0304 2"], events.Deed.KEEP),
     (actions.Discard("g"), ["discard"], events.Deed.DISCARD),
     (actions.Promote("g", True), ["promote"], events.Deed.PROMOTE),
     (actions.Create("g"), ["create", "announce"], events.Deed.CREATE),

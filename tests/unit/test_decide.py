@@ -14,7 +14,9 @@ from haagent.core.invariants import InvariantBroken, check
 from haagent.core.model import (
     NEVER,
     Choice,
+    Disk,
     FenceAnswer,
+    Link,
     Measured,
     Newest,
     NodeState,
@@ -192,6 +194,11 @@ def planted() -> Iterator[tuple[str, NodeState, Decision]]:
     started = with_guest(with_ledger(resting, term=3), phase=Phase.PROMOTING)
     started = with_guest(started, taking=Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2))
     yield "only a person starts it", resting, made(started, actions.Promote("g", True))
+    for disk in (Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS):
+        part = with_resource(idle, disk=disk, link=Link.CONNECTING)
+        risen = with_guest(with_ledger(part, term=3), phase=Phase.PROMOTING)
+        risen = with_guest(risen, taking=Taking(PeerOff.OPERATOR, Newest.OPERATOR, 2))
+        yield "that DRBD will not start", part, made(risen, actions.Promote("g", True))
     stopping = with_guest(in_phase(Phase.STOPPING), since=NOW - 60, lost=NOW - 60)
     yield "not fed for ever", stopping, made(stopping, actions.Feed())
     yield "asked once", stopping, made(stopping, actions.Shutdown("g"))

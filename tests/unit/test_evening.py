@@ -17,10 +17,14 @@ from firstboot.apply import COMPLETE
 from firstboot.description import from_message, to_message
 from firstboot.faces.pager import ROOM, wrapped
 from firstboot.meeting import Meeting
+from firstboot.pairing import discovery
+from firstboot.pairing.announcement import Announcement
+from firstboot.pairing.discovery import EVERY
 from firstboot.rendering import SETTINGS
 from firstboot.terminals import Terminals
 from haagent.errors import PeerError, ToolError
 from tests.unit.fake_evening import (
+    CARDS,
     LIMIT,
     Stopped,
     World,
@@ -187,13 +191,60 @@ def test_a_word_that_was_on_its_way_while_both_agreed_makes_nobody_forget(
 
 
 def test_who_never_agreed_is_believed_in_the_end() -> None:
-    first, second = World().start()
-    mine = Agreement(Stage.PREPARED, second.me.identity, TEXTS["a"], SECRET)
-    first.place.write(agreements.to_file(mine))  # after a power cut
-    meeting = Meeting(first.me, first.person, first.air, first.cable.at(0), first.place, lambda: 0)
-    second.air.announce(second.me, Word(Stage.BLANK), {})
-    meeting.wait()
-    assert meeting.agreement is None
+    prepared = Prepared()
+    assert prepared.keeps_for(discovery.QUIET), "nobody has listened to the cable yet"
+    assert not prepared.keeps_for(2)
+
+
+def test_who_says_on_the_lan_that_it_never_agreed_is_not_believed() -> None:
+    """Anybody there may say it, in the other machine's name, before the cable is heard."""
+    prepared = Prepared()
+    prepared.first.air.on_lan = [prepared.said]
+    prepared.second.air.is_cut = True
+    assert prepared.keeps_for(3 * discovery.QUIET)
+
+
+def test_nor_is_who_says_so_on_a_cable_that_others_are_on() -> None:
+    prepared = Prepared()
+    prepared.first.air.has_router = True
+    assert prepared.keeps_for(3 * discovery.QUIET)
+
+
+def test_nor_is_who_says_so_where_another_card_is_than_was_agreed() -> None:
+    prepared = Prepared(text=TEXTS["a"].replace(CARDS[0], "52:54:00:00:0a:77"))
+    assert prepared.keeps_for(3 * discovery.QUIET)
+
+
+class Prepared:
+    """A machine after a power cut, prepared; the other one says each second that it is blank."""
+
+    def __init__(self, text: str = TEXTS["a"]) -> None:
+        self.first, self.second = World().start()
+        first, self.now = self.first, 0.0
+        mine = Agreement(Stage.PREPARED, self.second.me.identity, text, SECRET)
+        first.place.write(agreements.to_file(mine))
+        self.said = Announcement(self.second.me, CARDS[1], None, word=Word(Stage.BLANK))
+        end = first.cable.at(0)
+        self.meeting = Meeting(first.me, Nobody(), first.air, end, first.place, lambda: self.now)
+
+    def keeps_for(self, seconds: float) -> bool:
+        """Whether it has its agreement all the time."""
+        until = self.now + seconds
+        while self.now < until and self.meeting.agreement is not None:
+            self.second.air.announce(self.second.me, Word(Stage.BLANK), {})
+            self.meeting.wait()
+            self.now += EVERY
+        return self.meeting.agreement is not None
+
+
+class Nobody:
+    """A screen in front of which nobody sits; whatever can be read is read."""
+
+    def tell(self, text: str) -> None: ...
+    def prompt(self, text: str) -> None: ...
+    def hide(self, is_hidden: bool) -> None: ...
+    def read(self, timeout: float | None, *others: int) -> str | int | None:
+        return others[0]
 
 
 def test_the_happy_path_needs_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def marked(name: str = "a") -> FakeMachine:
 
 
 def is_blank(machine: FakeMachine) -> bool:
-    return not machine.files and machine.disk == DataDisk() and machine.zone == "UTC"
+    is_kept = "answers.done.yaml" in machine.stick
+    return not (machine.files or is_kept) and (machine.disk, machine.zone) == (DataDisk(), "UTC")
 
 
 def starts(machine: FakeMachine) -> str:
@@ -62,6 +63,18 @@ def test_nothing_is_left_of_the_pair() -> None:
     assert forget(machine, machine.tell)
     assert is_blank(machine)
     assert not forget(machine, machine.tell)
+
+
+def test_a_stick_that_keeps_its_answers_is_told_and_forgets_the_rest() -> None:
+    machine = marked()
+
+    def fail() -> None:
+        raise ToolError(("mount",), 32, "no medium")
+
+    machine.forget_answers = fail  # type: ignore[method-assign]
+    assert forget(machine, machine.tell)
+    assert not machine.files and machine.disk == DataDisk()
+    assert any("is still on the stick" in line for line in machine.said)
 
 
 def whole() -> int:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`shoestring factory-reset`, with a real door to an agent that is played by the test."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from firstboot.forgetting import PATH, Mark, from_file
 from firstboot.leaving import leave_the_pair
 from haagent.command import Places
 from haagent.core.events import Leave
-from haagent.core.model import Disk, Link, Phase
+from haagent.core.model import Disk, Evidence, Link, Phase
 from haagent.errors import OperatorError, ToolError
 from tests.unit.fake_machine import FakeMachine
 from tests.unit.test_forgetting import mark, pair_machine
@@ -25,11 +26,20 @@ from tests.unit.test_shoestring import (
     systemctl,
     types,
 )
-from tests.unit.test_snapshot import Change, both, guest, resource, silent
+from tests.unit.test_snapshot import Change, both, guest, ledger, resource, silent, words
 
 __all__ = ["agent", "places", "short_limits", "systemctl"]  # fixtures
 
 LOST = both(THERE, silent)
+APART = both(  # split brain
+    THERE,
+    resource(link=Link.STANDALONE, peer_disk=Disk.UNKNOWN),
+    ledger(alone=Evidence.TAKEOVER),
+    words(phase=Phase.HOLDING, term=3, is_connected=False, is_alone=True),
+)
+ROW = {"lv_name": "counter-before-20260102-0304", "lv_size": "1", "origin": "counter"}
+ROW |= {"lv_tags": "", "lv_active": "active", "lv_snapshot_invalid": ""}
+KEPT = json.dumps({"report": [{"lv": [ROW, ROW | {"lv_name": "counter", "origin": ""}]}]})
 NO_DOMAIN = "Name  ID Mem VCPUs State Time(s) UUID Reason-Code Security Label\n"
 DOMAIN0 = (
     "Domain-0   0  1024     2     r-----       5.0 00000000-0000-0000-0000-000000000000"
@@ -61,7 +71,7 @@ def test_it_says_what_is_lost_signs_off_marks_and_restarts(
     screen = types(monkeypatch, "data\n")
     leave_the_pair(places, machine)
     page = " ".join(screen.getvalue().split())
-    for words in (
+    for line in (
         "anna leaves its pair with berta, for good",
         "ERASED: the data disk Disk, 4.0 GiB, serial A-DATA.",
         "FORGOTTEN: its name, addresses, keys and password.",
@@ -69,7 +79,7 @@ def test_it_says_what_is_lost_signs_off_marks_and_restarts(
         "berta is alone then: it serves on, shows NOT PROTECTED",
         "type the last 4 characters of that serial number",
     ):
-        assert words in page
+        assert line in page
     assert "LAST COPY" not in page
     assert max(map(len, screen.getvalue().splitlines())) < 80
     assert [type(event) for event in agent.heard] == [Leave]
@@ -124,6 +134,46 @@ def test_no_script_forgets_a_pair(
     assert nothing_happened(machine, agent, systemctl)
 
 
+def test_of_a_peer_that_drbd_lost_its_own_word_counts(
+    places: Places, agent: Agent, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.says(
+        both(
+            THERE,
+            resource(link=Link.CONNECTING, peer_disk=Disk.UNKNOWN),
+            words(phase=Phase.HOLDING, term=3, is_connected=False, is_alone=True),
+        )
+    )
+    screen = types(monkeypatch, "\n")
+    with pytest.raises(OperatorError):
+        leave_the_pair(places, machine)
+    assert "counter goes on on berta, from its own copy." in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("volumes", "told"),
+    [
+        (KEPT, "ERASED, too: what was kept of given-up data, counter-before-20260102-0304."),
+        ("no JSON", "LVM does not say whether copies"),
+    ],
+)
+def test_kept_copies_go_with_the_disk_and_are_named(
+    places: Places,
+    agent: Agent,
+    systemctl: Systemctl,
+    machine: FakeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    volumes: str,
+    told: str,
+) -> None:
+    agent.says(THERE)
+    systemctl.volumes = volumes
+    screen = types(monkeypatch, "\n")
+    with pytest.raises(OperatorError):
+        leave_the_pair(places, machine)
+    assert told in " ".join(screen.getvalue().split())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -131,7 +181,12 @@ def test_no_script_forgets_a_pair(
         STARTING,  # it is on its way, and does not run yet
         both(THERE, resource(peer_disk=Disk.DISKLESS)),  # it reads all from our copy
         both(THERE, resource(link=Link.SYNC_SOURCE, peer_disk=Disk.INCONSISTENT)),
-        both(THERE, resource(link=Link.STANDALONE, peer_disk=Disk.UNKNOWN)),  # split brain
+        APART,
+        both(  # it lost its disk, and then we lost it
+            THERE,
+            resource(link=Link.CONNECTING, peer_disk=Disk.UNKNOWN),
+            words(phase=Phase.HOLDING, term=3, is_connected=False, disk=Disk.DISKLESS),
+        ),
     ],
 )
 def test_the_last_copy_is_said_to_be_one(

@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 from haagent.core.events import Event, MeasuresTaken
-from haagent.core.model import Disk, Link
+from haagent.core.model import Disk, Evidence, Link
 from haagent.errors import ToolError
 from haagent.measures import Measures
 from tests.unit.test_lookout import GUESTS
-from tests.unit.test_proofs import survivor, with_resource
+from tests.unit.test_proofs import survivor, with_ledger, with_resource, with_words
 
 TEXT = (Path(__file__).parents[1] / "data/drbd/proc-resync.txt").read_text()
 DEADLINE = 10.0
@@ -49,5 +49,6 @@ def test_nothing_is_measured_before_copies_are_apart(tmp_path: Path) -> None:
     threading.Thread(target=measures.watch, args=(posted.put,), daemon=True).start()
     measures.seen(with_resource(survivor(), link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE))
     assert posted.empty()
-    measures.seen(with_resource(survivor(), link=Link.STANDALONE))
+    apart = with_ledger(survivor(), alone=Evidence.TAKEOVER)
+    measures.seen(with_words(with_resource(apart, link=Link.STANDALONE), is_alone=True))
     assert isinstance(posted.get(timeout=DEADLINE), MeasuresTaken)

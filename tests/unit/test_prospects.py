@@ -107,6 +107,15 @@ def test_of_a_reboot_of_a_machine_in_maintenance() -> None:
     ]
 
 
+def test_a_replacement_waits_for_no_start_that_drbd_refuses() -> None:
+    away: dict[str, Any] = {"phase": "released", "runs_on": ()}
+    now = look(silent(WELL))
+    found = prospects.no_replacement(shown(view(**away), like=now))
+    assert found is not None and "--anyway" in found[1]
+    found = prospects.no_replacement(shown(view(**away, unstartable="it is a part"), like=now))
+    assert found is not None and "--anyway" not in found[1] and "it is a part" in found[1]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

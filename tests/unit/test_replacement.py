@@ -42,7 +42,18 @@ from tests.unit.fake_evening import (
     code_on,
     hurry,
 )
-from tests.unit.test_snapshot import WELL, Change, both, guest, ledger, look, node, resource, silent
+from tests.unit.test_snapshot import (
+    WELL,
+    Change,
+    both,
+    guest,
+    ledger,
+    look,
+    node,
+    resource,
+    silent,
+    words,
+)
 from tests.unit.test_survivor import survivor as survivor_a
 
 IDENTITY = "a machine that serves"
@@ -170,8 +181,17 @@ def test_a_code_three_questions_and_a_consent(served: Survivor) -> None:
     assert "takes the place of b beside a" in room.c.person.page
     assert "half of the pair a and b" in room.c.person.page
     consented = room.a.person.page.rpartition("(4 of 4)")[2]
-    for words in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
-        assert words in re.sub(r"\s+", " ", consented)
+    for line in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
+        assert line in re.sub(r"\s+", " ", consented)
+    assert "SPLIT BRAIN" not in room.a.person.page
+
+
+def test_a_split_brain_is_named_before_the_consent(served: Survivor) -> None:
+    room = Room(replace(served, apart=("mail",)))
+    room.a.person.answers = room.happy()
+    room.play()
+    consented = re.sub(r"\s+", " ", room.a.person.page.rpartition("(4 of 4)")[2])
+    assert "SPLIT BRAIN: both machines wrote mail without the other. The copy on a" in consented
 
 
 def test_slips_and_ways_back(served: Survivor) -> None:
@@ -364,6 +384,14 @@ def test_who_serves_alone_may_get_another_peer() -> None:
     assert refused(alone()) == ""
 
 
+def test_so_may_who_was_left_by_a_split_brain() -> None:
+    """A dead machine takes part in no choice: its place must not stay taken for ever."""
+    apart = both(alone(link=Link.STANDALONE), words(is_connected=False, is_alone=True), silent)
+    assert refused(apart) == ""
+    assert prospects.apart(look(apart(WELL))) == ("counter",)
+    assert prospects.apart(look(alone()(WELL))) == ()
+
+
 def test_so_may_who_was_started_by_a_person() -> None:
     assert refused(both(alone(), ledger(alone=Evidence.TAKEOVER, by_operator=True))) == ""
 
@@ -381,7 +409,6 @@ def no_gateway(state: NodeState) -> NodeState:
         ("not written to by anna alone", both(alone(), ledger(alone=None))),
         ("newer copy", both(alone(), ledger(alone=Evidence.GATEWAY, theirs=3))),
         ("is Outdated", alone(disk=Disk.OUTDATED)),
-        ("went different ways", alone(link=Link.STANDALONE)),
         ("not answered by its gateway", both(alone(), no_gateway)),
         ("is shutting down", both(alone(), node(left=1.0))),
     ],

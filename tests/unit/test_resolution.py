@@ -167,7 +167,7 @@ def test_the_guest_may_be_left_out_where_only_one_is_meant(
 
 
 OFF = guest(phase=Phase.RELEASED, is_running=False)
-SILENT_AND_OFF = both(resource(link=Link.CONNECTING, disk=Disk.OUTDATED), OFF, silent)
+SILENT_AND_OFF = both(resource(link=Link.CONNECTING, disk=Disk.CONSISTENT), OFF, silent)
 
 
 @pytest.mark.parametrize(
@@ -294,9 +294,8 @@ def test_a_choice_that_does_not_get_on_may_go_on_without_a_copy(
     screen = types(monkeypatch, typed)
     assert shoestring.main(RESOLVE, places) == Exit.PROTECTED
     assert "no room for the copy" in screen.getvalue()
-    assert [(e.node, e.stamp) for e in agent.heard if isinstance(e, ChoiceAsked)] == [
-        (0, "")
-    ] * asked
+    about = [(e.node, e.stamp, e.about) for e in agent.heard if isinstance(e, ChoiceAsked)]
+    assert about == [(0, "", 2)] * asked
 
 
 def view(shown: Snapshot) -> Any:
@@ -338,5 +337,9 @@ def test_what_would_be_given_up_is_said_for_either_side() -> None:
     assert (ours.given_up, theirs.given_up) == ("berta", "anna")
     assert "counter is shut down on anna first" in "\n".join(theirs.lines)
     assert ours.keeps and theirs.keeps
+    resting = look(both(apart(), hello(in_maintenance=True))(WELL))
+    told = ["\n".join(grounds(resting, view(resting), n, STAMP).lines) for n in (0, 1)]
+    assert "berta IS IN MAINTENANCE: counter does not start there" in told[1]
+    assert "as soon as" not in told[1] and "MAINTENANCE" not in told[0]
     unknown = look(both(apart(), hello_room(-1))(WELL))
     assert "not known yet" in "\n".join(grounds(unknown, view(unknown), 0, STAMP).lines)

@@ -194,7 +194,7 @@ def test_nothing_is_given_up_before_its_time(state: NodeState) -> None:
 
 def test_a_copy_is_kept_before_ours_is_given_up() -> None:
     kept = tick(agreed(0))
-    assert KeepCopy("g", STAMP) in kept.actions
+    assert KeepCopy("g", STAMP, 2) in kept.actions
     done = decide(
         with_guest(kept.state, trouble="no room"), events.Done(NOW + 1, "g", Deed.KEEP)
     ).state
@@ -210,19 +210,43 @@ def test_a_step_that_fails_is_told_and_tried_again_later() -> None:
     mine = failed.state.guests["g"]
     assert mine.trouble.startswith("no room no room")
     assert len(mine.trouble) <= resolving.LONGEST_TROUBLE
-    assert KeepCopy("g", STAMP) not in tick(failed.state).actions
+    assert KeepCopy("g", STAMP, 2) not in tick(failed.state).actions
     heard = replace(failed.state.peer, hello_at=NOW + 5.9, confirmed=NOW + 5.9)
     later = replace(failed.state, ticked=NOW + 5.9, peer=heard)
-    assert KeepCopy("g", STAMP) in decide(later, events.Tick(NOW + 6)).actions
+    assert KeepCopy("g", STAMP, 2) in decide(later, events.Tick(NOW + 6)).actions
 
 
 def test_a_person_may_do_without_the_copy() -> None:
-    asked = decide(agreed(0), events.ChoiceAsked(NOW, "g", 0, ""))
+    asked = decide(agreed(0), events.ChoiceAsked(NOW, "g", 0, "", 2))
     assert choice(asked.state).stamp == ""
     word = Choice(2, 0, "", is_open=True, is_agreed=True)
     assert choice(hears(agreed(0), choice=word).state).stamp == ""
-    other = decide(agreed(0), events.ChoiceAsked(NOW, "g", 1, ""))
-    assert choice(other.state).node == 0
+    assert asked.actions == (AnswerOperator("g", None),)
+
+
+@pytest.mark.parametrize(
+    ("state", "node", "about"),
+    [
+        (agreed(0), 1, 2),  # not what is being carried out
+        (agreed(0), 0, 4),  # of another choice
+        (with_ledger(apart(), choice=Choice(2, 0, STAMP, False, True)), 0, 2),  # taken back
+    ],
+)
+def test_a_word_about_a_choice_that_is_over_makes_no_new_one(
+    state: NodeState, node: int, about: int
+) -> None:
+    asked = decide(state, events.ChoiceAsked(NOW, "g", node, "", about))
+    (action,) = asked.actions
+    assert isinstance(action, AnswerOperator) and "is over" in (action.refusal or "")
+    assert asked.state.guests["g"].proposal is None
+    assert choice(asked.state) == choice(state)
+
+
+def test_a_new_choice_does_not_change_the_open_one() -> None:
+    asked = decide(agreed(0), events.ChoiceAsked(NOW, "g", 0, ""))
+    (action,) = asked.actions
+    assert isinstance(action, AnswerOperator) and "already" in (action.refusal or "")
+    assert choice(asked.state).stamp == STAMP
 
 
 def test_ours_counts_as_soon_as_drbd_copies_it() -> None:

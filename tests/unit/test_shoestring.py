@@ -25,7 +25,7 @@ from haagent.core.events import (
     MoveAsked,
     OperatorConfirmed,
 )
-from haagent.core.model import Phase
+from haagent.core.model import Disk, Link, Phase
 from haagent.errors import ToolError
 from tests.unit.test_config import Machine
 from tests.unit.test_snapshot import (
@@ -36,6 +36,7 @@ from tests.unit.test_snapshot import (
     guest,
     ledger,
     look,
+    resource,
     resting,
     silent,
     words,
@@ -106,8 +107,11 @@ class Systemctl:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.fails = False
+        self.volumes = '{"report": [{"lv": []}]}'  # what `lvs` prints; to look changes nothing
 
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        if argv[0] == "lvs":
+            return self.volumes
         self.ran.append(" ".join(argv))
         if self.fails:
             raise ToolError(argv, 1, "no")
@@ -493,6 +497,23 @@ def test_status_report_and_start_are_here_too(
     agent.stop_playing()
     (event,) = agent.heard
     assert isinstance(event, OperatorConfirmed)
+
+
+@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS])
+def test_a_start_that_drbd_would_refuse_is_not_asked_for(
+    places: Places,
+    agent: Agent,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    disk: Disk,
+) -> None:
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=disk)))
+    types(monkeypatch, "counter\n")
+    assert shoestring.main(["start", "counter", "--anyway"], places) == Exit.FAILED
+    told = capsys.readouterr().err
+    assert "our copy " in told and str(disk) in told and "Switch berta on" in told
+    agent.stop_playing()
+    assert agent.heard == []
 
 
 def test_without_an_agent_nothing_is_done(places: Places, capsys: Captured) -> None:

@@ -213,7 +213,8 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("counter: its copy is UpToDate on anna and Diskless on", resource(peer_disk=Disk.DISKLESS)),
     ("counter: its copy is Diskless on anna and UpToDate on", resource(disk=Disk.DISKLESS)),
     ("counter is not mirrored: DRBD is Connecting.", resource(link=Link.CONNECTING)),
-    ("counter: split brain.", resource(link=Link.STANDALONE)),
+    ("counter: split brain.", both(APART, ledger(alone=Evidence.GATEWAY))),
+    ("counter is not mirrored: DRBD is StandAlone.", resource(link=Link.STANDALONE)),
     (
         "counter is not mirrored: DRBD is StandAlone.",
         both(resource(link=Link.STANDALONE), ledger(is_parted=True)),
@@ -334,6 +335,16 @@ def test_nobody_is_told_to_force_a_start_while_the_peer_talks() -> None:
     assert all("--anyway" not in complaint.do for complaint in shown.complaints)
 
 
+@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS])
+@pytest.mark.parametrize("choice", [Choice(), Choice(2, 1, "20260102-0304", True, True)])
+def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: Choice) -> None:
+    lone = resource(link=Link.CONNECTING, disk=disk, role=Role.SECONDARY)
+    shown = look(both(guest(phase=Phase.RELEASED), lone, silent, ledger(choice=choice))(WELL))
+    assert all("--anyway" not in complaint.do for complaint in shown.complaints)
+    assert "cannot be started on anna, even by a person: our copy " in shown.complaints[0].do
+    assert str(disk) in (shown.guests[0].unstartable or "")
+
+
 def test_the_sentences_of_the_core_fit_in() -> None:
     shown = snapshot(both(elsewhere, silent)(WELL), proofs.missing, AROUND)
     assert "berta" in shown.complaints[0].means
@@ -364,7 +375,7 @@ def test_a_holder_alone_is_said_to_be() -> None:
 
 
 def test_split_brain_discards_nothing_and_says_so() -> None:
-    (complaint, *_) = look(resource(link=Link.STANDALONE)(WELL)).complaints
+    (complaint, *_) = look(both(APART, ledger(alone=Evidence.GATEWAY))(WELL)).complaints
     assert "split brain" in complaint.what
     assert "Nothing was discarded" in complaint.means
     assert "`shoestring resolve counter`" in complaint.do
@@ -431,6 +442,42 @@ def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
     assert "is not mirrored" in look(one_wrote(WELL)).complaints[0].what
     assert "anna wrote alone" in look(one_wrote(WELL)).complaints[0].means
     assert "split brain" in look(both_wrote(WELL)).complaints[0].what
+
+
+def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
+    """Nobody is led to a choice between copies that are not apart; it is the cable."""
+    shown = look(both(resource(link=Link.STANDALONE), ledger(alone=Evidence.GATEWAY))(WELL))
+    assert not shown.guests[0].is_split_brain
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "its other end must be in berta" in complaint.do and "resolve" not in complaint.do
+    ours = both(resource(link=Link.STANDALONE), ledger(is_parted=True))
+    (complaint,) = (c for c in look(ours(WELL)).complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "follows by itself" in complaint.do
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_named"),
+    [({}, True), ({"is_kept": False}, False), ({"node": 0}, False), ({"is_open": False}, True)],
+)
+def test_a_kept_copy_is_named_where_it_is_the_only_whole_one(
+    changes: dict[str, Any], is_named: bool
+) -> None:
+    """The machine whose copy counts died while ours was written over."""
+    choice = replace(CHOSEN, node=1, is_kept=True)
+    part = resource(link=Link.CONNECTING, disk=Disk.INCONSISTENT, role=Role.SECONDARY)
+    lost = both(part, guest(phase=Phase.RELEASED), silent)
+    shown = look(both(lost, ledger(choice=replace(choice, **changes)))(WELL))
+    told = [c for c in shown.complaints if c.code in (Alarm.RUNS_NOWHERE, Alarm.CHOICE)]
+    named = ["shoestring/counter-before-20260102-0304" in complaint.do for complaint in told]
+    assert named == [is_named] * len(told) and told
+    whole = look(both(lost, ledger(choice=choice), resource(link=Link.CONNECTING))(WELL))
+    assert all("-before-" not in complaint.do for complaint in whole.complaints)
+
+
+def test_who_died_after_a_split_brain_is_to_be_replaced() -> None:
+    shown = look(both(APART, ledger(alone=Evidence.GATEWAY), silent)(WELL))
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.SPLIT_BRAIN)
+    assert "Switch berta on" in complaint.do and "`shoestring replace` on anna" in complaint.do
 
 
 def test_an_agent_that_stood_still_is_noticed() -> None:

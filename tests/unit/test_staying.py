@@ -12,10 +12,10 @@ import pytest
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot.agreement import Agreement, Stage, heard, word
-from firstboot.answers import Answers
+from firstboot.answers import MOST_KEYS, Answers
 from firstboot.apply import COMPLETE, set_up
 from firstboot.rendering import KEY, REPLACED_KEYS, SETTINGS, File
-from firstboot.staying import MOST_KEYS, Staying, keep_key
+from firstboot.staying import Staying, keep_key, keys_of_replaced
 from firstboot.steps import WriteFiles, plan
 from firstboot.survivor import compose
 from haagent.core.model import Disk, Link, Resource, Role
@@ -285,6 +285,8 @@ def test_keys_of_earlier_ones_are_kept_but_not_for_ever(texts: tuple[str, str]) 
         keep_key(a)
     kept = a.files[REPLACED_KEYS].text.split()
     assert kept == [f"{number:064x}" for number in range(19, 19 - MOST_KEYS, -1)]
+    # What is handed to the new machine is what the survivor itself will know.
+    assert list(keys_of_replaced(a.files[KEY].text, a.files[REPLACED_KEYS].text)) == kept
 
 
 def test_an_agreement_about_a_new_pair_is_refused_by_a_machine_that_serves(

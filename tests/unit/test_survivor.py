@@ -110,6 +110,35 @@ def test_the_two_halves_fit_each_other(tmp_path: Path) -> None:
     assert joins.password == PASSWORD and joins.zone == "Europe/Berlin"
 
 
+def test_who_joins_learns_the_keys_of_all_who_have_no_place_any_more(tmp_path: Path) -> None:
+    old = ("12" * 32, "34" * 32)
+    found = survivor(tmp_path, texts=Texts("Gateway=10.0.2.2\n", "", replaced_keys=old))
+    assert not any(key in repr(found) for key in old)
+    stays, joins = map(answer_file.read, compose(found, SUCCESSOR, NEW_SECRET))
+    assert (stays.replaced_keys, joins.replaced_keys) == ((), old)
+    assert not any(key in repr(joins) for key in old)
+    files = {file.path: file for file in rendering.agent(joins)}
+    kept = files[rendering.REPLACED_KEYS]
+    assert (kept.text, kept.mode) == ("".join(f"{key}\n" for key in old), 0o600)
+    assert rendering.REPLACED_KEYS in files[rendering.SETTINGS].text
+    assert list(files)[-1] == rendering.SETTINGS, "it says that all is there"
+
+
+def test_who_joins_a_pair_without_such_keys_has_no_such_file(tmp_path: Path) -> None:
+    files = {file.path: file for file in rendering.agent(both(tmp_path)[1])}
+    assert rendering.REPLACED_KEYS not in files
+    assert "replaced" not in files[rendering.SETTINGS].text
+
+
+@pytest.mark.parametrize("text", ["[abcd]", f"[{'AB' * 32}]", f"{'ab' * 32}"])
+def test_what_is_no_key_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+    _, joins = compose(survivor(tmp_path), SUCCESSOR, NEW_SECRET)
+    with pytest.raises(OperatorError) as caught:
+        answer_file.read(f"{joins}replaced-keys: {text}\n")
+    assert "replaced-keys" in str(caught.value) + caught.value.hint
+    assert "ab" * 32 not in (str(caught.value) + caught.value.hint).lower()
+
+
 def test_the_survivor_keeps_its_addresses_and_the_new_one_takes_the_dead_ones(
     tmp_path: Path,
 ) -> None:

@@ -189,3 +189,13 @@ def test_addresses_are_taken_up_by_a_unit_that_the_agent_starts() -> None:
     # It is no part of a start: what is on trial ends with the boot.
     preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
     assert "shoestring-lan" not in preset
+
+
+def test_the_lan_does_not_speak_for_the_crossover() -> None:
+    """ip-sysctl.rst: a source must come in where its answers go out; ARP is answered by the card
+    that has the address.
+    """
+    lines = (EXTRA / "usr/lib/sysctl.d/60-shoestring.conf").read_text().splitlines()
+    kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
+    for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
+        assert kept[f"net.ipv4.conf.*.{name}"] == value
