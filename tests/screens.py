@@ -25,7 +25,8 @@ from haagent.core.events import WatchdogArmed
 from haagent.core.foresight import foresee
 from haagent.core.model import Link, Path, Policy
 from haagent.storage.resync import Progress
-from tests.sim.world import NAMES, World, healthy
+from tests.sim.machine import NAMES
+from tests.sim.world import World, healthy
 
 DATA = File(__file__).parent / "data"
 SIZE = (80, ROOM + 1)

@@ -127,7 +127,7 @@ def crossover_is_put_into_another_pair(world: World) -> None:
     world.run_until(lambda: ours[A].link is Link.STANDALONE, world.now + 10)
     world.unplug(Path.CROSSOVER)
     mirror.copies = ours
-    mirror._changed(B)  # it was never asked
+    mirror.changed(B)  # it was never asked
     world.plug(Path.CROSSOVER)
     stays(world, A, 30)
     assert world.is_healthy()

@@ -9,8 +9,9 @@ from haagent.core import foresight, proofs
 from haagent.core.foresight import Fate, Outlook, foresee
 from haagent.core.model import CONNECTED, NodeState, Phase
 from haagent.core.timing import Timing
+from tests.sim.hands import STEP
 from tests.sim.scenarios import SCENARIOS, A, B, begin, wait
-from tests.sim.world import STEP, World
+from tests.sim.world import World
 
 MOMENTS = (2.6, 9.3, 23.7)  # seconds after the pair was healthy, in each history
 
@@ -95,7 +96,7 @@ def compare(name: str, moment: float, node: int) -> Compared | None:
     """None where there is nothing to compare: NODE is not up, or does not know the gateway yet."""
     world = tell_until(name, moment)
     state = world.machines[node].state if world else None
-    if world is None or state is None or not world._is_awake(node):
+    if world is None or state is None or not world.machines[node].is_awake:
         return None
     if proofs.has_referee(state) != world.sees_gateway(node):
         return None

@@ -12,7 +12,7 @@ from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
-from tests.sim import world as simulated
+from tests.sim import machine as simulated
 from tests.sim.drbd import Mirror
 from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
 from tests.sim.world import healthy
@@ -64,11 +64,11 @@ def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
         mirror.copies[node].is_suspended = False
         mirror._write_alone(node)
 
-    plant.setattr(Mirror, "_lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
+    plant.setattr(Mirror, "lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
 
 
 _OFF = FenceAnswer.PEER_OFF
-_original_lose = Mirror._lose
+_original_lose = Mirror.lose
 
 
 def _lose(mirror: Mirror, node: int) -> Mirror:
