@@ -10,7 +10,8 @@ from haagent.core.foresight import Fate, Outlook, foresee
 from haagent.core.model import CONNECTED, NodeState, Phase
 from haagent.core.timing import Timing
 from tests.sim.hands import STEP
-from tests.sim.scenarios import SCENARIOS, A, B, begin, wait
+from tests.sim.scenarios import ORDINARY
+from tests.sim.telling import A, B, begin, wait
 from tests.sim.world import World
 
 MOMENTS = (2.6, 9.3, 23.7)  # seconds after the pair was healthy, in each history
@@ -22,7 +23,7 @@ UNKNOWN = {
     "moved-guest-cannot-start-there",
     "second-guest-stays-when-the-first-cannot-start-there",
 }
-TOLD = sorted(SCENARIOS.keys() - UNKNOWN)
+TOLD = sorted(ORDINARY.keys() - UNKNOWN)
 
 
 DEAD = Timing().dead  # what foresight may be wrong by, in seconds
@@ -37,7 +38,7 @@ def tell_until(name: str, moment: float) -> World | None:
 
     A seed decides everything, so to tell it again is to copy it.
     """
-    world = begin(SCENARIOS[name])
+    world = begin(ORDINARY[name])
     stop = world.now + moment
     run = world.run
 
@@ -48,7 +49,7 @@ def tell_until(name: str, moment: float) -> World | None:
 
     world.run = run_until  # type: ignore[method-assign]
     try:
-        SCENARIOS[name].tell(world)
+        ORDINARY[name].tell(world)
     except Reached:
         world.run = run  # type: ignore[method-assign]
         return world

@@ -13,8 +13,10 @@ from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
+from tests.sim.cables import paths_cut_apart
 from tests.sim.drbd import Mirror
-from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.telling import begin
 from tests.sim.world import healthy
 
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -14,9 +14,9 @@ from haagent.core.model import Link, NodeState
 from tests.sim import shadow as shadows
 from tests.sim.drbd import Copy
 from tests.sim.machine import Machine
-from tests.sim.scenarios import A, B, begin, recovers
 from tests.sim.shadow import blank_copy, steps
 from tests.sim.successions import SUCCESSIONS, survive
+from tests.sim.telling import A, B, begin, recovers
 from tests.sim.world import World, healthy
 
 STEPS = 5

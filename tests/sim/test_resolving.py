@@ -14,9 +14,10 @@ from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Choice, GuestHello, Link, NodeState, Path
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
+from tests.sim.choices import split_brain
 from tests.sim.drbd import Mirror
 from tests.sim.histories import FAULTS, _choose
-from tests.sim.scenarios import A, B, recovers, split_brain, stays, wait
+from tests.sim.telling import A, B, recovers, stays, wait
 from tests.sim.world import World, healthy
 
 SEEDS = range(4)
