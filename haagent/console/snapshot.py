@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from haagent.console import complaints, facts
+from haagent.console import facts
 from haagent.console.alarms import BY_CODE
-from haagent.console.complaints import Complaint, Missing
+from haagent.console.complaints import ranking, ways
+from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.surroundings import Surroundings
 from haagent.core import moving, proofs, relocating, resolving
 from haagent.core.foresight import Fate
@@ -178,7 +179,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
     """
     around = around or Surroundings()
     me, peer = facts.names(state)
-    found = complaints.find(state, around, missing)
+    found = ranking.find(state, around, missing)
     return Snapshot(
         me=me,
         peer=peer,
@@ -190,7 +191,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         guests=tuple(_guest(state, around, guest, missing) for guest in state.guests),
         paths=tuple(_path(state, path) for path in Path),
         heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
-        referee=complaints.referee_sentence(state),
+        referee=ways.referee_sentence(state),
         lan=_lan(state),
         policy=str(state.pair.policy),
         scale=state.pair.scale,
