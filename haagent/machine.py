@@ -18,8 +18,9 @@ from haagent.cluster.datagrams import Address, Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.wire import decode, encode, is_of_another
 from haagent.config import Config
-from haagent.console.snapshot import snapshot, to_dict
+from haagent.console.snapshot import to_dict
 from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
 from haagent.control import SOCKET, Server
 from haagent.core import actions, events, proofs
 from haagent.core.events import Event

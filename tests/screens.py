@@ -18,8 +18,8 @@ from firstboot import driving, rehearsal
 from firstboot.faces.pager import ROOM
 from haagent.client import AgentSilent
 from haagent.console.render import render, silence, starting
-from haagent.console.snapshot import snapshot
 from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
 from haagent.core import proofs
 from haagent.core.events import WatchdogArmed
 from haagent.core.foresight import foresee
