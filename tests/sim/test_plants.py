@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import decide, moving, proofs, rules
+from haagent.core import agreeing, decide, doubting, moving, proofs, rules, starting
 from haagent.core.decide import HANDLERS
 from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
@@ -30,11 +30,11 @@ def no_waiting(plant: pytest.MonkeyPatch) -> None:
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "break_chains", lambda turn, why: None)
+    plant.setattr(doubting, "break_chains", lambda turn, why: None)
 
 
 def no_doubt(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "doubt", lambda turn, why: None)
+    plant.setattr(doubting, "doubt", lambda turn, why: None)
 
 
 def always_fed(plant: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def promises_forgotten(plant: pytest.MonkeyPatch) -> None:
         if turn.ledger(guest).stands_down:
             turn.write(guest, stands_down=False)
 
-    plant.setattr(rules, "_stand_down", forget)
+    plant.setattr(agreeing, "stand_down", forget)
 
 
 def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
@@ -97,13 +97,13 @@ def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
 
 
 def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
-    may_start = rules._may_start
+    may_start = starting.may_start
 
     def eager(state: NodeState, guest: str) -> bool:
         durable = replace(state.durable, in_maintenance=False)
         return may_start(replace(state, durable=durable), guest)
 
-    plant.setattr(rules, "_may_start", eager)
+    plant.setattr(starting, "may_start", eager)
 
 
 def all_at_once(plant: pytest.MonkeyPatch) -> None:
