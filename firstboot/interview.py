@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from firstboot import zones
-from firstboot.answers import HOST_NAME
 from firstboot.question import (
     TELLING,
     Facts,
@@ -25,6 +24,7 @@ from firstboot.question import (
     telling,
 )
 from firstboot.validate import LARGEST_PREFIX
+from firstboot.values import HOST_NAME
 from haagent import password
 from haagent.core.model import Policy
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network
 
-from firstboot.answers import SERIAL
 from firstboot.probe import Bus, Disk, Machine
+from firstboot.values import SERIAL
 from firstboot.wording import size
 from haagent.storage.lvm import GROUP
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from firstboot.agreement import Agreement, Stage
-from firstboot.answers import HOST_NAME
 from firstboot.description import Description, from_message
 from firstboot.driving import LOOK, MEND, PREPARE, Driving, card_of
 from firstboot.fitness import candidates, is_plain, page, unfit
@@ -19,6 +18,7 @@ from firstboot.probe import Disk
 from firstboot.proposal import in_words
 from firstboot.question import TELLING, telling
 from firstboot.survivor import Successor, Survivor, compose
+from firstboot.values import HOST_NAME
 from firstboot.wording import in_short
 from haagent.errors import PeerError
 

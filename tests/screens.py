@@ -18,14 +18,15 @@ from firstboot import driving, rehearsal
 from firstboot.faces.pager import ROOM
 from haagent.client import AgentSilent
 from haagent.console.render import render, silence, starting
-from haagent.console.snapshot import snapshot
 from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
 from haagent.core import proofs
 from haagent.core.events import WatchdogArmed
 from haagent.core.foresight import foresee
 from haagent.core.model import Link, Path, Policy
 from haagent.storage.resync import Progress
-from tests.sim.world import NAMES, World, healthy
+from tests.sim.machine import NAMES
+from tests.sim.world import World, healthy
 
 DATA = File(__file__).parent / "data"
 SIZE = (80, ROOM + 1)

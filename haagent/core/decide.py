@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, moving, proofs, relocating, replacing, resolving, rules
+from haagent.core import (
+    agreeing,
+    doubting,
+    events,
+    moving,
+    proofs,
+    relocating,
+    replacing,
+    resolving,
+    rules,
+    starting,
+)
 from haagent.core.actions import (
     AnswerFence,
     AnswerOperator,
@@ -135,8 +146,8 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
     if words.returned >= ledger.promise and turn.ledger(guest).stands_down:
         turn.write(guest, stands_down=False)
         turn.say(guest, "our promise not to start it was given back")
-    rules.keep_promise_of_peer(turn, guest, words)
-    rules.consider_request(turn, guest, words)
+    agreeing.keep_promise_of_peer(turn, guest, words)
+    agreeing.consider_request(turn, guest, words)
     resolving.hear(turn, guest, words)
 
 
@@ -278,7 +289,7 @@ def _fence_asked(turn: Turn, event: events.FenceAsked) -> None:
     guest = event.guest
     mine = turn.mine(guest)
     match mine.phase:
-        case Phase.PROMOTING if rules.is_proven(turn.state, guest):
+        case Phase.PROMOTING if starting.is_proven(turn.state, guest):
             stale = proofs.is_granted(turn.state, guest) and proofs.is_peer_outdated(
                 turn.state, guest
             )
@@ -295,7 +306,7 @@ def _clock_broke(turn: Turn, event: events.ClockBroke) -> None:
     turn.say("", f"the clocks ran {event.seconds:.1f} s apart: this machine stood still")
     if any(mine.phase in HELD for mine in turn.state.guests.values()):
         turn.act(Reset())
-    rules.doubt(turn, "this machine stood still")
+    doubting.doubt(turn, "this machine stood still")
 
 
 def _watchdog_armed(turn: Turn, event: events.WatchdogArmed) -> None:

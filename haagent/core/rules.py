@@ -7,7 +7,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import moving, proofs, relocating, resolving, saying
+from haagent.core import agreeing, doubting, moving, proofs, relocating, resolving, saying, starting
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -17,30 +17,22 @@ from haagent.core.actions import (
     Outdate,
     ProbePeer,
     ProbeReferee,
-    Promote,
     SendHello,
 )
 from haagent.core.model import (
     PRESENT,
-    STALE,
     Disk,
     Evidence,
     FenceAnswer,
-    GuestHello,
-    Newest,
     NodeState,
-    PeerOff,
     Phase,
-    Request,
     Role,
-    Taking,
     next_term,
     owner,
 )
 from haagent.core.turn import Turn
 
 REMEMBERED = 64  # of our own hellos, to know when the one that the peer confirms was sent
-OPERATORS_LEAP = 1000  # terms
 
 
 def turn_over(turn: Turn) -> None:
@@ -51,21 +43,21 @@ def turn_over(turn: Turn) -> None:
     if any(mine.is_connected for mine in state.guests.values()):
         turn.set(peer=replace(state.peer, connected=state.now))
     if stalled:
-        doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
+        doubting.doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
     if not proofs.has_referee(state):
-        break_chains(turn, "the gateway does not answer us")
+        doubting.break_chains(turn, "the gateway does not answer us")
     _watch_peer(turn)
     _watch_referee(turn)
     for guest in turn.state.guests:
         _settle(turn, guest)
         _adopt(turn, guest)
-        _stand_down(turn, guest)
+        agreeing.stand_down(turn, guest)
         _hold(turn, guest)
         _leave(turn, guest)
         moving.maintain(turn, guest)
         resolving.look(turn, guest)
-        _ask(turn, guest)
-        _start(turn, guest)
+        agreeing.ask(turn, guest)
+        starting.start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
     relocating.look(turn)
@@ -83,61 +75,6 @@ def yield_to_higher_term(turn: Turn, guest: str) -> None:
         destroy(turn, guest, f"the peer took it in term {ledger.theirs}")
 
 
-def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
-    """Answers the peer's request for a term, once what we promise by it is on disk."""
-    state, asked = turn.state, words.request
-    mine, ledger = turn.mine(guest), turn.ledger(guest)
-    if asked is None:
-        if mine.grant is not None:
-            turn.set_guest(guest, grant=None)
-        return
-    if mine.grant is not None and mine.grant.nonce == asked.nonce:
-        return
-    if _refusal(state, guest, asked) is not None:
-        return
-    # Both may ask at once, and agree to each other: then neither starts. The pauses differ.
-    pause = state.timing.dead * (1 + state.me)
-    turn.set_guest(guest, request=None, retry_at=state.now + pause)
-    # safety: first the promise, on disk; then our copy, marked and read back; then the answer.
-    turn.write(guest, theirs=asked.term, evidence=0, returned=max(ledger.returned, words.promise))
-    turn.set_guest(guest, grant=asked, is_unbroken=False)
-    resource = mine.resource
-    is_usable = resource is not None and resource.disk not in STALE | {Disk.DISKLESS}
-    if is_usable and not (mine.is_connected and words.is_connected):
-        _forfeit(turn, guest, f"the peer asks for term {asked.term}")
-        return
-    turn.say(guest, f"agreed: term {asked.term} is the peer's")
-
-
-def _refusal(state: NodeState, guest: str, asked: Request) -> str | None:
-    """Why the peer may not have the term it asks for; None if it may."""
-    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    if mine.phase is not Phase.RELEASED or not proofs.is_settled(state, guest):
-        return "we have it, or are at it"
-    if owner(asked.term) == state.me or asked.term <= ledger.term or asked.term < ledger.theirs:
-        return "the term is not above all that we know"
-    if mine.request is not None and owner(max(ledger.term, ledger.theirs)) == state.me:
-        return "we ask for it ourselves, and held it last"
-    is_newest_known = ledger.theirs <= ledger.term
-    if mine.resource is not None and mine.resource.has_left_peer_behind and is_newest_known:
-        return "the peer's copy is older than ours"
-    return None
-
-
-def keep_promise_of_peer(turn: Turn, guest: str, words: GuestHello) -> None:
-    """Relies on a promise of the peer not to start the guest, or gives it back."""
-    ledger = turn.ledger(guest)
-    if not words.stands_down or words.promise <= ledger.returned:
-        return
-    if _is_steady(turn.state) and turn.mine(guest).is_in_sync:
-        # safety: given back on disk before the peer hears of it; only then it may start again.
-        turn.write(guest, evidence=0, returned=words.promise)
-        turn.say(guest, "the gateway answers both again: the peer may take over")
-    elif ledger.evidence != words.promise:
-        turn.write(guest, evidence=words.promise)
-        turn.say(guest, "the peer promised not to start it: no gateway answers both of us")
-
-
 def _watch_peer(turn: Turn) -> None:
     hears = proofs.is_talking(turn.state)
     if hears != turn.state.hears_peer:
@@ -153,55 +90,6 @@ def _watch_referee(turn: Turn) -> None:
             turn.set(usable_since=None, unusable_since=state.now)
     elif state.usable_since is None:
         turn.set(usable_since=state.now)
-
-
-def _is_steady(state: NodeState) -> bool:
-    """The referee has been usable long enough to rely on it."""
-    return state.usable_since is not None and state.now - state.usable_since >= state.timing.referee
-
-
-def _stand_down(turn: Turn, guest: str) -> None:
-    """Without a usable referee, whoever does not hold the guest promises not to start it."""
-    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
-    hello = proofs.hello_of(state, guest)
-    if (
-        not ledger.stands_down
-        and mine.phase is Phase.RELEASED
-        and hello is not None
-        and hello.phase in PRESENT
-        and proofs.is_talking(state)
-        and state.usable_since is None
-        and state.now - state.unusable_since >= state.timing.referee
-    ):
-        turn.write(guest, stands_down=True, promise=ledger.promise + 1)
-        turn.say(guest, "standing down: no gateway answers both of us")
-
-
-def break_chains(turn: Turn, why: str) -> None:
-    """Something escaped us. A copy that is not connected may be old from here on: forfeit it."""
-    for guest, mine in turn.state.guests.items():
-        if mine.is_connected or not mine.is_unbroken:
-            continue
-        turn.set_guest(guest, is_unbroken=False)
-        # safety: a holder may go on alone while we cannot see it; our copy must not start again.
-        if mine.phase is Phase.RELEASED and owner(turn.ledger(guest).term) != turn.state.me:
-            _forfeit(turn, guest, why)
-
-
-def doubt(turn: Turn, why: str) -> None:
-    """We stood still: even what DRBD shows may be old. Nothing counts before a round trip."""
-    turn.set(doubted=turn.state.now)
-    for guest, mine in turn.state.guests.items():
-        if mine.is_connected:
-            turn.set_guest(guest, is_unbroken=False)
-    break_chains(turn, why)
-
-
-def _forfeit(turn: Turn, guest: str, why: str) -> None:
-    turn.set_guest(guest, is_unbroken=False)
-    turn.write(guest, is_parted=True)
-    turn.move(guest, Phase.FORFEITING, why)
-    turn.act(Outdate(guest))
 
 
 def _settle(turn: Turn, guest: str) -> None:
@@ -311,100 +199,6 @@ def may_feed(state: NodeState) -> bool:
         if mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog:
             return False
     return True
-
-
-def _ask(turn: Turn, guest: str) -> None:
-    """Asks the peer for the next term where its consent is all that is missing."""
-    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
-    if mine.request is not None:
-        if state.now - mine.request.at < state.timing.dead or mine.phase is Phase.PROMOTING:
-            return
-        turn.set_guest(guest, request=None)  # an old question must not find a new answer
-    if not proofs.is_talking(state) or not _has_reason_to_ask(state, guest):
-        return
-    term = next_term(state.me, max(ledger.term, ledger.theirs))
-    nonce = state.number + 1  # of our next hello: never used before in this boot
-    turn.set_guest(guest, request=Request(nonce, term, state.now))
-
-
-def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
-    mine, ledger, hello = (
-        state.guests[guest],
-        state.durable.ledgers[guest],
-        proofs.hello_of(state, guest),
-    )
-    if hello is None or proofs.is_present(hello):
-        return False
-    if proofs.is_waiting(state, guest):
-        return state.now - proofs.lost_since(state, guest) >= state.timing.gasp
-    if not _may_start(state, guest) or not proofs.may_ask(state, guest):
-        return False
-    # The last holder goes first, or whom it was handed to; the other if nothing comes of it.
-    is_last_holder = owner(max(ledger.term, ledger.theirs)) == state.me
-    goes_first = is_last_holder and not moving.is_handed_over(state, guest)
-    return goes_first or state.now - max(mine.since, state.started) >= state.timing.take
-
-
-def _may_start(state: NodeState, guest: str) -> bool:
-    mine = state.guests[guest]
-    return (
-        mine.phase is Phase.RELEASED
-        and proofs.is_settled(state, guest)
-        and state.now >= mine.retry_at
-        and state.left is None
-        and not state.is_fenced
-        and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
-        and (mine.is_confirmed or not state.durable.in_maintenance)
-        and (mine.is_confirmed or not resolving.is_giving_up(state, guest))
-    )
-
-
-def _start(turn: Turn, guest: str) -> None:
-    """Starts the guest if, and only if, both questions have a proof."""
-    state, ledger = turn.state, turn.ledger(guest)
-    if not _may_start(state, guest):
-        return
-    off, newest = proofs.peer_off(state, guest), proofs.newest(state, guest)
-    if off is None or newest is None:
-        return
-    mine = turn.mine(guest)
-    if off is PeerOff.OPERATOR and (why := proofs.unstartable(state, guest)) is not None:
-        # safety: DRBD would refuse, and the risen term would keep the good copy from being started.
-        turn.set_guest(guest, is_confirmed=False)
-        turn.say(guest, f"it cannot be started here: {why}")
-        return
-    term = next_term(state.me, max(ledger.term, ledger.theirs))
-    if off is PeerOff.OPERATOR:
-        # safety: above every term that an absent peer may have taken without our knowledge.
-        term = next_term(state.me, term + OPERATORS_LEAP)
-    if off is PeerOff.AGREED and mine.request is not None:
-        term = mine.request.term
-    is_alone = not mine.is_connected
-    # safety: the term rises on disk before DRBD is asked.
-    turn.write(
-        guest,
-        term=term,
-        alone=Evidence.TAKEOVER if is_alone else None,
-        by_operator=PeerOff.OPERATOR is off,
-        evidence=ledger.evidence if off is PeerOff.ALONE else 0,
-        held_in=state.boot,
-        is_parted=is_alone,
-        choice=resolving.overruled(state, guest) if off is PeerOff.OPERATOR else ledger.choice,
-    )
-    taking = Taking(off, newest, ledger.term)
-    turn.set_guest(guest, taking=taking, farewell=None, grant=None)
-    turn.move(guest, Phase.PROMOTING, f"peer off: {off}; our copy: {newest}; term {term}")
-    turn.act(Promote(guest, disconnect=is_alone))
-
-
-def is_proven(state: NodeState, guest: str) -> bool:
-    """While DRBD promotes: both proofs still stand."""
-    taking = state.guests[guest].taking
-    return (
-        taking is not None
-        and proofs.peer_off(state, guest) is taking.peer_off
-        and (taking.newest is Newest.LEFT_BEHIND or proofs.newest(state, guest) is taking.newest)
-    )
 
 
 def _leave(turn: Turn, guest: str) -> None:

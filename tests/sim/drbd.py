@@ -74,7 +74,7 @@ class Mirror:
     ) -> None:
         self.copies = (Copy(), Copy())
         self._carries = carries  # whether the crossover and both kernels work, one way
-        self._changed = changed
+        self.changed = changed
         self._fence = fence  # calls the handler of a node
         self._discarded = discarded
         self._generation = 1
@@ -99,7 +99,7 @@ class Mirror:
             elif copy.broken_since is None:
                 copy.broken_since = now
             elif now - copy.broken_since >= detect:
-                self._lose(node)
+                self.lose(node)
         both = all(c.is_attached and c.link is Link.CONNECTING for c in self.copies)
         if not (both and is_up):
             self._ready_since = None
@@ -112,7 +112,7 @@ class Mirror:
         if is_syncing and is_up and now >= self._sync_done:
             self._finish_sync()
 
-    def _lose(self, node: int) -> None:
+    def lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = peer.disk if peer.disk is Disk.INCONSISTENT else None
         copy.link, copy.broken_since, copy.marks_peer = Link.CONNECTING, None, known
@@ -121,7 +121,7 @@ class Mirror:
             self._fence(node)
         elif copy.role is Role.PRIMARY:
             self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def _write_alone(self, node: int) -> None:
         self._generation += 1
@@ -139,15 +139,15 @@ class Mirror:
                     copy.is_outdated, copy.disk = True, Disk.OUTDATED
                 peer.marks_peer = copy.disk
                 self._write_alone(1 - node)
-            self._changed(1 - node)
+            self.changed(1 - node)
         if copy.role is Role.PRIMARY and not copy.marks_peer:
             copy.is_suspended = True
-        self._changed(node)
+        self.changed(node)
 
     def connect(self, node: int) -> None:
         if self.copies[node].link is Link.STANDALONE:
             self.copies[node].link = Link.CONNECTING
-            self._changed(node)
+            self.changed(node)
 
     def discard(self, node: int) -> None:
         """`drbdadm connect --discard-my-data`, from StandAlone; a Primary is refused."""
@@ -166,7 +166,7 @@ class Mirror:
             raise Refused("Refusing to be Outdated while Connected, or Primary")
         if not copy.is_inconsistent:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
-        self._changed(node)
+        self.changed(node)
 
     def needs_handler(self, node: int) -> bool:
         """Whether a promotion would ask the fence-peer handler first."""
@@ -193,14 +193,14 @@ class Mirror:
         copy.role = Role.PRIMARY
         if copy.link not in CONNECTED:
             self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def demote(self, node: int) -> None:
         copy = self.copies[node]
         if copy.pending is not None and copy.is_suspended:
             raise Refused("State change failed: Device is held open by someone")
         copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
-        self._changed(node)
+        self.changed(node)
 
     def answer(self, node: int, answer: FenceAnswer) -> None:
         """The handler of a frozen Primary ended."""
@@ -209,7 +209,7 @@ class Mirror:
             return
         copy.marks_peer, copy.is_suspended = Disk.OUTDATED, False
         self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def write(self, node: int, number: int) -> bool:
         """The guest on NODE writes NUMBER; whether it is acknowledged. If not, it stays pending."""
@@ -242,7 +242,7 @@ class Mirror:
             return
         if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
             self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
-            self._changed(1 - source)
+            self.changed(1 - source)
             return
         for copy, peer in (self.copies, self.copies[::-1]):
             if source < 0 and copy.role is Role.PRIMARY:
@@ -256,13 +256,13 @@ class Mirror:
             self._sync_done, self._source = now + sync, source
             self._discarded(1 - source, target.data - self.copies[source].data)
         for node in (0, 1):
-            self._changed(node)
+            self.changed(node)
 
     def _part(self) -> None:
         for node in (0, 1):
             self.copies[node].link = Link.STANDALONE
             self.copies[node].discards = False
-            self._changed(node)
+            self.changed(node)
 
     def _source_of(self) -> int | None:
         """Who has what the other lacks: 0, 1, -1 for nobody, None for split brain."""
@@ -295,4 +295,4 @@ class Mirror:
         for copy in self.copies:
             copy.was_primary, copy.link = False, Link.CONNECTED
         for node in (0, 1):
-            self._changed(node)
+            self.changed(node)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from haagent.core.model import LanChange, LanStage
 from haagent.core.relocating import OPEN
-from tests.sim.scenarios import A, B, Scenario, expect, recovers, stays, wait
+from tests.sim.telling import A, B, Scenario, expect, named, recovers, stays, wait
 from tests.sim.world import World
 
 
@@ -63,11 +63,8 @@ def asker_reboots_as_addresses_change(world: World) -> None:
     recovers(world)
 
 
-RELOCATIONS: Mapping[str, Scenario] = {
-    tell.__name__.replace("_", "-"): Scenario(tell)
-    for tell in (
-        addresses_are_changed,
-        new_gateway_does_not_answer,
-        asker_reboots_as_addresses_change,
-    )
-}
+RELOCATIONS: Mapping[str, Scenario] = named(
+    addresses_are_changed,
+    new_gateway_does_not_answer,
+    asker_reboots_as_addresses_change,
+)

@@ -12,7 +12,9 @@ from haagent.core import events
 from haagent.core.model import Hello, Path
 from tests.sim.audit import Audit
 from tests.sim.drbd import Copy
-from tests.sim.world import HELLO_TAKES, NAMES, Machine, World
+from tests.sim.ground import HELLO_TAKES
+from tests.sim.machine import NAMES, Machine
+from tests.sim.world import World
 
 T = TypeVar("T")
 THIRD = 2  # what the audit calls a machine that is not of the pair any more
@@ -43,18 +45,20 @@ class Shadow(World):
         self.node = node
         self.pair = pair
         self.audit, self.log = Third(pair.audit), pair.log
-        self._numbers, self._starts = pair._numbers, pair._starts
+        self.write_numbers, self.start_numbers = pair.write_numbers, pair.start_numbers
         self._heap.clear()
         self.now = pair.now
-        self.after(0.0, self._step)
-        self.machines = _at(self.machines, node, pair.machines[node])
+        self.after(0.0, self.step)
+        moved = pair.machines[node]
+        moved.ground = self
+        self.machines = _at(self.machines, node, moved)
         for guest, mirror in self.mirrors.items():
             mirror.copies = _at(mirror.copies, node, pair.mirrors[guest].copies[node])
 
     def sees_gateway(self, node: int) -> bool:
         return self.pair.gateway and self.is_live(node)
 
-    def _send(self, node: int, hello: Hello) -> None:
+    def send(self, node: int, hello: Hello) -> None:
         survivor = 1 - node
         machine = self.pair.machines[survivor]
         if not (self.is_live(node) and self.pair.sees_lan(survivor)):
@@ -77,14 +81,14 @@ class Shadow(World):
                 ),
             )
 
-    def _probe_peer(self, node: int) -> None:
+    def probe_peer(self, node: int) -> None:
         """The survivor has the addresses that it had; the guests may be anywhere."""
         answering = list(self.machines[node].domains)
         for machine in self.pair.machines:
             if self.pair.sees_lan(machine.node):
                 answering += [""] * (machine.node != node) + list(machine.domains)
         for guest in answering:
-            self._later(node, 0.01, lambda guest=guest: self._answer(node, guest))  # type: ignore[misc]
+            self.machines[node].probe_answered(guest)
 
     def domains(self) -> list[str]:
         return list(self.machines[self.node].domains) if self.is_live(self.node) else []
@@ -105,7 +109,7 @@ def steps(world: World, dead: int, key: str = "second") -> Iterator[str]:
     world.note(f"-- {NAMES[dead]} is replaced by a blank machine")
     world.shadow = Shadow(world, dead)
     told = world.machines[survivor]
-    new = Machine(dead, key=key, replaced_keys=told.replaced_keys | {told.key})
+    new = Machine(world, dead, key=key, replaced_keys=told.replaced_keys | {told.key})
     world.machines = _at(world.machines, dead, new)
     for mirror in world.mirrors.values():
         mirror.copies = _at(mirror.copies, dead, blank_copy(key))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from haagent.core import events
 from haagent.core.model import Link, Path
-from tests.sim.scenarios import A, B, Scenario, expect, recovers, split_brain, stays, wait
+from tests.sim.choices import split_brain
 from tests.sim.shadow import Shadow, replace_machine, steps
+from tests.sim.telling import A, B, Scenario, expect, named, recovers, stays, wait
 from tests.sim.world import World
 
 COMMITTED = "the survivor has committed"
@@ -165,15 +166,12 @@ def survivor_reboots_when_it_has_agreed(world: World) -> None:
     recovers(world)
 
 
-SUCCESSIONS: Mapping[str, Scenario] = {
-    tell.__name__.replace("_", "-"): Scenario(tell)
-    for tell in (
-        dead_machine_is_replaced,
-        replaced_machine_comes_back,
-        dead_after_a_split_brain,
-        replaced_machine_comes_back_to_strangers,
-        survivor_dies_during_the_first_copy,
-        replaced_after_a_stand_down,
-        survivor_reboots_when_it_has_agreed,
-    )
-}
+SUCCESSIONS: Mapping[str, Scenario] = named(
+    dead_machine_is_replaced,
+    replaced_machine_comes_back,
+    dead_after_a_split_brain,
+    replaced_machine_comes_back_to_strangers,
+    survivor_dies_during_the_first_copy,
+    replaced_after_a_stand_down,
+    survivor_reboots_when_it_has_agreed,
+)

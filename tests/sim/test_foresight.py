@@ -9,8 +9,10 @@ from haagent.core import foresight, proofs
 from haagent.core.foresight import Fate, Outlook, foresee
 from haagent.core.model import CONNECTED, NodeState, Phase
 from haagent.core.timing import Timing
-from tests.sim.scenarios import SCENARIOS, A, B, begin, wait
-from tests.sim.world import STEP, World
+from tests.sim.hands import STEP
+from tests.sim.scenarios import ORDINARY
+from tests.sim.telling import A, B, begin, wait
+from tests.sim.world import World
 
 MOMENTS = (2.6, 9.3, 23.7)  # seconds after the pair was healthy, in each history
 
@@ -21,7 +23,7 @@ UNKNOWN = {
     "moved-guest-cannot-start-there",
     "second-guest-stays-when-the-first-cannot-start-there",
 }
-TOLD = sorted(SCENARIOS.keys() - UNKNOWN)
+TOLD = sorted(ORDINARY.keys() - UNKNOWN)
 
 
 DEAD = Timing().dead  # what foresight may be wrong by, in seconds
@@ -36,7 +38,7 @@ def tell_until(name: str, moment: float) -> World | None:
 
     A seed decides everything, so to tell it again is to copy it.
     """
-    world = begin(SCENARIOS[name])
+    world = begin(ORDINARY[name])
     stop = world.now + moment
     run = world.run
 
@@ -47,7 +49,7 @@ def tell_until(name: str, moment: float) -> World | None:
 
     world.run = run_until  # type: ignore[method-assign]
     try:
-        SCENARIOS[name].tell(world)
+        ORDINARY[name].tell(world)
     except Reached:
         world.run = run  # type: ignore[method-assign]
         return world
@@ -95,7 +97,7 @@ def compare(name: str, moment: float, node: int) -> Compared | None:
     """None where there is nothing to compare: NODE is not up, or does not know the gateway yet."""
     world = tell_until(name, moment)
     state = world.machines[node].state if world else None
-    if world is None or state is None or not world._is_awake(node):
+    if world is None or state is None or not world.machines[node].is_awake:
         return None
     if proofs.has_referee(state) != world.sees_gateway(node):
         return None

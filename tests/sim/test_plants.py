@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import decide, moving, proofs, rules
+from haagent.core import agreeing, decide, doubting, moving, proofs, rules, starting
 from haagent.core.decide import HANDLERS
 from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
-from tests.sim import world as simulated
+from tests.sim import machine as simulated
+from tests.sim.cables import paths_cut_apart
 from tests.sim.drbd import Mirror
-from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.telling import begin
 from tests.sim.world import healthy
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -28,11 +30,11 @@ def no_waiting(plant: pytest.MonkeyPatch) -> None:
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "break_chains", lambda turn, why: None)
+    plant.setattr(doubting, "break_chains", lambda turn, why: None)
 
 
 def no_doubt(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "doubt", lambda turn, why: None)
+    plant.setattr(doubting, "doubt", lambda turn, why: None)
 
 
 def always_fed(plant: pytest.MonkeyPatch) -> None:
@@ -56,7 +58,7 @@ def promises_forgotten(plant: pytest.MonkeyPatch) -> None:
         if turn.ledger(guest).stands_down:
             turn.write(guest, stands_down=False)
 
-    plant.setattr(rules, "_stand_down", forget)
+    plant.setattr(agreeing, "stand_down", forget)
 
 
 def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
@@ -64,11 +66,11 @@ def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
         mirror.copies[node].is_suspended = False
         mirror._write_alone(node)
 
-    plant.setattr(Mirror, "_lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
+    plant.setattr(Mirror, "lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
 
 
 _OFF = FenceAnswer.PEER_OFF
-_original_lose = Mirror._lose
+_original_lose = Mirror.lose
 
 
 def _lose(mirror: Mirror, node: int) -> Mirror:
@@ -95,13 +97,13 @@ def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
 
 
 def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
-    may_start = rules._may_start
+    may_start = starting.may_start
 
     def eager(state: NodeState, guest: str) -> bool:
         durable = replace(state.durable, in_maintenance=False)
         return may_start(replace(state, durable=durable), guest)
 
-    plant.setattr(rules, "_may_start", eager)
+    plant.setattr(starting, "may_start", eager)
 
 
 def all_at_once(plant: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,10 @@ from haagent.core.decide import first_state
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Durable, LanStage, NodeState, Pair, Path, Peer, Phase, owner
 from haagent.core.turn import Turn
-from tests.sim import world as simulated
+from tests.sim import machine as simulated
 from tests.sim.histories import FAULTS
 from tests.sim.relocations import change, is_over, lan, stands
-from tests.sim.scenarios import A, B, expect, recovers, stays, wait
+from tests.sim.telling import A, B, expect, recovers, stays, wait
 from tests.sim.world import World, healthy
 
 SEEDS = range(3)

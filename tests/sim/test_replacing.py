@@ -13,10 +13,11 @@ from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Link, NodeState
 from tests.sim import shadow as shadows
 from tests.sim.drbd import Copy
-from tests.sim.scenarios import A, B, begin, recovers
+from tests.sim.machine import Machine
 from tests.sim.shadow import blank_copy, steps
 from tests.sim.successions import SUCCESSIONS, survive
-from tests.sim.world import Machine, World, healthy
+from tests.sim.telling import A, B, begin, recovers
+from tests.sim.world import World, healthy
 
 STEPS = 5
 Plant = Callable[[pytest.MonkeyPatch, World], None]
@@ -106,7 +107,9 @@ def replaced_machine_told_nothing_that_lasts(plant: pytest.MonkeyPatch, world: W
 
 def keys_not_handed_on(plant: pytest.MonkeyPatch, world: World) -> None:
     """The new machine knows nobody who was replaced before it came."""
-    plant.setattr(shadows, "Machine", lambda node, key, replaced_keys: Machine(node, key=key))
+    plant.setattr(
+        shadows, "Machine", lambda ground, node, key, replaced_keys: Machine(ground, node, key=key)
+    )
 
 
 PLANTS: tuple[tuple[Plant, str], ...] = (

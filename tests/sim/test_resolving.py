@@ -13,10 +13,11 @@ from haagent.core.decide import HANDLERS
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Choice, GuestHello, Link, NodeState, Path
 from haagent.core.turn import Turn
-from tests.sim import world as simulated
+from tests.sim import machine as simulated
+from tests.sim.choices import split_brain
 from tests.sim.drbd import Mirror
 from tests.sim.histories import FAULTS, _choose
-from tests.sim.scenarios import A, B, recovers, split_brain, stays, wait
+from tests.sim.telling import A, B, recovers, stays, wait
 from tests.sim.world import World, healthy
 
 SEEDS = range(4)
@@ -89,7 +90,7 @@ def test_one_side_may_still_try_to_connect() -> None:
         for counts in (A, B):
             world = apart()
             world.mirrors["g"].copies[trying].link = Link.CONNECTING
-            world._resource_changed(trying, "g")
+            world.machines[trying].resource_changed("g")
             wait(world, 5)
             world.choose(A, counts)
             ends(world, counts)

@@ -10,21 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.relocations import RELOCATIONS
-from tests.sim.scenarios import SCENARIOS as ORDINARY
-from tests.sim.scenarios import (
-    A,
-    B,
-    Scenario,
-    begin,
-    paths_cut_apart,
-    recovers,
-    wait,
-)
-from tests.sim.successions import SUCCESSIONS
+from tests.sim.cables import paths_cut_apart
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.telling import A, B, Scenario, begin, recovers, wait
 from tests.sim.world import healthy
 
-SCENARIOS = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS}
 GOLDEN = Path(__file__).parent / "golden"
 
 

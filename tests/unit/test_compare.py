@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from firstboot.answers import HOST_NAME
 from firstboot.compare import Comparison, compare
 from firstboot.machine_json import loads
 from firstboot.probe import Bus, Disk, Health, Machine
@@ -26,6 +25,7 @@ from firstboot.proposal import (
 from firstboot.refusals import DOM0_MEMORY, LEAST_MEMORY, Reason
 from firstboot.remarks import Topic
 from firstboot.validate import LARGEST_PREFIX, LEAST_BUILT_IN, LVM_OVERHEAD
+from firstboot.values import HOST_NAME
 from firstboot.wording import Side
 
 TOP = Path(__file__).parents[2]

@@ -26,9 +26,11 @@ from haagent.core.model import (
     Referee,
     Resource,
 )
-from haagent.daemon import Journal, Loop, ways
+from haagent.daemon import Journal
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
+from haagent.loop import Loop
+from haagent.machine import ways
 from haagent.state import StateError
 from tests.unit.test_config import EXPECTED
 from tests.unit.test_proofs import survivor

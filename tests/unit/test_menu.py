@@ -85,7 +85,8 @@ def test_without_the_password_nobody_says_where_something_is_written(act: Act) -
 def backticked() -> Iterator[str]:
     """Every command that an alarm or a complaint tells a person to type."""
     texts = [f"{alarm.means} {alarm.do}" for alarm in Alarm]
-    source = Path(complaints.__file__).read_text()
+    folder = Path(complaints.__file__).parent
+    source = "".join(file.read_text() for file in sorted(folder.glob("*.py")))
     # A sentence may go on in the next string of the source.
     texts.append(re.sub(r'"\s*\n\s*f?"', "", source))
     for text in texts:

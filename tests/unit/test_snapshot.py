@@ -18,10 +18,10 @@ from haagent.console.snapshot import (
     Verdict,
     from_dict,
     is_stale,
-    snapshot,
     to_dict,
 )
 from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
 from haagent.core import proofs
 from haagent.core.foresight import Fate, Outlook
 from haagent.core.model import (
