@@ -12,7 +12,7 @@ from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import journal as journal_file
 from firstboot.answers import Answers, Part
-from firstboot.hands import Hands
+from firstboot.hands import Hands, put
 from firstboot.rendering import SETTINGS, File
 from firstboot.steps import (
     AwaitPeer,
@@ -152,13 +152,7 @@ class _SetUp:
 
     def _write_files(self, step: WriteFiles) -> None:
         for file in step.files:
-            if self._hands.read(file.path) != file:
-                self._hands.write(file)
-            if self._hands.read(file.path) != file:
-                raise OperatorError(
-                    f"{file.path} was written, and something else is read back.",
-                    "The stick is failing. Use another one.",
-                )
+            put(self._hands, file, "The stick is failing. Use another one.")
 
     def _name_host(self, step: NameHost) -> None:
         if self._hands.host_name() != step.host:

@@ -13,6 +13,31 @@ from typing import Protocol
 from firstboot.probe import Machine
 from firstboot.rendering import File
 from haagent.core.model import Resource
+from haagent.errors import OperatorError
+
+
+class Files(Protocol):
+    """The files of a machine, on its stick."""
+
+    def read(self, path: str) -> File | None: ...
+    def write(self, file: File) -> None: ...
+
+
+FAILING_STICK = (
+    "The stick is failing. The guests run on; put this machine's stick in order before it is"
+    " restarted."
+)
+
+
+def put(hands: Files, file: File, advice: str) -> None:
+    """FILE is there, and written only if it was not.
+
+    Raises OperatorError with ADVICE if something else is read back.
+    """
+    if hands.read(file.path) != file:
+        hands.write(file)
+    if hands.read(file.path) != file:
+        raise OperatorError(f"{file.path} was written, and something else is read back.", advice)
 
 
 @dataclass(frozen=True, slots=True)

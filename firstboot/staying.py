@@ -15,6 +15,7 @@ from firstboot import answers as answer_file
 from firstboot import journal as journal_file
 from firstboot.agreement import Agreement, Stage
 from firstboot.answers import MOST_KEYS, Answers, Part
+from firstboot.hands import FAILING_STICK, put
 from firstboot.rendering import KEY, REPLACED_KEYS, SECRET, File
 from firstboot.steps import AwaitPeer, EraseSecret, Plan, Step, TakeUp, WriteFiles, plan
 from haagent.core.model import Resource
@@ -107,14 +108,7 @@ class Staying:
     def _write(self, step: WriteFiles) -> None:
         self._tell(f"{step.title}.")
         for file in step.files:
-            if self._hands.read(file.path) != file:
-                self._hands.write(file)
-            if self._hands.read(file.path) != file:
-                raise OperatorError(
-                    f"{file.path} was written, and something else is read back.",
-                    "The stick is failing. The guests run on; put this machine's stick in order"
-                    " before it is restarted.",
-                )
+            put(self._hands, file, FAILING_STICK)
 
     def _take_up(self, step: TakeUp) -> None:
         journal = journal_file.load(self._hands.read(journal_file.PATH), self._hands.write)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from firstboot import addresses
 from firstboot.addresses import NETWORK_FILE, TRIAL_NETWORK, TRIAL_SETTINGS
-from firstboot.hands import Interface
+from firstboot.hands import FAILING_STICK, Interface, put
 from firstboot.rendering import LAN, File
 from haagent.config import Config
 from haagent.core.actions import LanOrder
@@ -94,14 +94,7 @@ class TakingUp:
         address = addresses.ours(change, config.pair.me)
         self._tell(f"Keeping {address}.")
         for file in addresses.for_good(config, change, network, clock):
-            if self._hands.read(file.path) != file:
-                self._hands.write(file)
-            if self._hands.read(file.path) != file:
-                raise OperatorError(
-                    f"{file.path} was written, and something else is read back.",
-                    "The stick is failing. The guests run on; put this machine's stick in order"
-                    " before it is restarted.",
-                )
+            put(self._hands, file, FAILING_STICK)
         self._forget_trial()
         is_new = self._network(address)
         self._hands.restart_clock()

@@ -10,11 +10,7 @@ from haagent.core.model import (
     GuestHello,
     NodeState,
 )
-
-
-def names(state: NodeState) -> tuple[str, str]:
-    """Ours, the peer's."""
-    return state.pair.names[state.me], state.pair.names[1 - state.me]
+from haagent.core.together import names
 
 
 def moment(at: float) -> float | None:

@@ -20,7 +20,7 @@ from haagent.console.snapshot import (
     Verdict,
 )
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving, proofs, relocating, resolving
+from haagent.core import moving, proofs, relocating, resolving, together
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -42,7 +42,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
     Without AROUND nothing is known of heartbeat, and the pair does not count as protected.
     """
     around = around or Surroundings()
-    me, peer = facts.names(state)
+    me, peer = together.names(state)
     found = ranking.find(state, around, missing)
     return Snapshot(
         me=me,
@@ -208,7 +208,7 @@ def _path(state: NodeState, path: Path) -> PathView:
 
 def _me(state: NodeState) -> NodeView:
     return NodeView(
-        name=facts.names(state)[0],
+        name=together.names(state)[0],
         is_me=True,
         is_heard=True,
         last_word=state.now,
@@ -224,7 +224,7 @@ def _me(state: NodeState) -> NodeView:
 def _peer(state: NodeState) -> NodeView:
     hello = state.peer.hello
     return NodeView(
-        name=facts.names(state)[1],
+        name=together.names(state)[1],
         is_me=False,
         is_heard=facts.is_talking(state),
         last_word=facts.moment(state.peer.hello_at),

@@ -8,6 +8,7 @@ whether a person may count on it that the other machine will.
 from haagent.core import proofs
 from haagent.core.actions import Shutdown
 from haagent.core.model import HELD, Disk, NodeState, Path, Phase, owner
+from haagent.core.together import names
 from haagent.core.turn import Turn
 
 WHY_NOT_HERE = {
@@ -27,12 +28,8 @@ def blocker(state: NodeState, guest: str) -> str | None:
     return None
 
 
-def _names(state: NodeState) -> tuple[str, str]:
-    return state.pair.names[state.me], state.pair.names[1 - state.me]
-
-
 def _not_here(state: NodeState, guest: str) -> str | None:
-    me, peer = _names(state)
+    me, peer = names(state)
     phase, hello = state.guests[guest].phase, proofs.hello_of(state, guest)
     if phase is Phase.HOLDING:
         return None
@@ -44,7 +41,7 @@ def _not_here(state: NodeState, guest: str) -> str | None:
 
 
 def _not_from_us(state: NodeState, guest: str) -> str | None:
-    me, _ = _names(state)
+    me, _ = names(state)
     if state.left is not None:
         return f"{me} is shutting down"
     if state.is_fenced:
@@ -55,7 +52,7 @@ def _not_from_us(state: NodeState, guest: str) -> str | None:
 
 
 def _not_to_peer(state: NodeState, guest: str) -> str | None:
-    me, peer = _names(state)
+    me, peer = names(state)
     hello, words = state.peer.hello, proofs.hello_of(state, guest)
     if hello is None or words is None or not proofs.is_talking(state):
         return f"{peer} is silent"
@@ -72,7 +69,7 @@ def _not_to_peer(state: NodeState, guest: str) -> str | None:
 
 
 def _not_in_sync(state: NodeState, guest: str) -> str | None:
-    _, peer = _names(state)
+    _, peer = names(state)
     resource = state.guests[guest].resource
     if resource is not None and resource.is_in_sync:
         return None
@@ -82,7 +79,7 @@ def _not_in_sync(state: NodeState, guest: str) -> str | None:
 
 def _not_by_its_word(state: NodeState, guest: str) -> str | None:
     """What the peer says of the guest itself."""
-    _, peer = _names(state)
+    _, peer = names(state)
     words, ledger = proofs.hello_of(state, guest), state.durable.ledgers[guest]
     if words is None or not words.is_connected or words.disk is not Disk.UP_TO_DATE:
         return f"{peer} has not said yet that its copy is UpToDate"
@@ -129,7 +126,7 @@ def maintain(turn: Turn, guest: str) -> None:
     if not state.durable.in_maintenance or blocker(state, guest) is not None:
         return
     if not any(_is_on_its_way(state, other) for other in state.guests):
-        let_go(turn, guest, f"{_names(state)[0]} is in maintenance")
+        let_go(turn, guest, f"{names(state)[0]} is in maintenance")
 
 
 def _is_on_its_way(state: NodeState, guest: str) -> bool:

@@ -22,7 +22,7 @@ power cut at any moment ends with both on the same.
 
 from dataclasses import replace
 
-from haagent.core import proofs
+from haagent.core import proofs, together
 from haagent.core.actions import LanOrder, TakeUpLan
 from haagent.core.events import LanAsked
 from haagent.core.model import (
@@ -35,6 +35,7 @@ from haagent.core.model import (
     next_term,
     owner,
 )
+from haagent.core.together import names
 from haagent.core.turn import Turn
 
 OPEN, ON_TRIAL = proofs.OPEN_LAN, proofs.LAN_ON_TRIAL
@@ -43,30 +44,10 @@ DROPPABLE = OPEN - {LanStage.PROVEN}  # by whoever it is on whose disk
 
 def blocker(state: NodeState) -> str | None:
     """Why other addresses cannot be agreed on now, in a sentence; None if nothing forbids it."""
-    for why_not in (_not_there, _not_settled):
+    for why_not in (together.blocker, _not_settled):
         if (why := why_not(state)) is not None:
             return why
     return next(filter(None, (_not_safe(state, guest) for guest in state.guests)), None)
-
-
-def _names(state: NodeState) -> tuple[str, str]:
-    return state.pair.names[state.me], state.pair.names[1 - state.me]
-
-
-def _not_there(state: NodeState) -> str | None:
-    me, peer = _names(state)
-    hello = state.peer.hello
-    if hello is None or not proofs.is_talking(state):
-        return f"{peer} is silent, and it takes both machines"
-    if hello.is_leaving or state.left is not None:
-        return f"{peer if hello.is_leaving else me} is shutting down"
-    if hello.has_replaced or state.is_fenced:
-        return f"{me} has given up"
-    if proofs.is_doubting(state):
-        return f"{me} stood still a moment ago"
-    if not proofs.is_whole(state, Path.CROSSOVER):
-        return f"{me} and {peer} do not hear each other over the crossover"
-    return None
 
 
 def _not_settled(state: NodeState) -> str | None:
@@ -80,9 +61,9 @@ def _not_settled(state: NodeState) -> str | None:
         return "a change of the LAN's addresses is under way already"
     if state.lan_files != state.pair.lan:
         # safety: it is still to be done, and a newer change would take its place on disk.
-        return f"{_names(state)[0]} has not written its addresses of an earlier change to its stick"
+        return f"{names(state)[0]} has not written its addresses of an earlier change to its stick"
     if hello.lan_runs != state.pair.lan:
-        return f"{_names(state)[1]} is still about to take up its addresses of an earlier change"
+        return f"{names(state)[1]} is still about to take up its addresses of an earlier change"
     return None
 
 
@@ -170,7 +151,7 @@ def _consider(turn: Turn, asked: LanChange) -> None:
 
 def _lost_since(state: NodeState) -> str | None:
     """What forbids it now, of what was there when it was asked for."""
-    if (why := _not_there(state)) is not None:
+    if (why := together.blocker(state)) is not None:
         return why
     return next(filter(None, (_not_safe(state, guest) for guest in state.guests)), None)
 
@@ -241,7 +222,7 @@ def _went_back(state: NodeState) -> bool:
 
 def _why_unproven(state: NodeState) -> str:
     """What a person should know about a trial that came to nothing."""
-    me, peer = _names(state)
+    me, peer = names(state)
     hello, number = state.peer.hello, state.durable.lan.number
     if hello is None or not proofs.is_talking(state):
         return f"{peer} is silent"

@@ -11,7 +11,7 @@ data up. DRBD's own account of the resync says when it is over.
 
 from dataclasses import replace
 
-from haagent.core import moving, proofs
+from haagent.core import moving, proofs, together
 from haagent.core.actions import Connect, Discard, KeepCopy
 from haagent.core.events import ChoiceAsked, Deed
 from haagent.core.model import (
@@ -20,10 +20,10 @@ from haagent.core.model import (
     GuestHello,
     Link,
     NodeState,
-    Path,
     Phase,
     next_term,
 )
+from haagent.core.together import names
 from haagent.core.turn import Turn
 
 RESTING = frozenset({Phase.RELEASED, Phase.HOLDING})  # nothing is under way on that machine
@@ -39,24 +39,11 @@ def blocker(state: NodeState, guest: str, node: int) -> str | None:
     return _not_usable(state, guest, node)
 
 
-def _names(state: NodeState) -> tuple[str, str]:
-    return state.pair.names[state.me], state.pair.names[1 - state.me]
-
-
 def _not_there(state: NodeState, guest: str) -> str | None:
-    me, peer = _names(state)
-    hello = state.peer.hello
-    if hello is None or not proofs.is_talking(state) or guest not in hello.guests:
-        return f"{peer} is silent, and it takes both machines"
-    if hello.is_leaving or state.left is not None:
-        return f"{peer if hello.is_leaving else me} is shutting down"
-    if state.is_fenced:
-        return f"{me} has given up"
-    if proofs.is_doubting(state):
-        return f"{me} stood still a moment ago"
-    if not proofs.is_whole(state, Path.CROSSOVER):
-        return f"{me} and {peer} do not hear each other over the crossover"
-    return None
+    if (why := together.blocker(state)) is not None:
+        return why
+    _, peer = names(state)
+    return None if proofs.hello_of(state, guest) else f"{peer} does not tell of {guest}"
 
 
 def _not_apart(state: NodeState, guest: str) -> str | None:
@@ -77,7 +64,7 @@ def _not_apart(state: NodeState, guest: str) -> str | None:
 
 
 def _not_at_rest(state: NodeState, guest: str) -> str | None:
-    me, peer = _names(state)
+    me, peer = names(state)
     mine, words = state.guests[guest], proofs.hello_of(state, guest)
     assert words is not None
     if mine.phase not in RESTING or words.phase not in RESTING:
@@ -111,7 +98,7 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
         return _go_without(turn, event)
     if turn.mine(guest).proposal is not None:
         # Its number is not on any disk yet: a second word would get the same one.
-        return f"another choice is on its way to {_names(state)[1]}"
+        return f"another choice is on its way to {names(state)[1]}"
     why = blocker(state, guest, event.node)
     if why is not None:
         return why
@@ -236,7 +223,7 @@ def _give_up(turn: Turn, guest: str) -> None:
     if not _is_confirmed_now(state, guest):
         return
     if mine.phase is Phase.HOLDING:
-        moving.let_go(turn, guest, f"a person chose the copy on {_names(state)[1]}")
+        moving.let_go(turn, guest, f"a person chose the copy on {names(state)[1]}")
         return
     if (
         mine.phase is not Phase.RELEASED
@@ -254,7 +241,7 @@ def _give_up(turn: Turn, guest: str) -> None:
         turn.say(guest, "keeping a copy of what is given up")
     else:
         turn.act(Discard(guest))
-        turn.say(guest, f"giving up our copy for that on {_names(state)[1]}, as a person chose")
+        turn.say(guest, f"giving up our copy for that on {names(state)[1]}, as a person chose")
 
 
 def _is_confirmed_now(state: NodeState, guest: str) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint
-from haagent.console.facts import is_split_brain, is_talking, names, troubles_of_peer
+from haagent.console.facts import is_split_brain, is_talking, troubles_of_peer
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
 from haagent.core import proofs
 from haagent.core.model import HELD, Disk, Link, NodeState
+from haagent.core.together import names
 from haagent.storage.lvm import GROUP
 
 

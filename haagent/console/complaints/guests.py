@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
-from haagent.console.facts import hello_of, is_talking, names, runs_on
+from haagent.console.facts import hello_of, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, NodeState, Phase
+from haagent.core.together import names
 
 AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
 

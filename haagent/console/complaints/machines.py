@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint
-from haagent.console.facts import is_recent, is_talking, names
+from haagent.console.facts import is_recent, is_talking
 from haagent.console.surroundings import Surroundings
 from haagent.core import moving
 from haagent.core.model import NodeState, Phase
+from haagent.core.together import names
 
 
 def ours(state: NodeState) -> Iterator[Complaint]:

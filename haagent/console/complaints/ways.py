@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint
-from haagent.console.facts import hello_of, is_answered, is_recent, is_talking, names
+from haagent.console.facts import hello_of, is_answered, is_recent, is_talking
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import LanStage, NodeState, Path, PathState
 from haagent.core.proofs import is_lan_settled
 from haagent.core.relocating import OPEN
+from haagent.core.together import names
 
 OWN_PATHS = {
     Path.CROSSOVER: ("the crossover cable", "Look at that cable and at its lamps on both sides."),
