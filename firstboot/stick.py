@@ -5,14 +5,14 @@ answers.yaml. Reads the answers, and puts them away without the secret and the p
 It is mounted only for the moment that it is needed, and written to only at the end of a set-up.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import yaml
 
 from firstboot import answers, files
+from haagent import mounting
 from haagent.errors import OperatorError
 from haagent.run import Run, run
 
@@ -20,24 +20,13 @@ MOUNT_POINT = Path("/run/shoestring/esp")
 RETIRED = "answers.done.yaml"
 ERASED = "erased"
 PRIVATE = ("secret", "password")  # settings whose values stay nowhere on the stick
-LIMIT = 120.0  # seconds for one program; a bad stick is slow
 
 
-@contextlib.contextmanager
-def mounted(partition: str, *, is_writable: bool = False, run: Run = run) -> Iterator[Path]:
+def mounted(
+    partition: str, *, is_writable: bool = False, run: Run = run
+) -> AbstractContextManager[Path]:
     """The ESP /dev/PARTITION as a folder. Raises ToolError."""
-    MOUNT_POINT.mkdir(parents=True, exist_ok=True)
-    if MOUNT_POINT.is_mount():
-        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
-    # safety: the file holds a secret, and FAT knows no modes.
-    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
-    run(
-        ("mount", "-t", "vfat", "-o", options, f"/dev/{partition}", str(MOUNT_POINT)), timeout=LIMIT
-    )
-    try:
-        yield MOUNT_POINT
-    finally:
-        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
+    return mounting.mounted(partition, "vfat", MOUNT_POINT, is_writable=is_writable, run=run)
 
 
 def read_answers(folder: Path) -> str | None:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from haagent import client, handover, password, report, resolution
+from haagent import client, handover, password, report, resolution, saving
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
 from haagent.console.render import guest_line, render
@@ -48,6 +48,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     program.add("replace", replace, "give the place of the other machine, which died, to a new one")
     program.add("lan", lan, "give both machines other addresses on the LAN, and another gateway")
     add_report(program)
+    program.add("save-report", saving.save_report, "write the report onto a USB stick")
     add_password(program)
     add_factory_reset(program)
     return program.run(argv, places)

@@ -17,6 +17,7 @@ from unittest.mock import patch
 from firstboot import driving, rehearsal
 from firstboot.faces.pager import ROOM
 from haagent.client import AgentSilent
+from haagent.console import menu
 from haagent.console.render import render, silence, starting
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
@@ -232,11 +233,15 @@ def document() -> str:
         parts += [f"### {day.title}", _block("\n".join(screen(day)))]
     parts += ["### Right after the start", _block("\n".join(starting(*SIZE)))]
     parts += ["### The agent is away", _block("\n".join(silence(silent, None, *SIZE, now=0.0)))]
+    parts += ["## The menu, behind Enter", _block("\n".join([*menu.page(True), menu.QUESTION]))]
+    parts += ["### `?` in it", _block("\n".join(menu.explanation(*NAMES)))]
+    parts += ["### Where no password was chosen", _block("\n".join(menu.page(False)))]
     return "\n\n".join(parts) + "\n"
 
 
 def _block(text: str) -> str:
-    return f"```\n{text.strip()}\n```"
+    lines = text.rstrip().lstrip("\n")
+    return f"```\n{lines}\n```"
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ ACTS = (
     Act(
         "report",
         "all about this machine, for whoever helps you",
-        "Settings, logs and states without keys. It is long: q stops it. From the shell, "
-        "`shoestring report FILE` writes it to a file.",
+        "Settings, logs and states without keys. It is long: q stops it. `save-report` writes it "
+        "onto a USB stick.",
         is_guarded=False,
     ),
     Act(
@@ -119,6 +119,11 @@ ACTS = (
         "factory-reset",
         "this machine leaves the pair and forgets it",
         "Says first what is lost. The guests go on on {peer}, which is alone then.",
+    ),
+    Act(
+        "save-report",
+        "write the report onto a USB stick, for whoever helps you",
+        "Plug a stick in first, with FAT or exFAT on it. Nothing else on it is touched.",
     ),
 )
 BY_NAME = {

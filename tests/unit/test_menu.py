@@ -46,6 +46,7 @@ def test_every_act_is_a_command_under_the_same_word(
         ("start counter", "start counter --anyway"),
         ("shoestring start counter --anyway", "start counter --anyway"),
         ("14", "factory-reset"),
+        ("15", "save-report"),
     ],
 )
 def test_a_number_a_word_and_the_pages_own_words_mean_the_same(line: str, command: str) -> None:

@@ -298,6 +298,8 @@ STOPPED: list[tuple[str, Change]] = [
         "counter is creating on berta.",
         both(guest(phase=Phase.RELEASED), words(phase=Phase.CREATING)),
     ),
+    ("counter is on its way to berta.", guest(phase=Phase.RELEASED, farewell=2)),
+    ("counter runs nowhere.", both(guest(phase=Phase.RELEASED, farewell=2), silent)),
     ("counter was on berta, and berta is silent.", both(elsewhere, silent)),
     ("counter runs nowhere.", both(guest(phase=Phase.RELEASED), node(peer=Peer()))),
 ]

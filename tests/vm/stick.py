@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Changes what is on a stick that was just flashed, as a person would on another PC: files of its
-ESP, with mtools; neither root nor a loop device is needed.
+"""Reads and changes what is on a stick, as a person would on another PC: files of its FAT, which is
+the ESP on one that was just flashed. mtools does it; neither root nor a loop device is needed.
 """
 
 import json
@@ -32,6 +32,16 @@ def identify(stick: Path, machine_id: str) -> None:
     what is decided by the order of two of them is the same each time (kernel-command-line(7)).
     """
     _add_argument(stick, f"systemd.machine_id={machine_id}")
+
+
+def make_blank(image: Path) -> None:
+    """A stick of 64 MiB without partitions and files, as some are sold."""
+    _mtools("mformat", "-C", "-T", str((64 << 20) // SECTOR), "-i", str(image), "::")
+
+
+def read(image: Path, name: str) -> str:
+    """The file NAME of a stick without partitions."""
+    return _mtools("mcopy", "-i", str(image), f"::/{name}", "-")
 
 
 def _add_argument(stick: Path, argument: str) -> None:

@@ -66,7 +66,7 @@ def test_the_own_stick_copied(lab: Lab) -> None:
     for machine in pair.both:
         machine.power_on()
     for machine in pair.both:
-        Person(machine).reads("the two sticks are copies of one another")
+        Person(machine).reads(r"the two sticks are copies of\s+one another")
 
 
 def test_power_cuts_during_the_set_up(lab: Lab) -> None:

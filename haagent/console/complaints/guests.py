@@ -8,6 +8,7 @@ from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
 from haagent.console.facts import hello_of, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
+from haagent.core import moving
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, NodeState, Phase
 from haagent.core.together import names
@@ -74,6 +75,13 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
             f"{guest} is {hello.phase} on {peer}.",
             "It is not up yet.",
             "Wait.",
+        )
+    if is_talking(state) and moving.is_handed_over(state, guest):
+        return Complaint(
+            Alarm.CHANGES_ELSEWHERE,
+            f"{guest} is on its way to {peer}.",
+            f"It was shut down on {me} in order, and {peer} may start it.",
+            f"Wait a minute. If it stays so, look at what {peer}'s screen says.",
         )
     return _not_started(state, around, guest, "; ".join(missing(state, guest)))
 
