@@ -2,6 +2,7 @@
 """The report on a USB stick: the right one, and only if it can be read back."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,22 @@ def test_without_just_one_stick_nothing_is_written(
     assert save(programs, tmp_path) == Exit.FAILED
     assert says in capsys.readouterr().err
     assert programs.ran == []
+
+
+def test_what_went_wrong_is_folded_on_a_terminal_and_not_for_a_program(
+    point: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save(Programs(), tmp_path)
+    whole = capsys.readouterr().err
+    assert len(whole.splitlines()) == 2
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    save(Programs(), tmp_path)
+    folded = capsys.readouterr().err
+    assert max(map(len, folded.splitlines())) < 80
+    assert folded.split() == whole.split()
 
 
 def test_a_stick_that_loses_it_is_told(
