@@ -32,11 +32,27 @@ class NobodyThere(OperatorError):
 
 
 def tell(*lines: str) -> None:
-    """LINES, folded where a terminal would break a word; what is indented stays so."""
+    """LINES, folded as a terminal shows them best."""
     for line in lines:
-        indent = " " * (4 if line.startswith("  ") else 0)
-        print(*(textwrap.wrap(line, WIDTH, subsequent_indent=indent) or [""]), sep="\n")
+        print(folded(line))
     sys.stdout.flush()
+
+
+def folded(text: str) -> str:
+    """TEXT with its lines broken between words, and not within an option that may be typed; what
+    is indented stays so.
+    """
+    return "\n".join(
+        part
+        for line in text.split("\n")
+        for part in textwrap.wrap(
+            line,
+            WIDTH,
+            subsequent_indent=" " * (4 if line.startswith("  ") else 0),
+            break_on_hyphens=False,
+        )
+        or [""]
+    )
 
 
 def ask(prompt: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from haagent import __version__, client, config, control, state
+from haagent.asking import folded
 from haagent.client import AgentSilent
 from haagent.console.guard import Guard
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale
@@ -116,9 +117,11 @@ class CommandLine:
 
     def _complain(self, error: Exception, code: Exit) -> Exit:
         sys.stdout.flush()
-        print(f"{self._name}: {error}", file=sys.stderr)
+        said = [f"{self._name}: {error}"]
         if isinstance(error, OperatorError):
-            print(f"  {error.hint}", file=sys.stderr)
+            said.append(f"  {error.hint}")
+        for text in said:
+            print(folded(text) if sys.stderr.isatty() else text, file=sys.stderr)
         return code
 
 

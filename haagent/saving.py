@@ -65,8 +65,12 @@ def sticks(argv: Sequence[str], text: str) -> list[Stick]:
 
 
 def _parts(disk: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """DISK itself, for a stick may have no partitions, and all that is on it."""
-    yield disk
+    """Where there may be a file system. A stick that is one as a whole has no partitions, although
+    the kernel takes the beginning of some for a partition table.
+    """
+    if disk["fstype"] is not None:
+        yield disk
+        return
     for part in disk.get("children", ()):
         yield from _parts(part)
 

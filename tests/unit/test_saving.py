@@ -2,6 +2,7 @@
 """The report on a USB stick: the right one, and only if it can be read back."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def test_the_stick_that_was_plugged_in_is_found_among_all_others() -> None:
 
 
 def test_so_is_one_without_partitions() -> None:
-    (found,) = sticks(LIST, json.dumps({"blockdevices": [disk("sdc", fstype="exfat")]}))
+    """Whatever the kernel takes its beginning for."""
+    odd = disk("sdc", part("sdc1", "exfat"), fstype="exfat")
+    (found,) = sticks(LIST, json.dumps({"blockdevices": [odd]}))
     assert (found.device, found.kind) == ("sdc", "exfat")
 
 
@@ -124,6 +127,22 @@ def test_without_just_one_stick_nothing_is_written(
     assert save(programs, tmp_path) == Exit.FAILED
     assert says in capsys.readouterr().err
     assert programs.ran == []
+
+
+def test_what_went_wrong_is_folded_on_a_terminal_and_not_for_a_program(
+    point: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save(Programs(), tmp_path)
+    whole = capsys.readouterr().err
+    assert len(whole.splitlines()) == 2
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    save(Programs(), tmp_path)
+    folded = capsys.readouterr().err
+    assert max(map(len, folded.splitlines())) < 80
+    assert folded.split() == whole.split()
 
 
 def test_a_stick_that_loses_it_is_told(
