@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-accept vm demo run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-accept screenshots vm demo run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -36,13 +36,17 @@ sim: ## simulated pairs: named histories and a thousand random ones
 sim-accept: ## write the golden logs of the named histories anew; read the difference
 	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py
 
+screenshots: ## docs/screens.md: every page a person meets; look at it
+	ci/host
+	$(PYTHON) -m tests.screens
+
 vm: image test-image ## every scenario on emulated machines
 	$(PYTHON) -m pytest tests/vm
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo
 
-run-pair: image test-image ## two machines to play with, in this terminal: a pair that sets itself up
+run-pair: test-image ## two blank machines to type into a pair and play with, in this terminal
 	$(PYTHON) -m tests.vm.run_pair
 
 clean: ## forget everything that was built

@@ -1,82 +1,47 @@
 # SPDX-License-Identifier: MIT
-"""The console until the machine belongs to a pair, and the set-up that makes it belong to one.
+"""Makes this machine one half of a pair, with a person at the console or a file on the stick.
 
-python3 -m firstboot         greets, shows the hardware, waits; the page is drawn again when
-                             Enter is pressed and when a disk or network card comes or goes
-python3 -m firstboot apply   does what answers.yaml on the stick says, if there is one;
-                             ends with 1 if that was not possible
+python3 -m firstboot                 the set-up, as the appliance runs it
+python3 -m firstboot --dry-run --machine FILE [--other FILE]
+                                     asks and shows the same on any computer, about machines that
+                                     FILEs describe, and changes nothing
+python3 -m firstboot --forget        finishes what `shoestring factory-reset` began; systemd does
 """
 
 import argparse
-import select
-import socket
 import sys
 from pathlib import Path
-
-from firstboot import files
-from firstboot.faces import line
-from firstboot.hotplug import LARGEST, QUIET, concerns_hardware, hardware_changes
-from firstboot.probe import probe
-from haagent.errors import OperatorError, ShoestringError
-
-# What the set-up had to say at its end; the greeting repeats it.
-LAST_WORDS = Path("/run/shoestring/set-up")
-OUR_FAULT = (
-    "The set-up ended by a fault of its own. `journalctl -u shoestring-setup` tells more.\n"
-    "Switch the machine off and on to try again."
-)
-
-
-def wait_for_reason(events: socket.socket) -> bool:
-    """Waits until the page should be drawn again; False when the console is gone."""
-    changed = False
-    while True:
-        ready, _, _ = select.select([sys.stdin, events], [], [], QUIET if changed else None)
-        if not ready:
-            return True
-        if events in ready:
-            changed = concerns_hardware(events.recv(LARGEST)) or changed
-        if sys.stdin in ready:
-            return bool(sys.stdin.readline())
-
-
-def greet() -> None:
-    """Shows the first page for as long as somebody may look at it."""
-    events = hardware_changes()
-    while True:
-        said = LAST_WORDS.read_text() if LAST_WORDS.exists() else ""
-        print("\n" + line.greeting(probe(), said), flush=True)
-        if not wait_for_reason(events):
-            return
-
-
-def apply() -> int:
-    """Carries out the answers; the exit status. The one place that catches our errors."""
-    # Not above: the greeting needs none of it, and should be there soon.
-    from firstboot.appliance import Appliance, hidden
-    from firstboot.apply import set_up
-    from firstboot.screen import Screen
-
-    screen = Screen()
-    files.write(LAST_WORDS, OUR_FAULT.encode(), 0o644)  # until we know better
-    try:
-        set_up(Appliance(), screen.tell)
-    except ShoestringError as error:
-        hint = error.hint if isinstance(error, OperatorError) else "Switch it off and on to go on."
-        words = hidden(f"The set-up of this machine stopped.\n{error}\n{hint}")
-        screen.tell(words)
-        files.write(LAST_WORDS, words.encode(), 0o644)
-        return 1
-    files.remove(LAST_WORDS)
-    return 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="firstboot", description=__doc__.split("\n")[0])
-    parser.add_argument("command", nargs="?", choices=["greet", "apply"], default="greet")
-    if parser.parse_args().command == "apply":
-        return apply()
-    greet()
+    parser.add_argument("--dry-run", action="store_true", help="change nothing")
+    parser.add_argument("--machine", type=Path, help="a description of this machine")
+    parser.add_argument("--other", type=Path, help="a description of the other machine")
+    parser.add_argument("--forget", action="store_true", help="forget the pair, if that was agreed")
+    options = parser.parse_args()
+    if options.dry_run != (options.machine is not None):
+        parser.error("--dry-run and --machine FILE go together")
+    # Not above: neither needs what the other one does.
+    if options.dry_run:
+        try:
+            from firstboot import rehearsal
+        except ModuleNotFoundError as error:
+            print(
+                f"firstboot: the Python module {error.name} is missing. `make check` installs it in"
+                " build/venv; run build/venv/bin/python -m firstboot.",
+                file=sys.stderr,
+            )
+            return 1
+        return rehearsal.run(options.machine, options.other)
+    from firstboot import evening, forgetting
+    from firstboot.appliance import Appliance
+    from firstboot.terminals import Terminals, consoles
+    from haagent.run import run
+
+    if options.forget:
+        return forgetting.at_start(Appliance(), Terminals(consoles()).tell, run)
+    evening.spend(Appliance(), Terminals(consoles()))
     return 0
 
 

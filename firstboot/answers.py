@@ -6,36 +6,37 @@ complaint ever quotes the secret.
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import yaml
 
+from firstboot import values, zones
 from haagent.core.model import Policy
 from haagent.errors import OperatorError
-from haagent.guests.name import checked
 
 FILE = "answers.yaml"
 VERSION = 1
 ARM = "erase the disks named here"
+MOST_KEYS = 8  # of machines that were replaced; a pair that loses more is unlucky
 LONGEST = 65536  # characters; a file of answers is a page or two
 MOST_GUESTS = 20
 MOST_REFEREES = 3
-SECRET_LENGTH = 32  # hex characters at least: 128 bits
-DIFFERENT_DIGITS = 6  # 32 random digits have fewer once in a million million times
-LEAST_MEMORY = 64  # MiB
-
-HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, one label, lower case
-MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-SIZE = re.compile(r"([1-9][0-9]{0,6})([MGT])")
-UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-SERIAL = re.compile(r"[!-~]{1,64}")
+MOST_TIME_SERVERS = 3
 
 # Text in, value out. Raises ValueError with the rest of a sentence that begins with the key.
 Parse = Callable[[str], Any]
+
+
+class Part(StrEnum):
+    """What this machine does in the making of its pair."""
+
+    FOUNDS = "founds"  # both machines are new, and so are the guests
+    JOINS = "joins"  # it is new, and the other one has the guests: all is copied from there
+    STAYS = "stays"  # it has the guests, and gets another peer; nothing on its disk is touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Guest:
     address: IPv4Interface | None  # None: it asks for one by DHCP
     memory: int  # MiB
     disk: int  # bytes
+    vcpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ class Answers:
     policy: Policy
     secret: str = field(repr=False)  # lower case hex, the same on both machines
     guests: tuple[Guest, ...]
+    password: str = field(default="", repr=False)  # as haagent/password.py keeps it; "": none
+    erases: bool = False  # whether what is on the data disk may be lost
+    zone: str = zones.UTC  # that times are shown in
+    time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
+    part: Part = Part.FOUNDS
+    replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # of who joins: the old pairs'
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,49 +226,59 @@ def _answers(file: _Section) -> Answers:
     file.take("version", _version)
     file.take("arm", _armed)
     lan = file.section("lan")
-    gateway = lan.take("gateway", _address)
+    gateway = lan.take("gateway", values.address)
+    disk = file.section("data-disk")
     answers = Answers(
-        me=file.take("me", _node),
-        names=file.take_list("names", _host_name, range(2, 3)),
-        disk=_disk(file.section("data-disk")),
+        me=file.take("me", values.node),
+        names=file.take_list("names", values.host_name, range(2, 3)),
+        disk=disk.take("serial", values.serial),
+        erases=disk.take("erase", values.yes_or_no, is_needed=False, default=False),
         crossover=_cable(file.section("crossover")),
         lan=_cable(lan),
         gateway=gateway,
         referees=file.take_list(
             "referees",
-            _address,
+            values.address,
             range(1, MOST_REFEREES + 1),
             is_needed=False,
             default=(gateway,),
         ),
-        policy=file.take("policy", _policy),
-        secret=file.take("secret", _secret),
+        policy=file.take("policy", values.policy),
+        secret=file.take("secret", values.secret),
         guests=tuple(
             _guest(name, section)
             # By name: a guest's place gives it its number, and both machines must count alike.
             for name, section in sorted(
                 file.section("guests")
-                .named_sections(_guest_name, range(1, MOST_GUESTS + 1))
+                .named_sections(values.guest_name, range(1, MOST_GUESTS + 1))
                 .items()
             )
         ),
+        password=file.take("password", values.password, is_needed=False, default=""),
+        zone=file.take("time-zone", values.zone, is_needed=False, default=zones.UTC),
+        time_servers=file.take_list(
+            "time-servers",
+            values.address,
+            range(1, MOST_TIME_SERVERS + 1),
+            is_needed=False,
+            default=(),
+        ),
+        part=file.take("part", _part, is_needed=False, default=Part.FOUNDS),
+        replaced_keys=file.take_list(
+            "replaced-keys", values.key, range(1, MOST_KEYS + 1), is_needed=False, default=()
+        ),
     )
+    disk.finish()
     file.finish()
     return answers
 
 
-def _disk(section: _Section) -> Any:
-    serial = section.take("serial", _serial)
-    section.finish()
-    return serial
-
-
 def _cable(section: _Section) -> Cable:
     cable = Cable(
-        mac=section.take("mac", _mac),
-        address=section.take("address", _interface),
-        peer=section.take("peer", _address),
-        peer_mac=section.take("peer-mac", _mac),
+        mac=section.take("mac", values.mac),
+        address=section.take("address", values.interface),
+        peer=section.take("peer", values.address),
+        peer_mac=section.take("peer-mac", values.mac),
     )
     section.finish()
     return cable
@@ -269,12 +287,13 @@ def _cable(section: _Section) -> Cable:
 def _guest(name: str, section: _Section) -> Guest:
     guest = Guest(
         name=name,
-        is_built_in=section.take("built-in", _yes_or_no, is_needed=False, default=False),
-        first_node=section.take("first-node", _node),
-        mac=section.take("mac", _mac),
-        address=section.take("address", _interface, is_needed=False),
-        memory=section.take("memory", _memory),
-        disk=section.take("disk", _size),
+        is_built_in=section.take("built-in", values.yes_or_no, is_needed=False, default=False),
+        first_node=section.take("first-node", values.node),
+        mac=section.take("mac", values.mac),
+        address=section.take("address", values.interface, is_needed=False),
+        memory=section.take("memory", values.memory),
+        disk=section.take("disk", values.size),
+        vcpus=section.take("vcpus", values.vcpus, is_needed=False, default=1),
     )
     section.finish()
     return guest
@@ -292,90 +311,8 @@ def _armed(text: str) -> bool:
     return True
 
 
-def _node(text: str) -> int:
-    if text not in ("0", "1"):
-        raise ValueError("should be 0 or 1")
-    return int(text)
-
-
-def _host_name(text: str) -> str:
-    if not HOST_NAME.fullmatch(text) or text == "localhost":
-        raise ValueError(
-            f"should hold host names of lower case letters, digits and hyphens, not {text!r}"
-        )
-    return text
-
-
-def _guest_name(text: str) -> str:
+def _part(text: str) -> Part:
     try:
-        return checked(text)
-    except OperatorError as error:
-        raise ValueError(f"will not do: {error.message}. {error.hint}") from None
-
-
-def _serial(text: str) -> str:
-    if not SERIAL.fullmatch(text):
-        raise ValueError("should be a disk's serial number, as the first page shows it")
-    return text
-
-
-def _mac(text: str) -> str:
-    mac = text.lower()
-    if not MAC.fullmatch(mac):
-        raise ValueError("should be a MAC address, such as 52:54:00:12:34:56")
-    # IEEE 802: the lowest bit of the first octet marks an address of a group, not of a card.
-    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-        raise ValueError(f"{text} is not the address of a network card")
-    return mac
-
-
-def _address(text: str) -> IPv4Address:
-    try:
-        address = IPv4Address(text)
+        return Part(text)
     except ValueError:
-        raise ValueError("should be an IPv4 address, such as 192.168.1.11") from None
-    if address.is_multicast or address.is_loopback or address.is_unspecified:
-        raise ValueError(f"{text} is not the address of a machine")
-    return address
-
-
-def _interface(text: str) -> IPv4Interface:
-    address, slash, prefix = text.partition("/")
-    if not slash or not re.fullmatch("[0-9]{1,2}", prefix) or int(prefix) > 32:
-        raise ValueError("should be an IPv4 address with its prefix, such as 192.168.1.11/24")
-    return IPv4Interface((_address(address), int(prefix)))
-
-
-def _policy(text: str) -> Policy:
-    try:
-        return Policy(text)
-    except ValueError:
-        raise ValueError(f"should be one of: {', '.join(Policy)}") from None
-
-
-def _secret(text: str) -> str:
-    # safety: no complaint may quote it.
-    if not re.fullmatch(f"[0-9a-fA-F]{{{SECRET_LENGTH},256}}", text):
-        raise ValueError(f"should be at least {SECRET_LENGTH} hex characters, made at random")
-    if len(set(text.lower())) < DIFFERENT_DIGITS:
-        raise ValueError("should be made at random: this one is too regular")
-    return text.lower()
-
-
-def _yes_or_no(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("should be true or false")
-    return text == "true"
-
-
-def _memory(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{1,6}", text) or int(text) < LEAST_MEMORY:
-        raise ValueError(f"should be a number of MiB, at least {LEAST_MEMORY}")
-    return int(text)
-
-
-def _size(text: str) -> int:
-    match = SIZE.fullmatch(text)
-    if not match:
-        raise ValueError("should be a size, such as 512M, 20G or 1T")
-    return int(match[1]) * UNITS[match[2]]
+        raise ValueError(f"should be one of: {', '.join(Part)}") from None

@@ -5,16 +5,22 @@ No policy is in here. Whatever lands on the data disk is flushed to the platter 
 ends, because the journal that is written next lives on another disk.
 """
 
+import contextlib
 import json
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
-from firstboot import files, stick
+from firstboot import agreement as agreements
+from firstboot import files, leases, stick, zones
+from firstboot.agreement import Stage
+from firstboot.examine import examine
 from firstboot.hands import Interface, Signature
 from firstboot.hotplug import await_change, hardware_changes
+from firstboot.leases import Lease
 from firstboot.probe import LVM, Machine, probe
 from firstboot.rendering import CROSSOVER, GROUP, LAN, File, volume
 from haagent import config
@@ -31,7 +37,13 @@ MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
 JUST_CREATED = "0000000000000004:0000000000000000:"
-CONSOLES = ("tty1", "hvc0", "ttyS0")  # the preset has a greeting on each
+STATE = Path("/state")
+OF_THE_STICK = ("identity", "lost+found")  # below STATE
+IN_VAR = ("drbd", "heartbeat")  # below STATE's var/lib: what keeps something of the pair there
+# Its own identity. The generation must never go back: a peer drops what is older as a replay.
+OF_HEARTBEAT = ("hb_generation", "hb_uuid")
+ZONE = STATE / "etc/localtime"  # the image's /etc/localtime leads to it
+GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")
 
 
@@ -52,13 +64,45 @@ class Appliance:
     def await_hardware(self) -> None:
         await_change(self._changes)
 
+    def await_hardware_for(self, seconds: float) -> bool:
+        return await_change(self._changes, seconds)
+
+    def examined_machine(self) -> Machine:
+        """What there is, looked at closer: it may take a minute."""
+        return examine(probe(), self._run)
+
+    def start_looking_for_addresses(self) -> None:
+        """Lets every card ask for an address, until this machine belongs to a pair."""
+        files.write(Path(leases.BEFORE_SET_UP), leases.NETWORK.encode(), 0o644)
+        self._run(("systemctl", "restart", "systemd-networkd.service"), timeout=LIMIT)
+
+    def leases(self) -> tuple[Lease, ...]:
+        """What was given so far."""
+        addresses = self._run(leases.ADDRESSES, timeout=LIMIT)
+        return leases.parse_leases(addresses, self._run(leases.ROUTES, timeout=LIMIT))
+
+    def time_servers(self) -> tuple[IPv4Address, ...]:
+        """What DHCP named so far."""
+        try:
+            return leases.parse_time_servers(self._run(leases.TIME_SERVERS, timeout=LIMIT))
+        except ToolError:
+            return ()  # it asks over D-Bus, and nothing here may depend on that
+
     def answers(self) -> str | None:
+        agreed = agreements.from_file(self.read(agreements.PATH))
+        if agreed is not None and agreed.stage is Stage.COMMITTED:
+            return agreed.answers
         with stick.mounted(self._esp(), run=self._run) as folder:
             return stick.read_answers(folder)
 
     def retire_answers(self) -> None:
+        self.remove(agreements.PATH)
         with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
             stick.retire_answers(folder)
+
+    def forget_answers(self) -> None:
+        with stick.mounted(self._esp(), is_writable=True, run=self._run) as folder:
+            stick.forget_answers(folder)
 
     def read(self, path: str) -> File | None:
         place = Path(path)
@@ -74,6 +118,19 @@ class Appliance:
             files.write(Path(file.path), file.text.encode(), file.mode)
         except OSError as error:
             raise _failing(file.path, "written", error) from error
+
+    def remove(self, path: str) -> None:
+        """Removes the file, if it is there, so that it stays away."""
+        try:
+            files.remove(Path(path))
+        except OSError as error:
+            raise _failing(path, "removed", error) from error
+
+    def pair_files(self) -> list[str]:
+        try:
+            return pair_files(STATE)
+        except OSError as error:
+            raise _failing(str(error.filename), "read", error) from error
 
     def host_name(self) -> str:
         return socket.gethostname()
@@ -96,25 +153,49 @@ class Appliance:
         self._run(("udevadm", "trigger", "--action=add", "--settle", card), timeout=LIMIT)
 
     def restart_network(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            Path(leases.BEFORE_SET_UP).unlink()
         self._run(("systemctl", "restart", "systemd-networkd.service"), timeout=LIMIT)
         # With or without a cable, as in the network files.
         names = (f"--interface={name}:no-carrier" for name in (CROSSOVER, LAN))
         argv = (WAIT_ONLINE, "--quiet", f"--timeout={ADDRESSES_WITHIN}", *names)
         self._run(argv, timeout=2 * ADDRESSES_WITHIN)
 
+    def time_zone(self) -> str:
+        try:
+            return str(ZONE.readlink().relative_to(zones.FOLDER))
+        except (OSError, ValueError):
+            return ""
+
+    def set_time_zone(self, zone: str) -> None:
+        try:
+            files.link(ZONE, Path(zones.FOLDER) / zone)
+        except OSError as error:
+            raise _failing(str(ZONE), "written", error) from error
+
+    def restart_clock(self) -> None:
+        # One that does not run stays so: a pair needs the same time as little as any time at all.
+        self._run(("systemctl", "try-restart", "systemd-timesyncd.service"), timeout=LIMIT)
+
     def signature(self, disk: str) -> Signature:
         argv = ("wipefs", "--noheadings", "--output", "TYPE,UUID", f"/dev/{disk}")
-        return parse_signature(self._run(argv, timeout=LIMIT))
+        found = parse_signature(self._run(argv, timeout=LIMIT))
+        return replace(found, is_a_pairs=GROUP in self._groups_on(Path("/dev") / disk))
 
     def clear_disk(self, disk: str) -> None:
         device = Path("/dev") / disk
         # What is just being activated since the disk appeared would keep it busy.
         self._settle()
-        for found in lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT)):
-            # A group that a power cut left unreadable has another name here, and nothing active.
-            if Path(found.device).resolve() == device.resolve() and found.group == GROUP:
+        for group in sorted(self._groups_on(device)):
+            if group == GROUP:
                 self._run(("vgremove", "--force", "--yes", GROUP), timeout=LIMIT)
+            elif GROUP_NAME.fullmatch(group):
+                # Somebody else's was activated when the disk appeared, and keeps it busy. A group
+                # that a power cut left unreadable has no such name here, and nothing active.
+                self._run(("vgchange", "--activate", "n", group), timeout=LIMIT)
         self._wipe(device)
+        # Its partitions are gone, and their devices with them as soon as udev knows.
+        self._run(("udevadm", "settle", f"--timeout={LIMIT:.0f}"), timeout=2 * LIMIT)
 
     def make_group(self, disk: str, physical_volume: str) -> None:
         device = Path("/dev") / disk
@@ -173,9 +254,15 @@ class Appliance:
         _flush(Path(device))
 
     def hand_over(self) -> None:
-        greetings = (f"firstboot@{name}.service" for name in CONSOLES)
-        self._run(("systemctl", "--no-block", "stop", *greetings), timeout=LIMIT)
         self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
+
+    def _groups_on(self, device: Path) -> set[str]:
+        """LVM's groups on DEVICE or on a partition of it."""
+        found = lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT))
+        disk = str(device.resolve())
+        between = "p" if disk[-1].isdigit() else ""  # block/partitions/core.c of the kernel
+        partition = re.compile(rf"{re.escape(disk)}({between}[0-9]+)?")
+        return {one.group for one in found if partition.fullmatch(str(Path(one.device).resolve()))}
 
     def _esp(self) -> str:
         esp = self.machine().esp
@@ -196,6 +283,31 @@ class Appliance:
         left = self._run(("wipefs", "--noheadings", "--output", "TYPE", str(device)), timeout=LIMIT)
         if left.strip():
             raise ToolError(argv, 0, f"{device} still holds {left.strip()}")
+
+
+def pair_files(state: Path) -> list[str]:
+    """Every file below STATE, but for who this machine is, and what the system itself keeps. Raises
+    OSError: what cannot be looked into is not taken for empty.
+    """
+    own = {
+        *(state / name for name in OF_THE_STICK),
+        state / "etc/localtime",
+        *(state / "var/lib/heartbeat" / name for name in OF_HEARTBEAT),
+    }
+    tops = [entry for entry in state.iterdir() if entry.name != "var"]
+    tops += [folder for name in IN_VAR if (folder := state / "var/lib" / name).is_dir()]
+    return sorted(str(path) for top in tops for path in _files(top, own))
+
+
+def _files(path: Path, own: Set[Path]) -> Iterator[Path]:
+    """PATH, or the files below it; links are files. Nothing of OWN."""
+    if path in own:
+        return
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    for entry in path.iterdir():
+        yield from _files(entry, own)
 
 
 def _flush(device: Path) -> None:

@@ -8,32 +8,38 @@ still be filled. How anything is done is the hands' business.
 
 from collections.abc import Callable
 
+from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import journal as journal_file
-from firstboot.answers import Answers
-from firstboot.hands import Hands
+from firstboot.answers import Answers, Part
+from firstboot.hands import Hands, put
 from firstboot.rendering import SETTINGS, File
 from firstboot.steps import (
+    AwaitPeer,
     AwaitSync,
     EraseSecret,
     FillGuest,
     MakeStorage,
     NameHost,
     Plan,
+    SetClock,
     StartMirror,
     StartNetwork,
     Step,
+    TakeUp,
     WriteFiles,
     plan,
     storage,
 )
 from firstboot.validate import MAY_PASS, find_disk, problems
 from haagent.core.model import Disk, Link, Resource
-from haagent.errors import OperatorError, ToolError
+from haagent.errors import BugError, OperatorError, ToolError
 from haagent.storage.drbd import in_words
 
 COMPLETE = File("/state/setup/complete", "This machine is set up.\n")
-ANEW = "To begin again, flash the stick anew and empty the data disk."
+ANEW = "To begin again, flash both sticks anew and empty the data disks."
+CUT_SHORT = "  This was cut short before. Beginning again with a blank disk."
+ERASING = "  Erasing what is on it, as you agreed."
 
 Tell = Callable[[str], None]
 Question = Callable[[Resource], bool]
@@ -60,6 +66,7 @@ class _SetUp:
         steps = self._plan()
         if not steps:
             return False
+        self._tell_begun(steps)
         for number, step in enumerate(steps, 1):
             self._tell(f"{number}/{len(steps)} {step.title}.")
             self._do(step)
@@ -68,6 +75,13 @@ class _SetUp:
         self._tell("This machine is set up.")
         self._hands.hand_over()
         return True
+
+    def _tell_begun(self, steps: Plan) -> None:
+        """Where an earlier try came to."""
+        left = [number for number, step in enumerate(steps, 1) if not self._journal.is_done(step)]
+        if self._journal and left:
+            where = f"step {left[0]} of {len(steps)}" if len(steps) > 1 else "its last step"
+            self._tell(f"Continuing the set-up that was interrupted at {where}.")
 
     def _plan(self) -> Plan:
         """What is to be done; nothing, if nobody asks for anything."""
@@ -87,8 +101,17 @@ class _SetUp:
 
     def _agreed_plan(self, answers: Answers) -> Plan:
         """The plan, once nothing is in its way. Waits for disks and cards that are not there."""
+        if answers.part is Part.STAYS:
+            raise OperatorError(
+                f"`part: {Part.STAYS}` is for a machine that has guests, and this one was never set"
+                " up.",
+                f"Nothing was changed. Take that line out of {answer_file.FILE}.",
+            )
         name = answers.names[answers.me]
-        self._tell(f"Setting up {name}, as {answer_file.FILE} on the stick says.")
+        is_agreed = self._hands.read(agreements.PATH) is not None
+        says = "the two machines agreed" if is_agreed else f"{answer_file.FILE} on the stick says"
+        self._tell(f"Setting up {name}, as {says}.")
+        mend = "Mend that" if is_agreed else f"Correct {answer_file.FILE} or the machine"
         scale = self._hands.time_scale()
         # safety: only what the journal says was begun on this very disk may be found on it.
         step = storage(answers)
@@ -97,9 +120,9 @@ class _SetUp:
         while found := problems(answers, self._hands.machine(), scale, ours):
             words = "\n".join(problem.sentence for problem in found)
             if any(problem.reason not in MAY_PASS for problem in found):
-                raise OperatorError(words, f"Correct {answer_file.FILE} or the machine.")
+                raise OperatorError(words, f"{mend}. {ANEW}")
             if words != told:
-                self._tell(f"{words}\nWaiting until it is plugged in.")
+                self._tell(f"{words}\nWaiting until it is plugged in. {ANEW}")
                 told = words
             self._hands.await_hardware()
         return plan(answers, scale)
@@ -112,6 +135,8 @@ class _SetUp:
                 self._name_host(step)
             case StartNetwork():
                 self._start_network(step)
+            case SetClock():
+                self._set_clock(step)
             case MakeStorage():
                 self._make_storage(step)
             case StartMirror():
@@ -120,18 +145,14 @@ class _SetUp:
                 self._await_sync(step)
             case FillGuest():
                 self._fill_guest(step)
+            case TakeUp() | AwaitPeer():
+                raise BugError("only a machine that serves already takes another peer")
             case EraseSecret():
                 self._erase_secret()
 
     def _write_files(self, step: WriteFiles) -> None:
         for file in step.files:
-            if self._hands.read(file.path) != file:
-                self._hands.write(file)
-            if self._hands.read(file.path) != file:
-                raise OperatorError(
-                    f"{file.path} was written, and something else is read back.",
-                    "The stick is failing. Use another one.",
-                )
+            put(self._hands, file, "The stick is failing. Use another one.")
 
     def _name_host(self, step: NameHost) -> None:
         if self._hands.host_name() != step.host:
@@ -170,6 +191,13 @@ class _SetUp:
             )
         )
 
+    def _set_clock(self, step: SetClock) -> None:
+        if self._hands.time_zone() != step.zone:
+            self._hands.set_time_zone(step.zone)
+        if self._hands.time_zone() != step.zone:
+            raise OperatorError(f"The machine does not take the time zone {step.zone}.", ANEW)
+        self._hands.restart_clock()
+
     def _make_storage(self, step: MakeStorage) -> None:
         disk = find_disk(self._hands.machine(), step.serial)
         if disk is None:
@@ -182,17 +210,25 @@ class _SetUp:
             raise OperatorError(
                 f"The disk {step.serial} was made ours before, and that is gone from it.", ANEW
             )
-        if found.kinds and not (is_ours and self._journal.is_begun(step)):
-            # safety: read from the disk itself, right before the first write to it.
+        is_half_made = is_ours and self._journal.is_begun(step)
+        # safety: read from the disk itself, right before the first write to it.
+        if found.is_a_pairs and not is_half_made:
+            raise OperatorError(
+                f"The disk {step.serial} holds the guests of a Shoestring pair.",
+                "Nothing on it was changed. Start with the stick that belongs to it, or empty it on"
+                " another machine if nobody needs them.",
+            )
+        if found.kinds and not is_half_made and not step.erases:
             raise OperatorError(
                 f"The disk {step.serial} is not empty, it holds: {', '.join(found.kinds)}.",
                 "Nothing on it was changed. Empty it on another machine if nobody needs it.",
             )
         self._journal.begin(step)
         if found.kinds:
-            self._tell("  This was cut short before. Beginning again with a blank disk.")
-            # safety: this set-up made up this identity, for this disk, and never got so far as to
-            # use what is on it.
+            # safety: either this set-up made up this identity, for this disk, and never got so far
+            # as to use what is on it; or a person typed the end of this disk's serial number below
+            # the list of what would be lost.
+            self._tell(CUT_SHORT if is_half_made else ERASING)
             self._hands.clear_disk(disk.name)
         self._hands.make_group(disk.name, step.physical_volume)
         for guest, size in step.volumes:

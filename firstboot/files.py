@@ -26,11 +26,22 @@ def write(path: Path, data: bytes, mode: int) -> None:
     sync(path.parent)
 
 
-def remove(path: Path) -> None:
-    """Removes PATH if it is there. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+def link(path: Path, target: Path) -> None:
+    """Makes PATH a link to TARGET, whatever it was, and its folder if need be. Raises OSError."""
+    _make_folder(path.parent)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(path)
     sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes PATH if it is there, and what a power cut left of a newer one. Raises OSError."""
+    for one in (path.with_name(f"{path.name}.new"), path):
+        with contextlib.suppress(FileNotFoundError):
+            one.unlink()
+            sync(one.parent)
 
 
 def sync(path: Path) -> None:

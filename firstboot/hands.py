@@ -13,6 +13,31 @@ from typing import Protocol
 from firstboot.probe import Machine
 from firstboot.rendering import File
 from haagent.core.model import Resource
+from haagent.errors import OperatorError
+
+
+class Files(Protocol):
+    """The files of a machine, on its stick."""
+
+    def read(self, path: str) -> File | None: ...
+    def write(self, file: File) -> None: ...
+
+
+FAILING_STICK = (
+    "The stick is failing. The guests run on; put this machine's stick in order before it is"
+    " restarted."
+)
+
+
+def put(hands: Files, file: File, advice: str) -> None:
+    """FILE is there, and written only if it was not.
+
+    Raises OperatorError with ADVICE if something else is read back.
+    """
+    if hands.read(file.path) != file:
+        hands.write(file)
+    if hands.read(file.path) != file:
+        raise OperatorError(f"{file.path} was written, and something else is read back.", advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,7 @@ class Signature:
 
     kinds: tuple[str, ...]  # as wipefs(8) names them; empty: nothing it knows
     physical_volume: str  # the LVM identity, if that is all there is; else empty
+    is_a_pairs: bool = False  # whether a volume group with the name of ours is on it
 
 
 class Hands(Protocol):
@@ -46,16 +72,21 @@ class Hands(Protocol):
         """Blocks until a disk or a network card came or went."""
 
     def answers(self) -> str | None:
-        """The text of answers.yaml on the stick, None if there is none."""
+        """The text of what both machines agreed on, or of answers.yaml on the stick; None if there
+        is neither.
+        """
 
     def retire_answers(self) -> None:
-        """Puts answers.yaml away without its secret."""
+        """Puts the answers away without their secret, wherever they are."""
 
     def read(self, path: str) -> File | None:
         """The file at PATH, None if there is none."""
 
     def write(self, file: File) -> None:
         """Replaces the file as a whole: after a power cut it is the old one or the new one."""
+
+    def remove(self, path: str) -> None:
+        """Removes the file, if it is there, so that it stays away."""
 
     def host_name(self) -> str:
         """The kernel's."""
@@ -76,6 +107,15 @@ class Hands(Protocol):
 
     def restart_network(self) -> None:
         """Lets systemd-networkd read our files, and waits until it has carried them out."""
+
+    def time_zone(self) -> str:
+        """That times are shown in; "" if none was ever set."""
+
+    def set_time_zone(self, zone: str) -> None:
+        """From now on, for all programs that start."""
+
+    def restart_clock(self) -> None:
+        """Lets what sets the clock over the network read its file."""
 
     def signature(self, disk: str) -> Signature:
         """What is on the disk called DISK."""

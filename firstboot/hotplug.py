@@ -3,6 +3,7 @@
 
 import select
 import socket
+import time
 
 NETLINK_KOBJECT_UEVENT = (
     15  # include/uapi/linux/netlink.h; group 1 is the kernel, group 2 is udev, after its rules
@@ -26,15 +27,41 @@ def concerns_hardware(message: bytes) -> bool:
     return any(f"SUBSYSTEM={name}\0".encode() in message for name in ("block", "net"))
 
 
-def await_change(events: socket.socket) -> None:
-    """Blocks until hardware changed, and then until it was quiet for a moment."""
+class Changes:
+    """Of the hardware, from the time it is made."""
+
+    def __init__(self) -> None:
+        self._events = hardware_changes()
+
+    def fileno(self) -> int:
+        """Can be read when something happened to some device."""
+        return self._events.fileno()
+
+    def is_any(self) -> bool:
+        """Whether a disk or a card came or went; waits until it is quiet."""
+        changed = False
+        while select.select([self._events], [], [], QUIET if changed else 0)[0]:
+            changed = _is_change(self._events) or changed
+        return changed
+
+
+def await_change(events: socket.socket, limit: float | None = None) -> bool:
+    """Blocks until hardware changed, and then until it was quiet for a moment; False if nothing
+    changed for LIMIT seconds.
+    """
     changed = False
+    deadline = None if limit is None else time.monotonic() + limit
     while True:
-        ready, _, _ = select.select([events], [], [], QUIET if changed else None)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready, _, _ = select.select([events], [], [], QUIET if changed else left)
         if not ready:
-            return
-        try:
-            changed = concerns_hardware(events.recv(LARGEST)) or changed
-        except OSError:
-            # ENOBUFS, netlink(7): more came than was kept, so something may have changed.
-            changed = True
+            return changed
+        changed = _is_change(events) or changed
+
+
+def _is_change(events: socket.socket) -> bool:
+    try:
+        return concerns_hardware(events.recv(LARGEST))
+    except OSError:
+        # ENOBUFS, netlink(7): more came than was kept, so something may have changed.
+        return True

@@ -14,11 +14,14 @@ import jinja2
 
 import haagent
 from firstboot import keys
-from firstboot.answers import Answers, Cable
+from firstboot.answers import Answers, Cable, Part
 from haagent.core.timing import Timing
+from haagent.password import KEPT
 
 STATE = "/state/etc"
 NETWORK = f"{STATE}/systemd/network"
+KEY = f"{STATE}/shoestring/pair.key"
+REPLACED_KEYS = f"{STATE}/shoestring/replaced.key"  # of machines that were replaced
 SETTINGS = f"{STATE}/shoestring/pair.yaml"  # where it is, this machine belongs to a pair
 FIRST_PORT = 7788  # of DRBD, one for each guest
 LONGEST_PING_TIMEOUT = 300  # tenths of a second; linux/drbd_limits.h of 8.4
@@ -91,6 +94,17 @@ def _card(name: str, title: str, cable: Cable) -> File:
     return File(f"{NETWORK}/10-{name}.link", text)
 
 
+def clock(answers: Answers) -> tuple[File, ...]:
+    """What systemd-timesyncd reads. Names of servers are looked up at the gateway, by nobody else:
+    what the pair does must not wait for a name.
+    """
+    servers = " ".join(map(str, answers.time_servers))
+    return (
+        File(f"{STATE}/systemd/timesyncd.conf", render("timesyncd.conf.j2", servers=servers)),
+        File(f"{STATE}/timesyncd-resolv.conf", f"nameserver {answers.gateway}\n"),
+    )
+
+
 def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
     """DRBD's configuration: what is common, and one file for each guest."""
     common = render(
@@ -147,6 +161,7 @@ def heartbeat(answers: Answers, timing: Timing) -> tuple[File, ...]:
 
 def agent(answers: Answers) -> tuple[File, ...]:
     """The agent's own. Its settings come last: they say that this machine belongs to a pair."""
+    replaced = "".join(f"{key}\n" for key in answers.replaced_keys)
     settings = render(
         "pair.yaml.j2",
         me=answers.me,
@@ -156,21 +171,24 @@ def agent(answers: Answers) -> tuple[File, ...]:
         lan=_path(LAN, answers.lan),
         bridge=LAN,
         referees=answers.referees,
-        key_file=f"{STATE}/shoestring/pair.key",
+        key_file=KEY,
+        replaced_keys=REPLACED_KEYS if replaced or answers.part is Part.STAYS else "",
         guests={
             guest.name: {
                 "first_node": guest.first_node,
                 "mac": guest.mac,
                 "address": guest.address.ip if guest.address else None,
                 "memory": guest.memory,
-                "vcpus": 1,
+                "vcpus": guest.vcpus,
                 "disks": (("xvda", device(number)),),
             }
             for number, guest in enumerate(answers.guests)
         },
     )
     return (
-        File(f"{STATE}/shoestring/pair.key", f"{keys.agent(answers.secret)}\n", SECRET),
+        File(KEY, f"{keys.agent(answers.secret)}\n", SECRET),
+        *((File(REPLACED_KEYS, replaced, SECRET),) if replaced else ()),
+        *((File(KEPT, f"{answers.password}\n", SECRET),) if answers.password else ()),
         File(SETTINGS, settings),
     )
 

@@ -6,13 +6,14 @@ a plan safe to cut anywhere: nothing that could start a guest is written before 
 disk are the same, and the secret is erased when everything that needs it is there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 
-from firstboot import rendering
-from firstboot.answers import Answers
+from firstboot import keys, rendering
+from firstboot.answers import Answers, Part
 from firstboot.keys import physical_volume
 from firstboot.rendering import File
+from haagent.config import mark_of
 from haagent.core.timing import Timing
 
 LEADER = 0  # the node that does what only one may do
@@ -49,6 +50,15 @@ class StartNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class SetClock:
+    """Times are shown in ZONE, and the clock follows the servers that were written down."""
+
+    zone: str
+    name: str = "clock"
+    title: str = "Setting the clock"
+
+
+@dataclass(frozen=True, slots=True)
 class MakeStorage:
     """The data disk is our volume group, with a volume for each guest, ready to be mirrored and
     never used. All of it or nothing: what a power cut left is made again from a blank disk.
@@ -57,6 +67,9 @@ class MakeStorage:
     serial: str
     physical_volume: str  # the identity that tells our disk from anybody else's
     volumes: tuple[tuple[str, int], ...]  # guest, bytes
+    # Whether what is on it may be lost. It is no part of what the disk shall be in the end, so that
+    # whoever adds it later goes on with the same step.
+    erases: bool = field(default=False, repr=False)
     name: str = "storage"
     title: str = "Making the data disk ours"
 
@@ -103,6 +116,32 @@ class FillGuest:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeUp:
+    """What runs here has what was written down for the new peer: DRBD its secret, heartbeat its
+    key, the agent all of it. No guest is stopped.
+    """
+
+    guests: tuple[str, ...]
+    mark: str  # of the new pair: the step of another replacement is another one
+    name: str = "take up"
+    title: str = "Making room for the new machine"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPeer:
+    """The new machine's copy of the guest is connected. The other way round is never waited for:
+    this copy is what is copied.
+    """
+
+    guest: str
+    title: str
+
+    @property
+    def name(self) -> str:
+        return f"peer {self.guest}"
+
+
+@dataclass(frozen=True, slots=True)
 class EraseSecret:
     """The answers are put away without the secret. Nothing after it may need an answer."""
 
@@ -114,10 +153,13 @@ Step = (
     WriteFiles
     | NameHost
     | StartNetwork
+    | SetClock
     | MakeStorage
     | StartMirror
     | AwaitSync
     | FillGuest
+    | TakeUp
+    | AwaitPeer
     | EraseSecret
 )
 
@@ -130,19 +172,42 @@ def plan(answers: Answers, scale: float) -> Plan:
     timers.
     """
     timing = Timing().scaled(scale)
+    if answers.part is Part.STAYS:
+        return _staying(answers, timing)
     return (
         WriteFiles("host name", "Writing the name down", rendering.host_name(answers)),
         NameHost(answers.names[answers.me]),
         WriteFiles("network files", "Writing the network down", rendering.network(answers)),
         _network(answers),
+        WriteFiles("clock files", "Writing the clock down", rendering.clock(answers)),
+        SetClock(answers.zone),
         WriteFiles("mirror files", "Writing the mirror down", rendering.mirror(answers, timing)),
         storage(answers),
         WriteFiles(
             "heartbeat files", "Writing heartbeat down", rendering.heartbeat(answers, timing)
         ),
-        *_guests(answers),
+        # safety: who joins declares no copy the same as another; DRBD copies all of a new one.
+        *(_guests(answers) if answers.part is Part.FOUNDS else ()),
         # Its last file is what every unit of a finished pair waits for.
         WriteFiles("agent files", "Writing the pair down", rendering.agent(answers)),
+        EraseSecret(),
+    )
+
+
+def _staying(answers: Answers, timing: Timing) -> Plan:
+    """For a machine that serves its guests meanwhile: nothing in here touches a disk, a network
+    card or a guest. The files may be written at any time, for only a start reads them.
+    """
+    peer = answers.names[1 - answers.me]
+    names = tuple(guest.name for guest in answers.guests)
+    return (
+        WriteFiles("mirror files", "Writing the mirror down", rendering.mirror(answers, timing)),
+        WriteFiles(
+            "heartbeat files", "Writing heartbeat down", rendering.heartbeat(answers, timing)
+        ),
+        WriteFiles("agent files", "Writing the pair down", rendering.agent(answers)),
+        TakeUp(names, mark_of(bytes.fromhex(keys.agent(answers.secret)))),
+        *(AwaitPeer(name, f"Waiting for {peer} about {name}") for name in names),
         EraseSecret(),
     )
 
@@ -153,6 +218,7 @@ def storage(answers: Answers) -> MakeStorage:
         answers.disk,
         physical_volume(answers.secret, answers.me),
         tuple((guest.name, guest.disk) for guest in answers.guests),
+        answers.erases,
     )
 
 

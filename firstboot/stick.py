@@ -1,42 +1,32 @@
 # SPDX-License-Identifier: MIT
 """The one place on the stick that a person can write to: its ESP, a FAT file system, and on it
-answers.yaml. Reads the answers, and puts them away without the secret.
+answers.yaml. Reads the answers, and puts them away without the secret and the password.
 
 It is mounted only for the moment that it is needed, and written to only at the end of a set-up.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import yaml
 
 from firstboot import answers, files
+from haagent import mounting
 from haagent.errors import OperatorError
 from haagent.run import Run, run
 
 MOUNT_POINT = Path("/run/shoestring/esp")
 RETIRED = "answers.done.yaml"
 ERASED = "erased"
-LIMIT = 120.0  # seconds for one program; a bad stick is slow
+PRIVATE = ("secret", "password")  # settings whose values stay nowhere on the stick
 
 
-@contextlib.contextmanager
-def mounted(partition: str, *, is_writable: bool = False, run: Run = run) -> Iterator[Path]:
+def mounted(
+    partition: str, *, is_writable: bool = False, run: Run = run
+) -> AbstractContextManager[Path]:
     """The ESP /dev/PARTITION as a folder. Raises ToolError."""
-    MOUNT_POINT.mkdir(parents=True, exist_ok=True)
-    if MOUNT_POINT.is_mount():
-        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
-    # safety: the file holds a secret, and FAT knows no modes.
-    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
-    run(
-        ("mount", "-t", "vfat", "-o", options, f"/dev/{partition}", str(MOUNT_POINT)), timeout=LIMIT
-    )
-    try:
-        yield MOUNT_POINT
-    finally:
-        run(("umount", str(MOUNT_POINT)), timeout=LIMIT)
+    return mounting.mounted(partition, "vfat", MOUNT_POINT, is_writable=is_writable, run=run)
 
 
 def read_answers(folder: Path) -> str | None:
@@ -73,10 +63,7 @@ def retire_answers(folder: Path) -> None:
         without = _without_secret(data)
         if without is not None:
             files.write(folder / RETIRED, without, 0o600)
-        with path.open("r+b") as file:
-            file.write(b"\0" * len(data))
-        files.sync(path)
-        files.remove(path)
+        _wipe(path)
     except OSError as error:
         raise OperatorError(
             f"The secret cannot be erased from the stick: {error.strerror}",
@@ -84,23 +71,47 @@ def retire_answers(folder: Path) -> None:
         ) from error
 
 
+def forget_answers(folder: Path) -> None:
+    """Removes answers.done.yaml, if it is there. Raises OperatorError. Can be repeated."""
+    path = folder / RETIRED
+    try:
+        if path.exists():
+            _wipe(path)
+    except OSError as error:
+        raise OperatorError(
+            f"{RETIRED} cannot be removed from the stick: {error.strerror}",
+            "Delete it on another machine.",
+        ) from error
+
+
+def _wipe(path: Path) -> None:
+    """Overwrites PATH in its place, then removes it. Raises OSError."""
+    length = path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(b"\0" * length)
+    files.sync(path)
+    files.remove(path)
+
+
 def _without_secret(data: bytes) -> bytes | None:
-    """DATA with every occurrence of the secret replaced; None if there is nothing that it could be
-    told by, as in a file that was overwritten half.
+    """DATA with every occurrence of the secret and of the password's hash replaced; None if there
+    is nothing that these could be told by, as in a file that was overwritten half.
     """
     try:
         root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except (UnicodeDecodeError, yaml.YAMLError):
         return None
     entries = root.value if isinstance(root, yaml.MappingNode) else []
-    secrets = [
-        value.value
+    found = {
+        key.value: value.value
         for key, value in entries
-        if isinstance(value, yaml.ScalarNode) and key.value == "secret"
-    ]
-    if not secrets or not all(secrets):
+        if isinstance(value, yaml.ScalarNode) and key.value in PRIVATE
+    }
+    if not found.get("secret"):
         return None
-    for secret in secrets:
-        pattern = re.compile(re.escape(secret.encode()), re.IGNORECASE)
-        data = pattern.sub(ERASED.encode(), data)
+    for text in filter(None, found.values()):
+        pattern = re.compile(re.escape(text.encode()), re.IGNORECASE)
+        data, count = pattern.subn(ERASED.encode(), data)
+        if not count:
+            return None  # it is written with escapes: nobody can say where it is
     return data

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from firstboot.answers import Answers, Cable, Guest
 from firstboot.probe import Disk, Machine
 from haagent.core.timing import Timing
+from haagent.storage.lvm import GROUP
 
 LARGEST_PREFIX = 30  # a network needs a broadcast address: heartbeat speaks to it
 LEAST_BUILT_IN = 192 << 20  # bytes: its kernel, its initramfs, and room to count
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     DISK_TWICE = "two disks with that serial number"
     DISK_IS_BOOT_MEDIUM = "disk is the boot medium"
     DISK_NOT_EMPTY = "disk not empty"
+    DISK_OURS = "disk holds a pair's guests"
     DISK_TOO_SMALL = "disk too small"
     NIC_NOT_FOUND = "network card not found"
     MAC_TWICE = "MAC address used twice"
@@ -121,7 +123,14 @@ def _content(answers: Answers, disk: Disk, ours: str | None) -> Iterator[Problem
     if disk.is_boot_medium:
         # safety: it carries this very system, and what it would keep of the set-up.
         yield Problem(Reason.DISK_IS_BOOT_MEDIUM, f"{name} is the one this machine booted from.")
-    elif disk.holds and not (ours and disk.physical_volume == ours):
+    elif disk.group == GROUP and not (ours and disk.physical_volume == ours):
+        # safety: no consent is for guests. Their disk looks like any other to who is in a hurry.
+        yield Problem(
+            Reason.DISK_OURS,
+            f"{name} holds the guests of a Shoestring pair. Nothing on it was changed. Start with"
+            " the stick that belongs to it, or empty it on another machine if nobody needs them.",
+        )
+    elif disk.holds and not answers.erases and not (ours and disk.physical_volume == ours):
         # safety: whatever it is, somebody may want it back. Only a person may empty a disk.
         yield Problem(
             Reason.DISK_NOT_EMPTY,

@@ -1,204 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""The command line of the agent's machine: every command, and the one place where errors end.
+"""The command line of the agent's machine: what systemd, DRBD and whoever looks closer need.
 
 It must not decide anything: it asks the agent, or reads what the agent would read.
 """
 
 import argparse
-import json
-import os
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from enum import IntEnum
-from pathlib import Path
-from typing import Any, NoReturn
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import Any
 
-from haagent import __version__, client, config, control, settings, state
-from haagent.client import AgentSilent
-from haagent.console import tty
-from haagent.console.render import render
-from haagent.console.snapshot import GuestView, Snapshot, Verdict, from_dict, is_stale
-from haagent.console.times import age
-from haagent.core.timing import Timing, TimingError
-from haagent.errors import OperatorError, ShoestringError
+from haagent import config, handover, settings, shoestring, state
+from haagent.command import CODES, CommandLine, Exit, Places
+from haagent.console import entrance, tty
+from haagent.console.lines import Lines
+from haagent.console.programs import Programs, deaf_to_keys
+from haagent.console.rescue import Rescue
+from haagent.console.snapshot import from_dict
+from haagent.core.timing import Timing
+from haagent.errors import OperatorError
 
-WIDTH = 80
-LEAVE_LIMIT = 120.0  # seconds, on real hardware: guests shut down, the peer takes them, disks close
-
-
-class Exit(IntEnum):
-    """What every command ends with."""
-
-    PROTECTED = 0  # or: done
-    NOT_PROTECTED = 1
-    STOPPED = 2
-    SILENT = 3  # the agent does not answer
-    USAGE = 64  # EX_USAGE of sysexits.h
-    FAILED = 70  # anything else; what and why is on standard error
-
-
-VERDICTS = {
-    Verdict.PROTECTED: Exit.PROTECTED,
-    Verdict.NOT_PROTECTED: Exit.NOT_PROTECTED,
-    Verdict.STOPPED: Exit.STOPPED,
-}
-CODES = (
-    "exit codes: 0 PROTECTED, or done; 1 NOT PROTECTED; 2 STOPPED; 3 the agent does not answer; "
-    "64 wrong usage; 70 anything else failed. `haagent fence-peer` has DRBD's: 4, 7, or 1."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where everything is."""
-
-    file: Path = config.FILE
-    cmdline: Path = config.CMDLINE
-    folder: Path = state.FOLDER
-    socket: Path = control.SOCKET
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        # argparse's own 2 would say STOPPED.
-        self.print_usage(sys.stderr)
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+FENCE_CODES = f"{CODES} `haagent fence-peer` has DRBD's: 4, 7, or 1."
 
 
 def main(argv: list[str], places: Places | None = None) -> int:
     """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
-    arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace, Places], Exit] = arguments.run
-    try:
-        code = command(arguments, places or Places())
-        sys.stdout.flush()
-    except AgentSilent as error:
-        return _complain(error, Exit.SILENT)
-    except (ShoestringError, TimingError) as error:
-        return _complain(error, Exit.FAILED)
-    except BrokenPipeError:
-        # Whoever read it has seen enough; what is left goes nowhere, also at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
-    return code
-
-
-def _complain(error: Exception, code: Exit) -> Exit:
-    print(f"haagent: {error}", file=sys.stderr)
-    if isinstance(error, OperatorError):
-        print(f"  {error.hint}", file=sys.stderr)
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="haagent", description="One half of a Shoestring pair.", epilog=CODES)
-    parser.add_argument("--version", action="version", version=f"haagent {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, run: Callable[[argparse.Namespace, Places], Exit], help: str) -> _Parser:
-        command: _Parser = commands.add_parser(name, help=help, description=help, epilog=CODES)
-        command.set_defaults(run=run)
-        return command
-
-    status = add("status", _status, "say whether the pair is protected, and what is wrong")
-    status.add_argument("--json", action="store_true", help="everything there is, for programs")
-    start = add("start", _start, "start a guest in spite of what the agent misses")
-    start.add_argument("guest", metavar="GUEST")
-    start.add_argument(
-        "--anyway",
-        action="store_true",
-        required=True,
-        help="needed: the agent starts a guest by itself as soon as that is safe",
-    )
+    program = CommandLine("haagent", "One half of a Shoestring pair.", FENCE_CODES)
+    shoestring.add_status(program)
+    shoestring.add_start(program)
+    add = program.add
     add("check", _check, "read the settings, the key and the agent's state, and change nothing")
     show = add("show-config", _show_config, "print every setting and what it is for")
     show.add_argument("--table", action="store_true", help="every setting there is, without values")
     timers = add("timers", _timers, "print every timer, in seconds")
     timers.add_argument("--scale", type=float, default=1.0, help="stretch them all by this factor")
-    add("console", _console, "show the pair on this terminal, for ever")
+    shoestring.add_report(program)
+    console = add("console", _console, "show the pair on this terminal, for ever")
+    console.add_argument("--menu", action="store_true", help="with a menu; no key ends it then")
+    add("rescue", _rescue, "a root shell on this terminal, after the password, for ever")
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
     add("daemon", _daemon, "run the agent; systemd does")
     add("fence-peer", _fence_peer, "DRBD's fence-peer handler; nobody else calls it")
-    return parser
-
-
-def _status(arguments: argparse.Namespace, places: Places) -> Exit:
-    data, shown = _look(places)
-    if arguments.json:
-        print(json.dumps(data, indent=2))
-    else:
-        for line in render(shown, WIDTH, sys.maxsize, time.monotonic()):
-            print(line)
-    return VERDICTS[shown.verdict]
-
-
-def _look(places: Places) -> tuple[dict[str, Any], Snapshot]:
-    """The newest snapshot, raw and understood. Raises AgentSilent if it is an old one."""
-    data = client.snapshot(places.socket)
-    shown, now = from_dict(data), time.monotonic()
-    if is_stale(shown, now):
-        raise AgentSilent(f"what it says is {age(shown.at, now)} old")
-    return data, shown
-
-
-def _start(arguments: argparse.Namespace, places: Places) -> Exit:
-    """safety: the one way past the proofs. It takes a person who saw both histories."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise OperatorError(
-            "A start in spite of all takes a person at a terminal.",
-            "Log in, and type the command yourself; no script may do it.",
-        )
-    _, shown = _look(places)
-    view = _startable(shown, arguments.guest)
-    print("\n".join(_histories(shown, view)))
-    print(f"Type the guest's name to start it on {shown.me}: ", end="", flush=True)
-    if sys.stdin.readline().strip() != view.name:
-        raise OperatorError(
-            "The name was not typed: nothing was done.", "`haagent status` tells what is missing."
-        )
-    # The world may have moved while the person was reading.
-    _, now = _look(places)
-    again = _startable(now, view.name)
-    if (again.ours, again.theirs) != (view.ours, view.theirs):
-        raise OperatorError(
-            "The histories changed meanwhile: nothing was done.", "Look at them again."
-        )
-    client.confirm(view.name, places.socket)
-    print("The agent took note. `haagent status` shows what comes of it.")
-    return Exit.PROTECTED
-
-
-def _startable(shown: Snapshot, guest: str) -> GuestView:
-    """Raises OperatorError if there is no such guest, or if it runs."""
-    for view in shown.guests:
-        if view.name == guest:
-            if view.runs_on:
-                raise OperatorError(
-                    f"{guest} runs on {' and '.join(view.runs_on)}: nothing was done.",
-                    "A second one would destroy its data.",
-                )
-            return view
-    names = ", ".join(view.name for view in shown.guests)
-    raise OperatorError(f"There is no guest {guest}.", f"There are: {names}.")
-
-
-def _histories(shown: Snapshot, view: GuestView) -> list[str]:
-    there = f"{shown.peer} is there and talks. " if view.peer_phase else ""
-    return [
-        f"The copy of {view.name} on {shown.me}, the one that would run:",
-        *(f"  - {sentence}" for sentence in view.ours),
-        f"The copy on {shown.peer}:",
-        *(f"  - {sentence}" for sentence in view.theirs),
-        "What the agent misses:",
-        *(f"  - {sentence}" for sentence in view.missing or ("nothing; it is about to start",)),
-        "",
-        f"{there}If {shown.peer} runs {view.name} now, both copies are written and one of them is",
-        f"lost. Whatever {shown.peer} wrote last is given up. Make sure that {shown.peer} is off,",
-        f"and do not power it up alone until it has met {shown.me} again.",
-    ]
+    return program.run(argv, places)
 
 
 def _check(arguments: argparse.Namespace, places: Places) -> Exit:
@@ -236,8 +80,10 @@ def _timers(arguments: argparse.Namespace, places: Places) -> Exit:
 def _console(arguments: argparse.Namespace, places: Places) -> Exit:
     keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
     before = tty.quieten(keys)
+    menu = entrance.menu(places, before) if arguments.menu else None
     try:
-        tty.Console(keys, screen, places.socket).run()
+        with deaf_to_keys() if arguments.menu else nullcontext():
+            tty.Console(keys, screen, places.socket, menu=menu).run()
     except KeyboardInterrupt:
         print()
     finally:
@@ -245,8 +91,16 @@ def _console(arguments: argparse.Namespace, places: Places) -> Exit:
     return Exit.PROTECTED
 
 
+def _rescue(arguments: argparse.Namespace, places: Places) -> Exit:
+    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    usual = tty.mode_of(keys)
+    with deaf_to_keys():
+        Rescue(Lines(keys, screen), Programs(keys, screen, usual), places.guard).run()
+    return Exit.FAILED  # the terminal is gone; systemd opens it again
+
+
 def _leave(arguments: argparse.Namespace, places: Places) -> Exit:
-    limit = arguments.limit or LEAVE_LIMIT
+    limit = arguments.limit or handover.LEAVE_LIMIT
     said: set[str] = set()
 
     def progress(data: dict[str, Any]) -> None:
@@ -258,7 +112,7 @@ def _leave(arguments: argparse.Namespace, places: Places) -> Exit:
                 said.add(line)
                 print(line, flush=True)
 
-    client.leave(progress, limit * config.time_scale(places.cmdline), places.socket)
+    handover.leave(progress, limit * config.time_scale(places.cmdline), places)
     print("Signed off: this machine may go down.")
     return Exit.PROTECTED
 

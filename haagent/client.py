@@ -95,18 +95,23 @@ class Connection:
             raise PeerError("the agent's answer has no end")
         return [_answer(line) for line in lines]
 
+    def first(self, timeout: float) -> dict[str, Any]:
+        """The first answer; it must come within TIMEOUT seconds. Raises as `read`."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            for answer in self.read(left):
+                return answer
+        raise AgentSilent(f"nothing came for {timeout:g} s")
+
     def wait(self, key: str, timeout: float) -> Any:
         """What the first answer says for KEY; it must come within TIMEOUT seconds.
 
         Raises as `read`, and PeerError if the answer is to another question.
         """
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            for answer in self.read(left):
-                if key not in answer:
-                    raise PeerError(f"the agent says nothing about {key}: {sorted(answer)}")
-                return answer[key]
-        raise AgentSilent(f"nothing came for {timeout:g} s")
+        answer = self.first(timeout)
+        if key not in answer:
+            raise PeerError(f"the agent says nothing about {key}: {sorted(answer)}")
+        return answer[key]
 
 
 def _answer(line: bytearray) -> dict[str, Any]:
@@ -118,7 +123,8 @@ def _answer(line: bytearray) -> dict[str, Any]:
         raise PeerError("the agent's answer is not an object of JSON")
     if "error" in answer:
         raise Refused(
-            f"The agent did not do it: {answer['error']}.", "`haagent status` lists what there is."
+            f"The agent did not do it: {answer['error']}.",
+            "`shoestring status` lists what there is.",
         )
     return answer
 
@@ -138,12 +144,69 @@ def confirm(guest: str, path: Path = SOCKET) -> None:
     Returns when the agent has taken note; whether the guest then starts, a snapshot tells. Raises
     as `Connection.wait`.
     """
-    with Connection({"ask": Ask.CONFIRM, "guest": guest}, path) as connection:
-        if connection.wait("accepted", PATIENCE) is not True:
-            raise PeerError("the agent did not say that it took note")
+    _ask({"ask": Ask.CONFIRM, "guest": guest}, path)
 
 
-def leave(progress: Callable[[dict[str, Any]], None], timeout: float, path: Path = SOCKET) -> None:
+def move(guest: str, path: Path = SOCKET) -> None:
+    """Has GUEST shut down here, to start on the peer; returns when the agent has begun.
+
+    Raises as `Connection.first`, and Refused with the agent's reason.
+    """
+    _ask({"ask": Ask.MOVE, "guest": guest}, path)
+
+
+def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET, *, about: int = 0) -> None:
+    """Says that NODE's copy of GUEST counts; returns when that is on its way to the other machine.
+
+    STAMP names the copy that is kept of what is given up; "" keeps none. ABOUT is the number of the
+    open choice that shall go on without a copy; 0 makes a new one. Raises as `move`.
+    """
+    _ask({"ask": Ask.RESOLVE, "guest": guest, "copy": node, "stamp": stamp, "choice": about}, path)
+
+
+def lan(first: str, second: str, gateway: str, path: Path = SOCKET) -> None:
+    """Asks for other addresses on the LAN: node 0's, node 1's, with prefixes, and the gateway's.
+
+    Returns when that is on its way to the other machine. Raises as `move`.
+    """
+    _ask({"ask": Ask.LAN, "first": first, "second": second, "gateway": gateway}, path)
+
+
+def maintenance(is_on: bool, path: Path = SOCKET) -> None:
+    """Turns maintenance on or off; returns when that is written down. Raises as `move`."""
+    _ask({"ask": Ask.MAINTENANCE_ON if is_on else Ask.MAINTENANCE_OFF}, path)
+
+
+def _ask(request: Mapping[str, object], path: Path) -> None:
+    with Connection(request, path) as connection:
+        answer = connection.first(PATIENCE)
+    match answer:
+        case {"accepted": True}:
+            return
+        case {"refused": str(why)}:
+            raise Refused(
+                f"Nothing was done: {why}.", "`shoestring status` says what is wrong, if anything."
+            )
+    raise PeerError("the agent did not say that it took note")
+
+
+def follow(seen: Callable[[dict[str, Any]], bool], timeout: float, path: Path = SOCKET) -> bool:
+    """Gives SEEN each snapshot until it says that it has seen what it waits for.
+
+    False if that did not come within TIMEOUT seconds. Raises as `Connection.read`.
+    """
+    deadline = time.monotonic() + timeout
+    with Connection({"ask": Ask.WATCH}, path) as connection:
+        while (left := deadline - time.monotonic()) > 0:
+            for answer in connection.read(left):
+                if isinstance(answer.get("snapshot"), dict) and seen(answer["snapshot"]):
+                    return True
+    return False
+
+
+def leave(
+    progress: Callable[[dict[str, Any]], object], timeout: float, path: Path = SOCKET
+) -> None:
     """Asks the agent to sign off, and returns when nothing of ours runs here any more.
 
     PROGRESS gets each snapshot meanwhile. Raises as `Connection.read`, and NotLeft after TIMEOUT

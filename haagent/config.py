@@ -5,6 +5,7 @@ It must not look at the machine beyond its files, and must not hand out settings
 right: everything is checked before the agent starts. haagent/settings.py says what the file holds.
 """
 
+import hashlib
 import math
 import os
 import re
@@ -21,8 +22,10 @@ from haagent.core.timing import Timing
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
 FILE = Path("/state/etc/shoestring/pair.yaml")
+ON_TRIAL = Path("/run/shoestring/pair.yaml")  # the same with other addresses, until the next start
 CMDLINE = Path("/proc/cmdline")
 SCALE = "shoestring.timescale"
+KEY_HINT = "Copy the key from the other machine, owned by root and with mode 0600."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Config:
     referees: tuple[IPv4Address, ...]
     guests: Mapping[str, GuestConfig]
     key_file: Path
+    replaced_file: Path | None = None  # a key in each line, of machines that were replaced
 
 
 def load(path: Path = FILE, cmdline: Path = CMDLINE) -> Config:
@@ -81,7 +85,7 @@ def load(path: Path = FILE, cmdline: Path = CMDLINE) -> Config:
     values.complete()
     config = _build(values, time_scale(cmdline))
     _check(config, values)
-    read_key(config.key_file)
+    read_replaced_keys(config.replaced_file, read_key(config.key_file))
     return config
 
 
@@ -96,6 +100,7 @@ def _build(values: Values, scale: float) -> Config:
             policy=values.get("policy", Policy),
             scale=scale,
             timing=Timing().scaled(scale),
+            lan=values.get("lan.change", int),
         ),
         crossover=_build_path(values, "crossover"),
         lan=_build_path(values, "lan"),
@@ -103,7 +108,12 @@ def _build(values: Values, scale: float) -> Config:
         referees=values.get("referees", tuple),
         guests=guests,
         key_file=values.get("key-file", Path),
+        replaced_file=_path_or_none(values.get("replaced-keys", object)),
     )
+
+
+def _path_or_none(value: object) -> Path | None:
+    return value if isinstance(value, Path) else None
 
 
 def _build_path(values: Values, name: str) -> PathConfig:
@@ -178,9 +188,44 @@ def time_scale(cmdline: Path = CMDLINE) -> float:
     return scale
 
 
+def mark_of(key: bytes) -> str:
+    """Tells the pair with KEY from every other one; nothing of the key can be told from it."""
+    return hashlib.sha256(b"shoestring pair\0" + key).hexdigest()[:16]
+
+
+def read_replaced_keys(path: Path | None, ours: bytes) -> tuple[bytes, ...]:
+    """Of machines that were replaced, the newest first; none without PATH. Raises ConfigError.
+
+    Never OURS, the key of the pair that lives.
+    """
+    if path is None:
+        return ()
+    keys = (_key(line, path) for line in _read_private(path).split())
+    # safety: a replacement writes it there before it is agreed to. Should that be as far as it
+    # came, the peer that lives would be taken for one that was replaced.
+    return tuple(key for key in keys if key != ours)
+
+
 def read_key(path: Path) -> bytes:
     """The pair's key. Raises ConfigError, which never tells any of it."""
-    hint = "Copy the key from the other machine, owned by root and with mode 0600."
+    return _key(_read_private(path), path)
+
+
+def _key(digits: bytes, path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(digits.decode("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) < KEY_BYTES:
+        raise ConfigError(
+            f"{path} does not hold a key of at least {2 * KEY_BYTES} hexadecimal digits", KEY_HINT
+        )
+    return key
+
+
+def _read_private(path: Path) -> bytes:
+    """The text of a file that only root can read. Raises ConfigError."""
+    hint = KEY_HINT
     try:
         with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW)) as file:
             status = os.fstat(file.fileno())
@@ -194,18 +239,9 @@ def read_key(path: Path) -> bytes:
                     "If nobody else can have read it: chown root, chmod 0600. Else make a new "
                     "key on both machines.",
                 )
-            digits = file.read(4096)
+            return file.read(4096)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", hint) from error
-    try:
-        key = bytes.fromhex(digits.decode("ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) < KEY_BYTES:
-        raise ConfigError(
-            f"{path} does not hold a key of at least {2 * KEY_BYTES} hexadecimal digits", hint
-        )
-    return key
 
 
 def show(config: Config) -> str:
@@ -232,12 +268,14 @@ def _shown(config: Config) -> dict[str, str]:
         "bridge": config.bridge,
         "referees": config.referees,
         "key-file": config.key_file,
+        "replaced-keys": config.replaced_file,
     }
     for section, path in (("crossover", config.crossover), ("lan", config.lan)):
         values[f"{section}.interface"] = path.interface
         values[f"{section}.address"] = path.address
         values[f"{section}.peer-address"] = path.peer_address
         values[f"{section}.peer-mac"] = path.peer_mac
+    values["lan.change"] = config.pair.lan
     for name, guest in config.guests.items():
         for field in ("first-node", "mac", "address", "memory", "vcpus"):
             values[f"guests.{name}.{field}"] = getattr(guest, field.replace("-", "_"))

@@ -11,6 +11,13 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "watch"}                  the same, now and after each change, until the client goes
     {"ask": "fence", "guest": NAME}   {"answer": 1 | 4 | 7}, when the core says so
     {"ask": "confirm", "guest": NAME} {"accepted": true}; what comes of it, a snapshot tells
+    {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
+    {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT, "choice": NUMBER}
+                                      the same: {"accepted": true} is on its way to the peer
+    {"ask": "lan", "first": A, "second": A, "gateway": A}
+                                      the same, about other addresses: node 0's and node 1's, each
+                                      with its prefix, and the gateway's
+    {"ask": "maintenance on"}         the same, and for "maintenance off"
     {"ask": "leave"}                  snapshots as for watch, at last {"left": true}
     anything else                     {"error": TEXT}
 """
@@ -26,10 +33,21 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from ipaddress import IPv4Address, IPv4Interface
 from math import inf
 from pathlib import Path
 
-from haagent.core.events import Event, FenceAsked, Leave, OperatorConfirmed
+from haagent.core.events import (
+    ChoiceAsked,
+    Event,
+    FenceAsked,
+    LanAsked,
+    Leave,
+    MaintenanceAsked,
+    MoveAsked,
+    OperatorConfirmed,
+)
 from haagent.core.model import FenceAnswer
 from haagent.errors import OperatorError
 
@@ -48,11 +66,20 @@ class Ask(StrEnum):
     WATCH = "watch"
     FENCE = "fence"
     CONFIRM = "confirm"
+    MOVE = "move"
+    RESOLVE = "resolve"
+    LAN = "lan"
+    MAINTENANCE_ON = "maintenance on"
+    MAINTENANCE_OFF = "maintenance off"
     LEAVE = "leave"
 
 
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
+OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.MOVE})
+WITH_MORE = frozenset({Ask.RESOLVE, Ask.LAN})  # not only a guest
+OF_THE_MACHINE = (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF, Ask.LAN)
+LONGEST_STAMP = 32  # characters
 
 
 class BadRequest(Exception):
@@ -74,8 +101,8 @@ class _Client:
 class Server:
     """Listens at PATH in a thread of its own. What is asked is posted as events of the core.
 
-    POST is called in that thread and must not block. `publish`, `answer_fence` and
-    `finish_leaving` may be called from any thread and do not block either.
+    POST is called in that thread and must not block. `publish`, `answer_fence`, `answer_operator`
+    and `finish_leaving` may be called from any thread and do not block either.
     """
 
     def __init__(self, path: Path, guests: Collection[str], post: Callable[[Event], None]) -> None:
@@ -123,6 +150,17 @@ class Server:
         """Answers every handler that waits for GUEST."""
         line = _line({"answer": int(answer)})
         self._do(lambda: self._answer(Ask.FENCE, guest, line))
+
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        """Answers everybody who asked to move or to resolve GUEST or, with "", about maintenance
+        or for other addresses.
+
+        Who asks both in one moment gets one answer for both; what is then shown tells them apart.
+        """
+        line = _line({"accepted": True} if refusal is None else {"refused": refusal})
+        asks_of_a_guest = (Ask.MOVE, Ask.RESOLVE)
+        for ask in asks_of_a_guest if guest else OF_THE_MACHINE:
+            self._do(partial(self._answer, ask, guest, line))
 
     def finish_leaving(self) -> None:
         """Nothing of ours runs any more: tells whoever asked us to leave, now or later."""
@@ -211,6 +249,14 @@ class Server:
             case Ask.CONFIRM:
                 self._post(OperatorConfirmed(now, client.guest))
                 self._send(client, _line({"accepted": True}), is_last=True)
+            case Ask.MOVE:
+                self._post(MoveAsked(now, client.guest))
+            case Ask.RESOLVE:
+                self._post(ChoiceAsked(now, client.guest, *parse_choice(line)))
+            case Ask.LAN:
+                self._post(LanAsked(now, *parse_lan(line)))
+            case Ask.MAINTENANCE_ON | Ask.MAINTENANCE_OFF:
+                self._post(MaintenanceAsked(now, client.ask is Ask.MAINTENANCE_ON))
             case Ask.LEAVE:
                 self._post(Leave(now))
                 self._show(client)
@@ -298,10 +344,56 @@ def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:
     except (ValueError, RecursionError):
         raise BadRequest("a request is one line of JSON") from None
     match request:
-        case {"ask": Ask.FENCE | Ask.CONFIRM as ask, "guest": str(guest), **rest} if not rest:
+        case {"ask": str(ask), "guest": str(guest), **rest} if ask in OF_A_GUEST and not rest:
             if guest not in guests:
                 raise BadRequest(f"there is no guest {guest}")
             return Ask(ask), guest
-        case {"ask": Ask.SNAPSHOT | Ask.WATCH | Ask.LEAVE as ask, **rest} if not rest:
+        case {
+            "ask": Ask.RESOLVE,
+            "guest": str(guest),
+            "copy": _,
+            "stamp": _,
+            "choice": _,
+            **rest,
+        } if not rest:
+            if guest not in guests:
+                raise BadRequest(f"there is no guest {guest}")
+            parse_choice(line)
+            return Ask.RESOLVE, guest
+        case {"ask": Ask.LAN, "first": _, "second": _, "gateway": _, **rest} if not rest:
+            parse_lan(line)
+            return Ask.LAN, ""
+        case {"ask": str(ask), **rest} if ask in set(Ask) - OF_A_GUEST - WITH_MORE and not rest:
             return Ask(ask), ""
     raise BadRequest(f"a request asks for one of: {', '.join(Ask)}")
+
+
+def parse_lan(line: bytes) -> tuple[str, str, str]:
+    """Both addresses and the gateway, of a request that `parse` took for LAN. Raises BadRequest."""
+    request = json.loads(line)
+    if not all(isinstance(value, str) for value in request.values()):
+        raise BadRequest("addresses are texts")
+    try:
+        first, second = IPv4Interface(request["first"]), IPv4Interface(request["second"])
+        gateway = IPv4Address(request["gateway"])
+    except ValueError:
+        raise BadRequest("two addresses with prefixes, and a gateway's, are needed") from None
+    if first.network != second.network or gateway not in first.network:
+        raise BadRequest("the three addresses are not of one network")
+    return str(first), str(second), str(gateway)
+
+
+def parse_choice(line: bytes) -> tuple[int, str, int]:
+    """The node whose copy counts, the stamp, and the number of the open choice that is meant (0: a
+    new one is made), of a request that `parse` took for RESOLVE. Raises BadRequest.
+    """
+    request = json.loads(line)
+    node, stamp, about = request["copy"], request["stamp"], request["choice"]
+    if type(node) is not int or node not in (0, 1):
+        raise BadRequest("the copy that counts is that of node 0 or 1")
+    is_text = isinstance(stamp, str) and stamp.isascii() and stamp.isprintable()
+    if not is_text or len(stamp) > LONGEST_STAMP:
+        raise BadRequest("a stamp is a short text")
+    if type(about) is not int or about < 0 or (about and stamp):
+        raise BadRequest("a choice has a number; one that is open can only lose its stamp")
+    return node, stamp, about

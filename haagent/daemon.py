@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The agent: one queue, one thread that decides, and adapters that act.
-
-Whatever happens becomes an event in the queue. The loop takes it, asks the core, checks the
-decision, persists what must last, logs one line for each reason, and only then acts.
+"""The agent as a program: what it starts with, where its log goes, and how it ends.
 
 A bug ends the agent at once: it decides nothing on ground that it does not understand. systemd
 starts it again, it takes up what it held; if that happens too often it stays down, and the
 watchdog, unfed, ends this boot.
 """
 
-import contextlib
 import logging
 import logging.handlers
 import os
@@ -17,372 +13,28 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
-from ipaddress import IPv4Address
+from dataclasses import replace
 from pathlib import Path as File
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from haagent import config as settings
+from haagent import lan
 from haagent.clocks import Clocks
-from haagent.cluster.datagrams import Datagrams, Way
-from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
-from haagent.cluster.wire import decode, encode
-from haagent.config import Config
-from haagent.console.complaints import Surroundings
-from haagent.console.snapshot import snapshot, to_dict
-from haagent.control import SOCKET, Server
-from haagent.core import actions, events, proofs
-from haagent.core.decide import decide, first_state
-from haagent.core.events import Event
-from haagent.core.invariants import check
-from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
-from haagent.errors import BugError, PeerError, ShoestringError, ToolError
-from haagent.fencing.watchdog import Watchdog, WatchdogError
-from haagent.guests.definition import Guest
-from haagent.guests.xen import Xen
-from haagent.hands import GuestAction, Hands
-from haagent.last_in_sync import LOOK, LastInSync
-from haagent.network.announce import announce
-from haagent.network.probes import PeerProbe, RefereeProbe
-from haagent.run import run
-from haagent.state import FOLDER, StateError, StateFile
-from haagent.storage.drbd import Drbd
+from haagent.core import events
+from haagent.core.decide import first_state
+from haagent.errors import BugError, ShoestringError
+from haagent.loop import Loop
+from haagent.machine import Machine
 
-FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
-QUIET = 10.0  # seconds between two complaints about what came from outside
-LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 BOOT_ID = File("/proc/sys/kernel/random/boot_id")
-SYSRQ = File("/proc/sysrq-trigger")
-GRACE = 60.0  # seconds that a guest may take to shut down
 
-log = logging.getLogger("haagent")
-
-
-class Outside(Protocol):
-    """Everything that the loop does to the world. None of it blocks."""
-
-    def save(self, durable: Durable) -> None:
-        """On disk when it returns. Raises StateError."""
-
-    def send(self, hello: Hello) -> None: ...
-    def probe_referee(self) -> None: ...
-    def probe_peer(self) -> None: ...
-    def feed(self) -> None: ...
-    def do(self, action: GuestAction) -> None: ...
-    def answer_fence(self, guest: str, answer: FenceAnswer) -> None: ...
-    def reset(self) -> None: ...
-    def finish_leaving(self) -> None: ...
-    def publish(self, state: NodeState) -> None: ...
-
-
-class Loop:
-    """Decides. Everything else only puts events into its queue."""
-
-    def __init__(self, state: NodeState, outside: Outside) -> None:
-        self.state = state
-        self.events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-        self._outside = outside
-
-    def run(self, clocks: Clocks, now: Callable[[], float] = time.monotonic) -> None:
-        """Turns until something raises: an adapter that cannot go on, or a bug."""
-        next_turn = now()
-        while True:
-            with contextlib.suppress(queue.Empty):
-                self.take(self.events.get(timeout=max(0.0, next_turn - now())))
-            if now() < next_turn:
-                continue
-            # The turn judges what is known now: first everything that was waiting is taken in.
-            for _ in range(self.events.qsize()):
-                self.take(self.events.get())
-            moment = now()
-            gap = clocks.gap(moment)
-            if gap is not None:
-                self.take(events.ClockBroke(moment, gap))
-            self.take(events.Tick(moment))
-            self._outside.publish(self.state)
-            next_turn = max(next_turn + self.state.timing.keepalive, now())
-
-    def take(self, event: Event | BaseException) -> None:
-        """One event. Raises InvariantBroken or what an adapter gave up with."""
-        if isinstance(event, BaseException):
-            raise event
-        decision = decide(self.state, event)
-        check(self.state, decision)
-        if decision.state.durable != self.state.durable:
-            try:
-                self._outside.save(decision.state.durable)
-            except StateError as error:
-                # safety: what is not on disk was not decided, and is not done.
-                log.error("%s %s", error, error.hint)
-                return
-        # journald.conf(5), SyncIntervalSec: only what is critical is on the disk before a reset.
-        is_last = decision.state.is_fenced and not self.state.is_fenced
-        self.state = decision.state
-        for reason in decision.reasons:
-            log.log(logging.CRITICAL if is_last else logging.INFO, "%s", reason)
-        for action in decision.actions:
-            self._act(action)
-
-    def _act(self, action: actions.Action) -> None:
-        match action:
-            case actions.SendHello(hello):
-                self._outside.send(hello)
-            case actions.ProbeReferee():
-                self._outside.probe_referee()
-            case actions.ProbePeer():
-                self._outside.probe_peer()
-            case actions.Feed():
-                self._outside.feed()
-            case actions.AnswerFence(guest, answer):
-                self._outside.answer_fence(guest, answer)
-            case actions.Reset():
-                self._outside.reset()
-            case actions.FinishLeaving():
-                self._outside.finish_leaving()
-            case _:
-                self._outside.do(action)
-
-
-def ways(config: Config) -> dict[Path, Way]:
-    """The two ways to the peer, in the order in which a hello is sent over them.
-
-    Who dies between the two must have said its last word on the LAN: one on the crossover alone
-    would leave the LAN's proof too old for a takeover.
-    """
-    return {
-        path: Way(way.interface, way.address, way.peer_address)
-        for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
-    }
-
-
-class Machine:
-    """The real outside: sockets, heartbeat, DRBD, Xen, the watchdog, the state on disk."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.key = settings.read_key(config.key_file)
-        self.state_file = StateFile(FOLDER)
-        self.drbd = Drbd(limit=30.0 * config.pair.scale)
-        self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
-        self.watchdog = Watchdog()
-        self.datagrams = Datagrams(ways(config))
-        self.heartbeat = Heartbeat()
-        self.referee = RefereeProbe(config.referees, config.bridge)
-        expected = {config.lan.peer_address: config.lan.peer_mac}
-        self._guest_at: dict[IPv4Address, str] = {}
-        for name, guest in config.guests.items():
-            if guest.address is not None:
-                expected[guest.address] = guest.mac
-                self._guest_at[guest.address] = name
-        self.peer = PeerProbe(config.bridge, config.lan.address, expected)
-        self.links: dict[str, bool] | None = None
-        self.failed_units: tuple[str, ...] = ()
-        self.last_in_sync = LastInSync(FOLDER, config.guests)
-        self._is_armed = False
-        self._is_leaving = False
-        self._complain_again = 0.0
-
-    def start(self, post: Callable[[Event | BaseException], None]) -> None:
-        """Opens everything that listens. POST takes events, and what ends the agent."""
-        self._hands = Hands(
-            self.config.guests,
-            self.drbd,
-            self.xen,
-            self._announce,
-            post,
-            patience=90.0 * self.config.pair.scale,
-            grace=GRACE,
-        )
-        self._server = Server(SOCKET, list(self.config.guests), post)
-        self._server.start()
-        for name, guest in self.config.guests.items():
-            self.xen.define(
-                Guest(name, guest.memory, guest.vcpus, guest.disks, guest.mac, self.config.bridge)
-            )
-        for adapter in (
-            self._watch_drbd,
-            self._watch_xen,
-            self._hear_datagrams,
-            self._hear_heartbeat,
-            self._hear_referee,
-            self._hear_peer,
-            self._look_at_units,
-            self._keep_last_in_sync,
-        ):
-            threading.Thread(
-                target=_guarded(adapter, post), name=adapter.__name__, daemon=True
-            ).start()
-
-    def arm(self) -> bool:
-        """Opens the watchdog, before the first guest may start."""
-        try:
-            self.watchdog.open(self.config.pair.timing.watchdog)
-        except WatchdogError as error:
-            log.error("%s %s", error, error.hint)
-            return False
-        log.info("watchdog: %s", self.watchdog.identity)
-        self._is_armed = True
-        return True
-
-    def save(self, durable: Durable) -> None:
-        self.state_file.save(durable)
-
-    def send(self, hello: Hello) -> None:
-        data = encode(hello, self.key)
-        self.datagrams.send(data)
-        self.heartbeat.send(data)
-
-    def probe_referee(self) -> None:
-        self.referee.send()
-
-    def probe_peer(self) -> None:
-        self.peer.send()
-
-    def feed(self) -> None:
-        if self._is_armed:
-            self.watchdog.feed()
-
-    def do(self, action: GuestAction) -> None:
-        self._hands.do(action)
-
-    def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
-        self._server.answer_fence(guest, answer)
-
-    def reset(self) -> None:
-        log.critical("resetting this machine")
-        SYSRQ.write_text("b")  # sysrq.rst: reboots at once, without syncing
-
-    def finish_leaving(self) -> None:
-        if self._is_leaving:
-            return
-        self._is_leaving = True
-        if self._is_armed:
-            # A shutdown may take longer than the watchdog waits, and nothing of ours runs any more.
-            self._is_armed = False
-            self.watchdog.disarm()
-        self._hands.down(self._server.finish_leaving)
-
-    def publish(self, state: NodeState) -> None:
-        for guest, mine in state.guests.items():
-            if mine.is_in_sync:
-                self.last_in_sync.seen(guest)
-        around = Surroundings(self.links, self.failed_units, time.time(), self.last_in_sync.moments)
-        self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
-
-    def _announce(self, guest: str) -> None:
-        announce(self.config.bridge, self.config.guests[guest].mac)
-
-    def _watch_drbd(self, post: Callable[[Event], None]) -> None:
-        def seen(guest: str, resource: Resource) -> None:
-            if guest in self.config.guests:
-                post(events.ResourceChanged(time.monotonic(), guest, resource))
-
-        self.drbd.watch(seen)
-
-    def _watch_xen(self, post: Callable[[Event], None]) -> None:
-        def seen(running: frozenset[str]) -> None:
-            for guest in self.config.guests:
-                post(events.DomainSeen(time.monotonic(), guest, guest in running))
-
-        self.xen.watch(seen)
-
-    def _hear_datagrams(self, post: Callable[[Event], None]) -> None:
-        self.datagrams.receive(lambda path, data: self._heard(post, path, data))
-
-    def _heard(self, post: Callable[[Event], None], path: Path, data: bytes) -> None:
-        try:
-            hello = decode(data, self.key)
-        except PeerError as error:
-            self._complain(f"{path}: {error}")
-            return
-        if hello.scale != self.config.pair.scale:
-            # safety: a peer whose timers run otherwise keeps none of our promises about time.
-            ours = self.config.pair.scale
-            self._complain(f"the peer's time scale is {hello.scale:g}, ours is {ours:g}")
-            return
-        post(events.HelloHeard(time.monotonic(), path, hello))
-
-    def _complain(self, message: str) -> None:
-        """Logs what anybody on the LAN can make us say; a stranger must not fill the journal."""
-        now = time.monotonic()
-        if now >= self._complain_again:
-            self._complain_again = now + QUIET
-            log.warning("%s", message)
-
-    def _hear_heartbeat(self, post: Callable[[Event], None]) -> None:
-        while True:
-            try:
-                self.heartbeat.sign_on()
-                me = self.config.pair.names[self.config.pair.me]
-                peer = self.config.pair.names[1 - self.config.pair.me]
-                links = {link: up == "up" for link, up in self.heartbeat.links(peer).items()}
-                self.links = links
-                log.info("heartbeat: signed on as %s, links to %s: %s", me, peer, links)
-                self.heartbeat.receive(
-                    lambda node, data: self._heard(post, Path.HEARTBEAT, data),
-                    lambda node, status: log.info("heartbeat: %s is %s", node, status),
-                    self._link_changed,
-                )
-                return
-            except HeartbeatLost as error:
-                if self.links is not None:
-                    log.warning("%s", error)
-                self.links = None
-                time.sleep(1.0)  # there is no event to wait for: heartbeat is not there
-
-    def _link_changed(self, node: str, link: str, status: str) -> None:
-        if node == self.config.pair.names[1 - self.config.pair.me]:
-            log.info("heartbeat: link %s to %s is %s", link, node, status)
-            self.links = {**(self.links or {}), link: status == "up"}
-
-    def _hear_referee(self, post: Callable[[Event], None]) -> None:
-        self.referee.receive(lambda sent: post(events.RefereeAnswered(time.monotonic(), sent)))
-
-    def _hear_peer(self, post: Callable[[Event], None]) -> None:
-        def hear(address: IPv4Address) -> None:
-            post(events.ProbeAnswered(time.monotonic(), self._guest_at.get(address, "")))
-
-        self.peer.receive(hear)
-
-    def _look_at_units(self, post: Callable[[Event], None]) -> None:
-        while True:
-            try:
-                listing = run(FAILED_UNITS, timeout=60)
-            except ToolError as error:
-                log.warning("%s", error)
-            else:
-                lines = filter(None, map(str.split, listing.splitlines()))
-                self.failed_units = tuple(line[0] for line in lines)
-            time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
-
-    def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:
-        while True:
-            try:
-                self.last_in_sync.keep()
-            except OSError as error:
-                log.warning("cannot note when the copies were last the same: %s", error)
-            time.sleep(LOOK)
-
-
-def _guarded(
-    adapter: Callable[[Callable[[Event], None]], None],
-    post: Callable[[Event | BaseException], None],
-) -> Callable[[], None]:
-    """An adapter that cannot go on ends the agent: a blind agent must not decide."""
-
-    def run() -> None:
-        try:
-            adapter(post)
-        except Exception as error:
-            post(error)
-
-    return run
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Runs the agent until something ends it. Raises ShoestringError."""
     _log_without_blocking()
-    config = settings.load()
+    config, lan_files = lan.settings_now()
     machine = Machine(config)
     durable = machine.state_file.load(list(config.guests))
     for warning in machine.state_file.warnings:
@@ -392,9 +44,13 @@ def main() -> None:
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")
     )
-    loop = Loop(first_state(config.pair, boot, durable, time.monotonic()), machine)
+    pair = replace(config.pair, mark=settings.mark_of(machine.key))
+    first = first_state(pair, boot, durable, time.monotonic(), lan_files)
+    loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)
+    if durable is not None and durable != first.durable:
+        machine.save(first.durable)  # what another peer makes of it
     loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))
     try:
         loop.run(Clocks(config.pair.timing.stall))

@@ -15,12 +15,16 @@ from haagent.core import actions
 from haagent.core.events import Deed, Done, Event, Failed
 from haagent.errors import ShoestringError
 
+GRACE = 60.0  # seconds that a guest may take to shut down
+
 log = logging.getLogger(__name__)
 
 Post = Callable[[Event], None]
 GuestAction = (
     actions.Outdate
     | actions.Connect
+    | actions.KeepCopy
+    | actions.Discard
     | actions.Promote
     | actions.Create
     | actions.Shutdown
@@ -33,6 +37,7 @@ class Storage(Protocol):
 
     def outdate(self, guest: str) -> None: ...
     def connect(self, guest: str) -> None: ...
+    def discard(self, guest: str) -> None: ...
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None: ...
     def demote(self, guest: str) -> None: ...
     def down(self, guest: str) -> None: ...
@@ -46,6 +51,12 @@ class Guests(Protocol):
     def destroy(self, guest: str) -> None: ...
 
 
+class Copies(Protocol):
+    """What storage/kept.py does."""
+
+    def keep(self, guest: str, stamp: str, number: int) -> None: ...
+
+
 class Hands:
     """Works on GUESTS. PATIENCE is how long DRBD may take to promote, GRACE how long a guest may
     take to shut down, both in seconds; ANNOUNCE tells the LAN where a guest now is.
@@ -56,6 +67,7 @@ class Hands:
         guests: Iterable[str],
         storage: Storage,
         xen: Guests,
+        copies: Copies,
         announce: Callable[[str], None],
         post: Post,
         *,
@@ -64,6 +76,7 @@ class Hands:
     ) -> None:
         self._storage = storage
         self._xen = xen
+        self._copies = copies
         self._announce = announce
         self._post = post
         self._patience = patience
@@ -122,6 +135,10 @@ class Hands:
                 return Deed.OUTDATE, lambda: storage.outdate(guest)
             case actions.Connect(guest):
                 return Deed.CONNECT, lambda: storage.connect(guest)
+            case actions.KeepCopy(guest, stamp, number):
+                return Deed.KEEP, lambda: self._copies.keep(guest, stamp, number)
+            case actions.Discard(guest):
+                return Deed.DISCARD, lambda: storage.discard(guest)
             case actions.Promote(guest, disconnect):
                 return Deed.PROMOTE, lambda: storage.promote(guest, disconnect, self._patience)
             case actions.Create(guest):

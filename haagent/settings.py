@@ -163,6 +163,13 @@ SETTINGS = (
     Setting("lan.peer-address", "an IPv4 address", _scalar(_address), "The peer's on the LAN."),
     Setting("lan.peer-mac", "a MAC address", _scalar(_mac), "What answers ARP for that address."),
     Setting(
+        "lan.change",
+        "a number",
+        _scalar(_number(0, 999_999_999)),
+        "The change that the LAN's addresses are from, as `shoestring lan` counts; 0: the set-up.",
+        0,
+    ),
+    Setting(
         "bridge", "an interface", _scalar(_interface), "The bridge that guests are put on.", "lan"
     ),
     Setting(
@@ -179,6 +186,13 @@ SETTINGS = (
         _scalar(_path),
         f"The pair's key: at least {2 * KEY_BYTES} hexadecimal digits, mode 0600.",
         KEY_FILE,
+    ),
+    Setting(
+        "replaced-keys",
+        "a path",
+        _scalar(_path),
+        "The keys of machines whose place here was given to another: so that they are told.",
+        None,
     ),
     Setting(
         "guests.NAME.first-node",

@@ -13,19 +13,19 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
-from haagent.core.model import Durable
+from haagent.core.model import Choice, Durable, LanChange
 from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
-VERSION = 1  # of the format; it rises with any change of Durable, with a golden file for each
+VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 
 HINT = (
     "The agent decides nothing until this is solved. Keep a copy of the folder {folder}. "
@@ -277,10 +277,47 @@ def decode(data: bytes) -> Copy:
             raise Damaged("it has no content or no checksum")
     if hashlib.sha256(_canonical(content)).hexdigest() != checksum:
         raise Damaged("its checksum is wrong")
-    if content.get("version") != VERSION:
-        raise NotUnderstood(f"its format is {content.get('version')}, not {VERSION}")
+    version, durable = content.get("version"), content.get("durable")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise NotUnderstood(f"its format is {version}, not {VERSION}")
+    for older in range(version, VERSION):
+        durable = UPGRADES[older](durable)
     counter = _typed(int, content.get("counter"), "counter")
-    return Copy(counter, _typed(Durable, content.get("durable"), "durable"))
+    return Copy(counter, _typed(Durable, durable, "durable"))
+
+
+def _from_1(durable: Any) -> Any:
+    """There was no maintenance, and only a machine that went down signed a guest off."""
+    match durable:
+        case {"ledgers": dict() as ledgers, **rest} if "in_maintenance" not in rest:
+            upgraded = {guest: _ledger_from_1(ledger) for guest, ledger in ledgers.items()}
+            return {**rest, "ledgers": upgraded, "in_maintenance": False}
+    raise NotUnderstood("durable is not what that format had")
+
+
+def _ledger_from_1(ledger: Any) -> Any:
+    match ledger:
+        case {"farewell": dict() as farewell} if "is_leaving" not in farewell:
+            return {**ledger, "farewell": {**farewell, "is_leaving": True}}
+        case {"farewell": None}:
+            return ledger
+    raise NotUnderstood("a ledger is not what that format had")
+
+
+def _from_2(durable: Any) -> Any:
+    """Nobody had ever chosen between two copies, nobody was replaced, and the addresses stayed."""
+    match durable:
+        case {"ledgers": dict() as ledgers, **rest} if "mark" not in rest and all(
+            isinstance(ledger, dict) and "choice" not in ledger for ledger in ledgers.values()
+        ):
+            none = _plain(Choice())
+            upgraded = {guest: {**ledger, "choice": none} for guest, ledger in ledgers.items()}
+            return {**rest, "ledgers": upgraded, "mark": "", "lan": _plain(LanChange())}
+    raise NotUnderstood("durable is not what that format had")
+
+
+# What an older format's content is in the next one.
+UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1, 2: _from_2}
 
 
 def _canonical(content: object) -> bytes:

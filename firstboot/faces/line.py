@@ -1,47 +1,59 @@
 # SPDX-License-Identifier: MIT
 """The plain face: text in 80 columns of ASCII, for any console there is."""
 
-import textwrap
-
+from firstboot.faces.pager import WIDTH
 from firstboot.probe import Disk, Machine, Nic
+from firstboot.wording import count, size
 from haagent import __version__
 
-WIDTH = 80
-NOT_SET_UP = (
-    "This machine is not set up. Put an answers.yaml on the stick and start again.",
-    "Nothing was written to any disk but the one marked as boot medium.",
-)
+NOT_SET_UP = "This machine is not set up. It looks for the other machine by itself."
+UNTOUCHED = "Nothing was written to any disk but the one marked as boot medium."
+AGAIN = "Press Enter to look at the hardware again; `details` shows everything."
+MOST_THINGS = 5  # cards and disks on the first page, which leaves room for a few lines below it
 
 
-def greeting(machine: Machine, said: str = "") -> str:
-    """The whole first page: who we are, what this machine is made of, what happens next. SAID is
-    what a set-up that stopped had to say.
-    """
-    return "\n".join(
-        [
-            f"Welcome to Shoestring {__version__}",
-            "Two ordinary PCs and a crossover cable: when one dies, the other takes over.",
-            "",
-            "This machine",
-            *(f"  {name:<12}{value}"[:WIDTH] for name, value in _about(machine)),
-            "",
-            "Network cards",
-            *([_nic(n)[:WIDTH] for n in machine.nics] or ["  none found: a pair needs two"]),
-            "",
-            "Disks",
-            *([_disk(d)[:WIDTH] for d in machine.disks] or ["  none found"]),
-            "",
-            *(_wrapped(said) if said else NOT_SET_UP),
-            "",
-            "Press Enter to look at the hardware again.",
-            "",
-        ]
+def greeting(machine: Machine) -> str:
+    """The whole first page: who we are, what this machine is made of, what happens next."""
+    cards, disks = map(_nic, machine.nics), map(_disk, machine.disks)
+    things = [*cards, *disks]
+    if len(things) > MOST_THINGS:
+        hidden = len(things) - (MOST_THINGS - 1)
+        things = [*things[: MOST_THINGS - 1], f"  {'And more':<12}{hidden} cards and disks"]
+    return _page(
+        f"Welcome to Shoestring {__version__}",
+        *_facts(machine),
+        *things,
+        *_missing(machine),
+        "",
+        NOT_SET_UP,
+        UNTOUCHED,
+        AGAIN,
     )
 
 
-def _wrapped(text: str) -> list[str]:
-    printable = text.encode("ascii", "replace").decode()
-    return [part for line in printable.splitlines() for part in textwrap.wrap(line, WIDTH)]
+def details(machine: Machine) -> str:
+    """All that is known of this machine, however long."""
+    return _page(
+        *_facts(machine), *map(_nic, machine.nics), *map(_disk, machine.disks), *_missing(machine)
+    )
+
+
+def _page(*lines: str) -> str:
+    return "\n".join(line[:WIDTH] for line in lines)
+
+
+def _facts(machine: Machine) -> list[str]:
+    return [f"  {name:<12}{value}" for name, value in _about(machine)]
+
+
+def _missing(machine: Machine) -> list[str]:
+    """What there should be, and is not."""
+    found = []
+    if not machine.nics:
+        found.append("  Card        none found: a pair needs two")
+    if not machine.disks:
+        found.append("  Disk        none found")
+    return found
 
 
 def _about(machine: Machine) -> list[tuple[str, str]]:
@@ -65,21 +77,12 @@ def _about(machine: Machine) -> list[tuple[str, str]]:
 def _nic(nic: Nic) -> str:
     link = {None: "not in use yet", True: "cable connected", False: "no cable"}[nic.has_carrier]
     speed = f", {nic.speed} Mbit/s" if nic.speed else ""
-    return f"  {nic.name:<10}{nic.mac}  {nic.driver:<12}{link}{speed}"
+    return f"  {'Card':<12}{nic.name}  {nic.mac}  {link}{speed}, {nic.driver}"
 
 
 def _disk(disk: Disk) -> str:
+    # Before the model, which may be long: which disk nobody can take is what matters.
     notes = ["boot medium"] * disk.is_boot_medium + ["removable"] * disk.is_removable
     serial = f"serial {disk.serial}" if disk.serial else "no serial"
-    return f"  {disk.name:<10}{size(disk.size):>9}  {disk.model}, {serial}" + (
-        f" ({', '.join(notes)})" if notes else ""
-    )
-
-
-def size(number: int) -> str:
-    """1610612736 -> '1.5 GiB'."""
-    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.0f} MiB"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    told = f" ({', '.join(notes)})" if notes else ""
+    return f"  {'Disk':<12}{disk.name}{told}  {size(disk.size)}  {disk.model}, {serial}"

@@ -16,6 +16,8 @@ from haagent.network.sockets import Port, Sockets, bind_to, send_to
 
 PORT = 6940  # on both nodes, to and from
 
+Address = tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -42,17 +44,27 @@ class Datagrams:
         for path, peer in self._peers.items():
             self._sockets.use(path, partial(send_to, peer, data))
 
-    def receive(self, post: Callable[[Path, bytes], None]) -> None:
-        """Calls POST for each packet of the peer with the path it came by, until `close`.
+    def answer(self, path: Path, sender: Address, data: bytes) -> None:
+        """Sends DATA to whoever spoke from SENDER over PATH. Never blocks."""
+        self._sockets.use(path, partial(send_to, sender, data))
 
-        Blocks; for a thread of its own. What POST raises ends it.
+    def receive(
+        self,
+        post: Callable[[Path, bytes, Address], None],
+        stranger: Callable[[Path, bytes, Address], None] = lambda path, data, sender: None,
+    ) -> None:
+        """Calls POST for each packet of the peer with the path it came by, until `close`; and
+        STRANGER for any other, with where it came from.
+
+        Blocks; for a thread of its own. What they raise ends it.
         """
 
-        def hear(path: Path, data: bytes, sender: object) -> None:
+        def hear(path: Path, data: bytes, sender: Address) -> None:
             if sender == self._peers[path]:
-                post(path, data)
+                post(path, data, sender)
             else:
                 self.ignored[path] += 1
+                stranger(path, data, sender)
 
         self._sockets.receive(hear)
 

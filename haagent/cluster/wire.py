@@ -2,7 +2,7 @@
 """A hello as bytes, and back. Owns the format; knows nothing about how it travels.
 
 A message is 32 bytes of HMAC-SHA256 (RFC 2104) and then one JSON object, `{"hello": ...,
-"version": 1}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
+"version": 3}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
 so that the pair's key can sign other things too.
 
 The fields are those of `Hello` and of what it is made of: they are found by their type hints, and
@@ -10,21 +10,33 @@ anything not exactly as the hints say is refused. It is not seen here that a gen
 old: its receiver knows by boot and number.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-from haagent.core.model import Disk, Figures, GuestHello, Hello, Path, Phase, Request
+from haagent.core.model import (
+    Choice,
+    Disk,
+    Figures,
+    GuestHello,
+    Hello,
+    LanChange,
+    LanStage,
+    Path,
+    Phase,
+    Request,
+)
 from haagent.errors import BugError, PeerError
 
-VERSION = 1
-LARGEST = 16 * 1024  # bytes; twenty guests fit
+VERSION = 3
+LARGEST = 20 * 1024  # bytes; twenty guests fit
 LONGEST_TEXT = 255  # characters
 LARGEST_NUMBER = 2**63  # exclusive, either way
 
@@ -32,14 +44,17 @@ _LABEL = b"shoestring hello\0"
 _MAC = hashlib.sha256().digest_size
 
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
-_RECORDS = frozenset({Hello, GuestHello, Figures, Request})
-_WORDS = frozenset({Path, Phase, Disk})
-# Times are of one machine's own clock and mean nothing to the other.
-_UNSENT: Mapping[type, frozenset[str]] = {Request: frozenset({"at"})}
+_RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice, LanChange})
+_WORDS = frozenset({Path, Phase, Disk, LanStage})
+# Times are of one machine's own clock and mean nothing to the other, nor do its starts.
+_UNSENT: Mapping[type, frozenset[str]] = {
+    Request: frozenset({"at"}),
+    LanChange: frozenset({"boot"}),
+}
 
 
 def encode(hello: Hello, key: bytes) -> bytes:
-    """HELLO as at most 16 KiB, signed with KEY. Raises BugError if it cannot be said."""
+    """HELLO as at most 20 KiB, signed with KEY. Raises BugError if it cannot be said."""
     content = {"version": VERSION, "hello": _pack(hello, Hello, "hello")}
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     if _MAC + len(body) > LARGEST:
@@ -67,6 +82,16 @@ def decode(data: bytes, key: bytes) -> Hello:
     if hello.node not in (0, 1):
         raise PeerError(f"hello.node is {hello.node}: a pair has nodes 0 and 1")
     return hello
+
+
+def is_of_another(data: bytes, keys: Iterable[bytes], me: int) -> bool:
+    """Whether DATA is a hello of the other node than ME, signed with one of KEYS: of a machine that
+    was replaced, and does not know it.
+    """
+    for key in keys:
+        with contextlib.suppress(PeerError):
+            return decode(data, key).node != me
+    return False
 
 
 def _sign(body: bytes, key: bytes) -> bytes:

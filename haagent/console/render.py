@@ -7,16 +7,21 @@ Pure. It must not leave a line that a terminal would wrap, and says so when it l
 import textwrap
 from collections.abc import Iterator
 
-from haagent.console.snapshot import GuestView, PathView, Snapshot, Verdict
-from haagent.console.times import age
+from haagent.console import readiness
+from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
+from haagent.console.times import age, clock, span
 from haagent.errors import OperatorError
 
+NOT_KNOWN = "NOT KNOWN"
 CALM = "Either machine may fail now: the guests go on."
 SHARE = 3  # of the lines, a guest each, while something else must be said too
+OUTLOOK_SHARE = 6  # the same, for what would become of them
 
 
-def render(shown: Snapshot, width: int, height: int, now: float | None = None) -> list[str]:
-    """At most HEIGHT lines of at most WIDTH characters.
+def render(
+    shown: Snapshot, width: int, height: int, now: float | None = None, foot: str = ""
+) -> list[str]:
+    """At most HEIGHT lines of at most WIDTH characters, the last of which is FOOT.
 
     NOW is a moment of the clock that the snapshot was taken by; without it, ages are those of
     then.
@@ -24,46 +29,63 @@ def render(shown: Snapshot, width: int, height: int, now: float | None = None) -
     now = shown.at if now is None else now
     lines = [_title(shown, width)]
     lines += _guests(shown, width, height)
+    lines += _outlook(shown, width, height)
     for complaint in shown.complaints:
-        lines += _fold(f"! {complaint.what}", width)
+        lines += _fold(f"! {complaint.what} ({complaint.code})", width)
         lines += _fold(f"  {complaint.means}", width)
         lines += _fold(f"  -> {complaint.do}", width)
-    if not shown.complaints:
+    if not shown.complaints and readiness.is_good(shown):
         lines += _fold(CALM, width)
-    for sentence in _details(shown, now):
+    for sentence in (*_nodes(shown, now), *_lately(shown), *_details(shown, now)):
         lines += _fold(sentence, width)
-    return fit(lines, width, height)
+    return fit(lines, width, height, foot)
 
 
-def starting(width: int, height: int) -> list[str]:
+def starting(width: int, height: int, foot: str = "") -> list[str]:
     """The page for a machine that has just started: its agent has not said anything yet."""
     words = (
         "The agent is not there yet. That is usual for the first minute or two after the start; "
         "what goes on at the other machine is not touched by it."
     )
-    return fit(["STARTING", *_fold(words, width)], width, height)
+    return fit(["STARTING", *_fold(words, width)], width, height, foot)
 
 
 def silence(
-    error: OperatorError, last: Snapshot | None, width: int, height: int, now: float
+    error: OperatorError,
+    last: Snapshot | None,
+    width: int,
+    height: int,
+    now: float,
+    foot: str = "",
 ) -> list[str]:
     """The page for an agent that does not answer: what that means, and what it said LAST."""
-    lines = ["NOT KNOWN"]
+    lines = [NOT_KNOWN]
     lines += _fold(f"! {error.message}", width)
     lines += _fold(f"  -> {error.hint}", width)
     if last is not None:
         lines += _fold(f"What it said {age(last.at, now)} ago, and may not be so any more:", width)
         lines += render(last, width, height, now)
-    return fit(lines, width, height)
+    return fit(lines, width, height, foot)
 
 
-def fit(lines: list[str], width: int, height: int) -> list[str]:
-    """The first of LINES; the last one tells how many were left out. Raises nothing."""
+def fit(lines: list[str], width: int, height: int, foot: str = "") -> list[str]:
+    """The first of LINES; the last one tells how many were left out. Raises nothing.
+
+    With FOOT there are HEIGHT lines, and FOOT is the last one: it takes no line from a page that
+    was cut anyway.
+    """
     lines = [line.encode("ascii", "replace").decode()[:width].rstrip() for line in lines]
-    if len(lines) <= height:
-        return lines
+    room = height - bool(foot)
+    if len(lines) <= room:
+        return [*lines, *[""] * (room - len(lines)), foot[:width]] if foot else lines
     left_out = len(lines) - height + 1
-    more = [f"({left_out} more lines: `haagent status` shows all)", f"({left_out} more lines)"]
+    if foot:
+        more = [f"({left_out} more lines)  {foot}", foot]
+    else:
+        more = [
+            f"({left_out} more lines: `shoestring status` shows all)",
+            f"({left_out} more lines)",
+        ]
     last = next((text for text in more if len(text) <= width), "..."[:width])
     return [*lines[: height - 1], last][:height]
 
@@ -71,6 +93,9 @@ def fit(lines: list[str], width: int, height: int) -> list[str]:
 def _title(shown: Snapshot, width: int) -> str:
     count = len(shown.complaints)
     title = str(shown.verdict)
+    resting = [node.name for node in shown.nodes if node.in_maintenance and node.is_heard]
+    if resting:
+        title += f": {' and '.join(resting)} {'is' if len(resting) == 1 else 'are'} in maintenance"
     if count > 1:
         title += f", {count} reasons"
     pair = f"{shown.me} (and {shown.peer})"
@@ -89,10 +114,16 @@ def _guests(shown: Snapshot, width: int, height: int) -> Iterator[str]:
         rest = []
     column = max((len(guest.name) for guest in ordered), default=0)
     for guest in ordered:
-        yield f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}"
+        yield guest_line(guest, column)
     if rest:
         running = sum(1 for guest in rest if guest.runs_on)
         yield f"and {len(rest)} more guests: {running} running"
+
+
+def guest_line(guest: GuestView, column: int) -> str:
+    """Where it runs and how its copies are, behind its name in a COLUMN so wide."""
+    address = f", {guest.address}" if guest.address else ""
+    return f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}{address}"
 
 
 def _is_well(guest: GuestView) -> bool:
@@ -108,7 +139,53 @@ def _copies(guest: GuestView) -> str:
         return "SPLIT BRAIN"
     if guest.is_in_sync:
         return "mirrored"
-    return f"{guest.link or 'DRBD silent'}, {guest.disk or '?'}/{guest.peer_disk or '?'}"
+    disks = f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
+    return f"{guest.link or 'DRBD silent'}{_progress(guest)}, {disks}"
+
+
+def _progress(guest: GuestView) -> str:
+    if guest.resync is None:
+        return ""
+    seconds = guest.resync.seconds
+    left = "nothing moves" if seconds is None else f"{span(seconds)} left"
+    return f" {guest.resync.percent:.1f} %, {left}"
+
+
+def _outlook(shown: Snapshot, width: int, height: int) -> list[str]:
+    """What would become of the guests, cut short while something else must be said too."""
+    lines = [line for said in readiness.sentences(shown) for line in _fold(said, width)]
+    room = len(lines) if shown.verdict is Verdict.PROTECTED else max(1, height // OUTLOOK_SHARE)
+    if len(lines) <= room:
+        return lines
+    return [*lines[: room - 1], f"{lines[room - 1][: max(0, width - 4)]} ..."]
+
+
+def _nodes(shown: Snapshot, now: float) -> Iterator[str]:
+    """What is known of each machine."""
+    for node in shown.nodes:
+        if node.last_word is None:
+            yield f"{node.name}: not heard since this machine started"
+            continue
+        armed = "armed" if node.is_armed else "NOT armed"
+        gateway = "answers" if node.has_gateway else "does NOT answer"
+        yield f"{node.name}: {_presence(node, now)}, watchdog {armed}, gateway {gateway}"
+
+
+def _presence(node: NodeView, now: float) -> str:
+    leaving = ", leaving" * node.is_leaving + ", in maintenance" * bool(node.in_maintenance)
+    if node.is_me:
+        return f"this machine{leaving}"
+    if node.is_heard:
+        return f"heard{leaving}"
+    return f"silent for {age(node.last_word, now)}{leaving}; before that"
+
+
+def _lately(shown: Snapshot) -> Iterator[str]:
+    """What was decided here, the newest first: what is cut off is the oldest."""
+    if shown.lately:
+        yield "Decided here lately (UTC):"
+    for at, what in shown.lately:
+        yield f"  {clock(at, shown.wall)} {what}"
 
 
 def _details(shown: Snapshot, now: float) -> Iterator[str]:
@@ -120,8 +197,6 @@ def _details(shown: Snapshot, now: float) -> Iterator[str]:
     links = shown.heartbeat
     if links is not None:
         yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
-    yield f"Gateway: {shown.referee}"
-    yield f"Watchdog: {shown.watchdogs}"
     yield f"If both cables fail at once: {shown.policy}"
     if shown.scale != 1:
         yield f"Time scale {shown.scale:g}: every timer is stretched. Only for emulated machines."

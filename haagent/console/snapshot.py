@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the agent knows, as a person needs it: one verdict, what is wrong, where everything is.
 
-Pure. It must not decide anything that the core decides; whether the pair is protected is a
-sentence about the state, and changes nothing. Times are moments of the machine's monotonic clock,
-or None for never, so that whoever draws it can tell ages that grow.
+Owns the shape, and its way through JSON; `survey` fills it in. Times are moments of the machine's
+monotonic clock, or None for never, so that whoever draws it can tell ages that grow.
 """
 
 from collections.abc import Mapping
@@ -11,30 +10,52 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from haagent.console import complaints
-from haagent.console.complaints import Complaint, Missing, Surroundings
-from haagent.core.model import (
-    NEVER,
-    PRESENT,
-    GuestHello,
-    NodeState,
-    Path,
-    PathState,
-    Resource,
-)
+from haagent.console.alarms import BY_CODE
+from haagent.console.complaints.complaint import Complaint
+from haagent.core.foresight import Fate
 from haagent.errors import PeerError
 
-VERSION = 1  # of this shape; a console of another version says so instead of guessing
+VERSION = 5  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 
 
 class Verdict(StrEnum):
-    """The first word on the screen, and the exit code of `haagent status` by its order."""
+    """The first word on the screen, and the exit code of `shoestring status` by its order."""
 
     PROTECTED = "PROTECTED"
     NOT_PROTECTED = "NOT PROTECTED"
     STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class OutlookView:
+    """What would become of a guest on this node if the other died now."""
+
+    fate: Fate
+    seconds: float | None  # until it starts, or may write again; None: never
+    missing: tuple[str, ...]  # what would stand in the way; sentences
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncView:
+    """How far the copy that is being brought up to date is."""
+
+    percent: float
+    seconds: int | None  # until it is done; None: nothing moves
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """A person's word on which of two copies that went apart counts."""
+
+    number: int  # of all that were ever made about the guest
+    counts: str  # the node whose copy it is
+    given_up: str  # the node whose copy it is not
+    stamp: str  # names the copy that is kept of what is given up; "": none
+    is_open: bool  # being carried out; else it is done, or was dropped
+    is_agreed: bool
+    is_kept: bool  # that copy was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +66,46 @@ class GuestView:
     runs_on: tuple[str, ...]  # names of nodes; more than one is a disaster
     phase: str
     peer_phase: str
-    term: int
+    term: int  # that our copy's data belongs to
+    newest_term: int  # that we heard of: of whoever has it now
     link: str
     disk: str
-    peer_disk: str
+    peer_disk: str  # as our DRBD sees it
+    peer_says: str  # what its own DRBD calls it, as the peer told last
     is_in_sync: bool
     in_sync_at: float | None  # seconds since the epoch: when both copies were last seen the same
     is_alone: bool
     is_split_brain: bool
     missing: tuple[str, ...]  # what stands in the way of a start here; sentences
+    unstartable: str | None  # why DRBD would not start our copy, whoever asks; None: it may
+    blocker: str | None  # why it cannot be moved from here to the peer; None: it can
     ours: tuple[str, ...]  # the history of our copy; sentences
     theirs: tuple[str, ...]  # of the peer's, as far as we were told
+    address: str  # on the LAN
+    outlook: OutlookView | None  # None: not known at the moment
+    resync: ResyncView | None  # None: none is under way, or DRBD has not told yet
+    choice: ChoiceView | None  # the newest; None: there never was one
+    is_proposed: bool  # a newer one is on its way to the peer
+    unfit: tuple[str | None, ...]  # why node 0's copy, and node 1's, cannot be chosen; None: it can
+    troubles: tuple[str, str]  # why a choice does not get on: here, on the peer
+    differs: tuple[int, int]  # KiB written alone: here, on the peer; -1: not known
+    copy_needs: int  # MiB that a copy of its volume takes; -1: not known
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One of the two machines, as far as this one knows. None is not known."""
+
+    name: str
+    is_me: bool
+    is_heard: bool  # its agent speaks; our own does
+    last_word: float | None  # when it last did
+    is_leaving: bool
+    in_maintenance: bool | None  # nothing starts on it by itself
+    is_armed: bool | None  # its watchdog
+    has_gateway: bool | None  # the gateway answers it
+    number: int  # 0 or 1
+    room: int  # MiB free for copies of volumes; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,125 +118,42 @@ class PathView:
 
 
 @dataclass(frozen=True, slots=True)
+class LanView:
+    """The newest change of the LAN's addresses; the words are core/model.py's LanStage."""
+
+    number: int  # 0: there never was one
+    words: str  # the addresses that it is about
+    stage: str
+    is_open: bool  # being carried out here; else it is kept, or was dropped
+    peer_stage: str  # of the same change; "": the peer is silent, or does not know of it
+    runs: int  # the change that this machine's addresses are from
+    peer_runs: int
+    files: int  # the one that a start of this machine would take them from
+    is_settled: bool  # the addresses are those that are to stay
+    blocker: str | None  # why no other can be asked for now; None: one can
+    troubles: tuple[str, str]  # why the last one came to nothing: here, on the peer
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything a console shows."""
 
     me: str
     peer: str
     at: float  # when it was taken
+    wall: float  # the same moment, in seconds since the epoch
     verdict: Verdict
     complaints: tuple[Complaint, ...]  # the worst first; none if and only if PROTECTED
+    nodes: tuple[NodeView, ...]  # this one first
     guests: tuple[GuestView, ...]
     paths: tuple[PathView, ...]
     heartbeat: tuple[tuple[str, bool], ...] | None  # link, is it up; None: it does not answer
     referee: str  # a sentence
-    watchdogs: str  # a sentence
+    lan: LanView
     policy: str
     scale: float
+    lately: tuple[tuple[float, str], ...]  # what was decided here: when by `wall`; the newest first
     version: int = VERSION
-
-
-def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = None) -> Snapshot:
-    """STATE for a person. MISSING says what stands in the way of a start: core/proofs.py's does.
-
-    Without AROUND nothing is known of heartbeat, and the pair does not count as protected.
-    """
-    around = around or Surroundings()
-    me, peer = complaints.names(state)
-    found = complaints.find(state, around, missing)
-    return Snapshot(
-        me=me,
-        peer=peer,
-        at=state.now,
-        verdict=_verdict(state, found),
-        complaints=found,
-        guests=tuple(_guest(state, around, guest, missing) for guest in state.guests),
-        paths=tuple(_path(state, path) for path in Path),
-        heartbeat=None if around.heartbeat is None else tuple(sorted(around.heartbeat.items())),
-        referee=complaints.referee_sentence(state),
-        watchdogs=_watchdogs(state),
-        policy=str(state.pair.policy),
-        scale=state.pair.scale,
-    )
-
-
-def _verdict(state: NodeState, found: tuple[Complaint, ...]) -> Verdict:
-    if not all(complaints.runs_on(state, guest) for guest in state.guests):
-        return Verdict.STOPPED
-    return Verdict.NOT_PROTECTED if found else Verdict.PROTECTED
-
-
-def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> GuestView:
-    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    hello = complaints.hello_of(state, guest)
-    resource = mine.resource
-    return GuestView(
-        name=guest,
-        runs_on=complaints.runs_on(state, guest),
-        phase=str(mine.phase),
-        peer_phase=str(hello.phase) if hello and complaints.is_talking(state) else "",
-        term=ledger.term,
-        link=str(resource.link) if resource else "",
-        disk=str(resource.disk) if resource else "",
-        peer_disk=str(resource.peer_disk) if resource else "",
-        is_in_sync=mine.is_in_sync,
-        in_sync_at=around.in_sync_at.get(guest),
-        is_alone=ledger.alone is not None,
-        is_split_brain=complaints.is_split_brain(state, guest),
-        missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
-        ours=_our_history(state, guest, resource),
-        theirs=_their_history(state, hello),
-    )
-
-
-def _our_history(state: NodeState, guest: str, resource: Resource | None) -> tuple[str, ...]:
-    ledger = state.durable.ledgers[guest]
-    sentences = [f"its data belongs to term {ledger.term}"]
-    if ledger.theirs > ledger.term:
-        sentences.append(f"the peer has had it since, in term {ledger.theirs}")
-    if resource is None:
-        sentences.append("DRBD has not told what it is")
-    else:
-        sentences.append(f"DRBD calls it {resource.disk}, and the peer's {resource.peer_disk}")
-    if ledger.alone is not None:
-        sentences.append(f"it was written to without the peer: {ledger.alone}")
-    if ledger.by_operator:
-        sentences.append("a person chose it once, and the two have not met since")
-    if state.peer.connected == NEVER:
-        sentences.append("the two copies have not met since this machine started")
-    return tuple(sentences)
-
-
-def _their_history(state: NodeState, hello: GuestHello | None) -> tuple[str, ...]:
-    if hello is None:
-        return ("nothing was heard of it since this machine started",)
-    sentences = [
-        f"its data belongs to term {hello.term}",
-        f"DRBD there calls it {hello.disk}",
-        f"the guest was {hello.phase} there",
-    ]
-    if hello.is_alone:
-        sentences.append("it was written to without us")
-    if not complaints.is_talking(state):
-        sentences.append("all this is what the peer said last; it is silent now")
-    return tuple(sentences)
-
-
-def _path(state: NodeState, path: Path) -> PathView:
-    heard = state.peer.paths.get(path, PathState())
-    return PathView(
-        name=str(path),
-        last_word=complaints.moment(heard.last_word),
-        is_two_way=complaints.is_recent(state, heard.two_way),
-    )
-
-
-def _watchdogs(state: NodeState) -> str:
-    me, peer = complaints.names(state)
-    figures = state.peer.hello.figures if state.peer.hello else None
-    ours = "armed" if state.is_armed else "NOT armed"
-    theirs = "not known" if figures is None else "armed" if figures.is_armed else "NOT armed"
-    return f"{ours} on {me}, {theirs} on {peer}"
 
 
 def is_stale(shown: Snapshot, now: float) -> bool:
@@ -209,16 +176,31 @@ def from_dict(data: Mapping[str, Any]) -> Snapshot:
             **{
                 **data,
                 "verdict": Verdict(data["verdict"]),
-                "complaints": tuple(Complaint(**item) for item in data["complaints"]),
+                "complaints": tuple(_complaint_from(item) for item in data["complaints"]),
+                "nodes": tuple(NodeView(**item) for item in data["nodes"]),
                 "guests": tuple(_guest_from(item) for item in data["guests"]),
                 "paths": tuple(PathView(**item) for item in data["paths"]),
+                "lan": LanView(**{**data["lan"], "troubles": tuple(data["lan"]["troubles"])}),
                 "heartbeat": None if heartbeat is None else tuple((k, up) for k, up in heartbeat),
+                "lately": tuple((at, what) for at, what in data["lately"]),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PeerError(f"the agent's snapshot is not understood: {error!r}") from error
 
 
+def _complaint_from(data: Mapping[str, Any]) -> Complaint:
+    return Complaint(**{**data, "code": BY_CODE[data["code"]]})
+
+
 def _guest_from(data: Mapping[str, Any]) -> GuestView:
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    outlook, resync = data["outlook"], data["resync"]
+    if outlook is not None:
+        missing = tuple(outlook["missing"])
+        fields["outlook"] = OutlookView(Fate(outlook["fate"]), outlook["seconds"], missing)
+    if resync is not None:
+        fields["resync"] = ResyncView(**resync)
+    if data["choice"] is not None:
+        fields["choice"] = ChoiceView(**data["choice"])
     return GuestView(**fields)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Owns one terminal: shows the agent's newest snapshot on it, for ever.
+"""Owns one terminal: shows the agent's newest snapshot on it, for ever, and lends it to the menu.
 
 It must not do anything else, and must not end because the agent, or the terminal, is gone: a dark
-screen at night says nothing. It never scrolls, and writes only the lines that changed.
+screen at night says nothing. The page never scrolls; only the lines that changed are written.
 """
 
 import os
@@ -25,10 +25,15 @@ SECOND = 1.0  # ages are shown in seconds, and a lost agent or terminal is looke
 STARTING = 120.0  # seconds in which nobody need be alarmed that the agent is not there yet
 REPAINT = 60.0  # seconds; the kernel may have written over the page
 USUAL = (80, 24)  # of a terminal that does not tell its size, such as a serial line
+ENTER = b"\r\n"  # what the key sends, by how the terminal is set
+FOOT = "Enter: menu (1 shows all lines)"
+NARROW = "Enter: menu"
+
+Menu = Callable[[int, int], None]  # what is done on the terminal open as KEYS, SCREEN until it ends
 
 
 class Console:
-    """The agent at PATH, on the terminal open as KEYS and SCREEN."""
+    """The agent at PATH, on the terminal open as KEYS and SCREEN. MENU is behind the Enter key."""
 
     def __init__(
         self,
@@ -36,7 +41,9 @@ class Console:
         screen: int,
         path: Path = SOCKET,
         clock: Callable[[], float] = time.monotonic,
+        menu: Menu | None = None,
     ) -> None:
+        self._menu = menu
         self._keys: int | None = keys
         self._screen = screen
         self._name = _terminal_name(screen)
@@ -89,16 +96,25 @@ class Console:
         ready, _, _ = select.select(ears, [], [], SECOND)
         if self._keys in ready:
             self._read_key()
-        if self._connection is not None and self._connection in ready:
-            try:
-                for answer in self._connection.read(0):
-                    self._shown = from_dict(answer.get("snapshot", {}))
-            except (OperatorError, PeerError) as error:
-                self._lose(error)
-                self._wait()  # whoever hangs up at once is not asked again at once
+        if (
+            self._connection is not None
+            and self._connection in ready
+            and not self._hear(self._connection)
+        ):
+            self._wait()  # whoever hangs up at once is not asked again at once
+
+    def _hear(self, connection: Connection) -> bool:
+        """Whether the agent is still there after what it said."""
+        try:
+            for answer in connection.read(0):
+                self._shown = from_dict(answer.get("snapshot", {}))
+        except (OperatorError, PeerError) as error:
+            self._lose(error)
+            return False
+        return True
 
     def _read_key(self) -> None:
-        """Any key paints the page anew: somebody has just come to look."""
+        """Enter leads to the menu. Any other key paints the page anew: somebody came to look."""
         assert self._keys is not None
         try:
             data = os.read(self._keys, 1024)
@@ -107,17 +123,42 @@ class Console:
         self._drawn = []
         if not data:
             self._keys = None  # nobody can type here any more; the page goes on
+        elif self._menu is not None and any(key in ENTER for key in data):
+            self._visit(self._keys)
+
+    def _visit(self, keys: int) -> None:
+        assert self._menu is not None
+        # The agent drops whoever does not read what it says.
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._menu(keys, self._screen)
+        quieten(keys)
+        with suppress(OSError):
+            # ECMA-48, ED: a terminal that did not tell its size may be longer than the page.
+            _write(self._screen, b"\x1b[2J")
+        # What it says now comes before the page does: that would show what was long ago.
+        self._connect()
+        if self._connection is not None and select.select([self._connection], [], [], SECOND)[0]:
+            self._hear(self._connection)
 
     def _page(self, width: int, height: int) -> list[str]:
         now = self._clock()
+        foot = self._foot(width)
         if not self._was_there and now - self._began < STARTING:
-            return starting(width, height)
+            return starting(width, height, foot)
         if self._shown is None:
-            return silence(self._error, self._last, width, height, now)
+            return silence(self._error, self._last, width, height, now, foot)
         if is_stale(self._shown, now):
             error = AgentSilent(f"it has said nothing new for {now - self._shown.at:.0f} s")
-            return silence(error, self._shown, width, height, now)
-        return render(self._shown, width, height, now)
+            return silence(error, self._shown, width, height, now, foot)
+        return render(self._shown, width, height, now, foot)
+
+    def _foot(self, width: int) -> str:
+        """The way to the menu, if somebody can go it."""
+        if self._menu is None or self._keys is None:
+            return ""
+        return FOOT if width >= len(FOOT) + len("(999 more lines)  ") else NARROW
 
     def _draw(self) -> None:
         """Raises OSError if the terminal is gone."""
@@ -172,11 +213,24 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def mode_of(descriptor: int) -> list[Any] | None:
+    """How the terminal is set, for `restore`; None: no terminal."""
+    try:
+        return termios.tcgetattr(descriptor)
+    except termios.error:
+        return None
+
+
 def quieten(descriptor: int) -> list[Any] | None:
     """Keys are not shown and need no Enter. Returns what `restore` takes; None: no terminal."""
     try:
         before = termios.tcgetattr(descriptor)
-        tty.setcbreak(descriptor)
+        mode = termios.tcgetattr(descriptor)
+        mode[0] &= ~termios.IXON  # Ctrl-S would stop the page, and nothing would say so
+        # Now: a serial line that takes nothing would never have written what was said before.
+        termios.tcsetattr(descriptor, termios.TCSANOW, mode)
+        tty.setcbreak(descriptor, termios.TCSANOW)
+        termios.tcflush(descriptor, termios.TCIFLUSH)
     except termios.error:
         return None
     return before

@@ -5,6 +5,7 @@ Those about a guest end in `Done` or `Failed`, and each is safe to repeat.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from haagent.core.model import FenceAnswer, Hello
 
@@ -12,6 +13,13 @@ from haagent.core.model import FenceAnswer, Hello
 @dataclass(frozen=True, slots=True)
 class SendHello:
     """Send HELLO over every path."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class TellReplaced:
+    """Send HELLO over our own paths, signed with the keys of the machines that were replaced."""
 
     hello: Hello
 
@@ -41,6 +49,29 @@ class Outdate:
 @dataclass(frozen=True, slots=True)
 class Connect:
     """Let DRBD look for its peer again."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCopy:
+    """Make a copy of the guest's volume as it is now, named by STAMP, and read it back.
+
+    NUMBER is that of the choice that it is for: no other copy is taken for it.
+    """
+
+    guest: str
+    stamp: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Connect DRBD anew so that what only our copy has is given up for the peer's.
+
+    safety: the one action that loses data. It takes a person's word that both machines have on
+    disk, and a guest that does not run here.
+    """
 
     guest: str
 
@@ -83,6 +114,33 @@ class AnswerFence:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerOperator:
+    """Tells the person who asked about GUEST, or, with "", about the machine, why it is refused;
+    None: it is not.
+    """
+
+    guest: str
+    refusal: str | None
+
+
+class LanOrder(StrEnum):
+    """What to do about this machine's addresses on the LAN."""
+
+    TRY = "try"  # take the new ones up, until the next start of the machine
+    KEEP = "keep"  # take them up for good
+    BACK = "back"  # take those up again that a start of the machine would
+
+
+@dataclass(frozen=True, slots=True)
+class TakeUpLan:
+    """Carry ORDER out, by the change that is on disk. Where addresses change, the agent ends by it
+    and starts anew; KEEP ends in `LanWritten`. Safe to repeat.
+    """
+
+    order: LanOrder
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """Reset this machine at once: something on it can no longer be trusted."""
 
@@ -94,16 +152,21 @@ class FinishLeaving:
 
 Action = (
     SendHello
+    | TellReplaced
     | ProbeReferee
     | ProbePeer
     | Feed
     | Outdate
     | Connect
+    | KeepCopy
+    | Discard
     | Promote
     | Create
     | Shutdown
     | Destroy
     | AnswerFence
+    | AnswerOperator
+    | TakeUpLan
     | Reset
     | FinishLeaving
 )

@@ -9,9 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from haagent.core import events, proofs, rules
+from haagent.core import (
+    agreeing,
+    doubting,
+    events,
+    moving,
+    proofs,
+    relocating,
+    replacing,
+    resolving,
+    rules,
+    starting,
+)
 from haagent.core.actions import (
     AnswerFence,
+    AnswerOperator,
     Create,
     Reset,
 )
@@ -26,30 +38,40 @@ from haagent.core.model import (
     GuestState,
     Hello,
     Ledger,
+    Link,
     NodeState,
     Pair,
     PathState,
     Phase,
+    Role,
     owner,
 )
 from haagent.core.turn import Decision, Turn
 
 
-def first_state(pair: Pair, boot: str, durable: Durable | None, at: float) -> NodeState:
-    """What an agent knows that starts at AT: what it wrote down, and nothing else."""
+def first_state(
+    pair: Pair, boot: str, durable: Durable | None, at: float, lan_files: int | None = None
+) -> NodeState:
+    """What an agent knows that starts at AT: what it wrote down, and nothing else.
+
+    LAN_FILES as in NodeState; None: the addresses that it starts with are not on trial.
+    """
     ledgers = {guest: Ledger(term=first) for guest, first in pair.guests.items()}
     if durable is not None:
+        durable = replacing.renewed(durable, pair.mark)
         ledgers |= durable.ledgers
     return NodeState(
         pair=pair,
         boot=boot,
-        durable=Durable(ledgers, durable.peer_figures if durable else None),
+        durable=replace(durable or Durable({}), ledgers=ledgers, mark=pair.mark),
         guests={guest: GuestState() for guest in ledgers},
         started=at,
         now=at,
         ticked=at,
         unusable_since=at,
         number=int(at * 1000),  # above all that an agent before us in this boot has sent
+        lan_files=pair.lan if lan_files is None else lan_files,
+        lan_since=at,
     )
 
 
@@ -85,11 +107,14 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     if is_new_boot and before is not None:
         peer = replace(peer, past_boots=peer.past_boots | {before.boot})
     turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
+    if hello.has_replaced and (before is None or not before.has_replaced):
+        turn.say("", "this machine was replaced: it starts nothing any more")
     if turn.state.durable.peer_figures != hello.figures:
         turn.set(durable=replace(turn.state.durable, peer_figures=hello.figures))
     for guest in turn.state.guests:
         if guest in hello.guests:
             _words_about(turn, guest, hello, is_new_boot)
+    relocating.hear(turn, hello)
 
 
 def _sent_at(state: NodeState, number: int) -> float:
@@ -112,15 +137,22 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
         turn.set_guest(guest, is_unbroken=False)
 
     # safety: a farewell is void at the first sign of anything newer.
-    farewell = None if words.farewell is None else Farewell(hello.boot, words.farewell)
+    farewell = None
+    if words.farewell is not None:
+        farewell = Farewell(hello.boot, words.farewell, hello.is_leaving)
     if ledger.farewell != farewell:
         turn.write(guest, farewell=farewell)
 
     if words.returned >= ledger.promise and turn.ledger(guest).stands_down:
         turn.write(guest, stands_down=False)
         turn.say(guest, "our promise not to start it was given back")
-    rules.keep_promise_of_peer(turn, guest, words)
-    rules.consider_request(turn, guest, words)
+    agreeing.keep_promise_of_peer(turn, guest, words)
+    agreeing.consider_request(turn, guest, words)
+    resolving.hear(turn, guest, words)
+
+
+def _replaced_heard(turn: Turn, event: events.ReplacedHeard) -> None:
+    replacing.answer(turn)
 
 
 def _referee_answered(turn: Turn, event: events.RefereeAnswered) -> None:
@@ -149,9 +181,12 @@ def _probe_answered(turn: Turn, event: events.ProbeAnswered) -> None:
 def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
     guest, resource = event.guest, event.resource
     before = turn.mine(guest)
-    turn.set_guest(guest, resource=resource)
+    waits = before.has_dropped and resource.link is Link.CONNECTING
+    turn.set_guest(guest, resource=resource, has_dropped=waits)
     if resource.is_connected or before.is_connected:
         turn.set(peer=replace(turn.state.peer, connected=event.at))
+    if before.is_connected and not resource.is_connected:
+        turn.set_guest(guest, lost=turn.state.now)
     if resource.is_connected and turn.ledger(guest).alone is not None:
         turn.write(guest, alone=None)
     rules.notice_loss(turn, guest)
@@ -169,6 +204,8 @@ def _done(turn: Turn, event: events.Done) -> None:
     if event.deed is Deed.CONNECT:
         if turn.mine(event.guest).phase in (Phase.RELEASED, Phase.HOLDING):
             turn.write(event.guest, is_parted=False)  # else it is about to be taken down again
+    elif event.deed in (Deed.KEEP, Deed.DISCARD):
+        resolving.done(turn, event.guest, event.deed)
     elif handler:
         handler(turn, event.guest)
     else:
@@ -176,13 +213,19 @@ def _done(turn: Turn, event: events.Done) -> None:
 
 
 def _failed(turn: Turn, event: events.Failed) -> None:
-    mine = turn.mine(event.guest)
+    mine, timing = turn.mine(event.guest), turn.state.timing
     turn.say(event.guest, f"{event.deed} failed: {event.why}")
-    retry = turn.state.now + turn.state.timing.dead
+    retry = turn.state.now + timing.dead
     match mine.phase, event.deed:
         case (Phase.PROMOTING, Deed.PROMOTE) | (Phase.CREATING, Deed.CREATE):
-            turn.set_guest(event.guest, retry_at=retry)
+            # Where the peer could run it as well, it has its turn before we try again.
+            could_be_there = mine.is_in_sync and proofs.is_talking(turn.state)
+            turn.set_guest(
+                event.guest, retry_at=turn.state.now + timing.take if could_be_there else retry
+            )
             rules.destroy(turn, event.guest, "it could not be started")
+        case _, Deed.KEEP | Deed.DISCARD:
+            resolving.failed(turn, event.guest, event.why)
         case Phase.STOPPING, Deed.SHUTDOWN:
             rules.destroy(turn, event.guest, "it could not be shut down")
         case _:
@@ -213,14 +256,24 @@ def _stopped(turn: Turn, guest: str) -> None:
     # safety: whoever signs off relies on no promise any more; only then may the peer start.
     returned = max(turn.ledger(guest).returned, hello.promise if hello else 0)
     turn.write(guest, held_in="", evidence=0, returned=returned)
-    turn.set_guest(guest, farewell=turn.ledger(guest).term, is_running=False)
+    turn.set_guest(guest, request=None, fence_asked=False, farewell=turn.ledger(guest).term)
+    _is_gone(turn, guest)
     turn.move(guest, Phase.RELEASED, "farewell")
 
 
 def _destroyed(turn: Turn, guest: str) -> None:
     turn.write(guest, held_in="")
-    turn.set_guest(guest, is_running=False, request=None, taking=None, is_confirmed=False)
+    turn.set_guest(guest, request=None, taking=None, is_confirmed=False)
+    _is_gone(turn, guest)
     turn.move(guest, Phase.RELEASED, "gone and Secondary")
+
+
+def _is_gone(turn: Turn, guest: str) -> None:
+    """It was read back; what Xen and DRBD tell by themselves may come later."""
+    resource = turn.mine(guest).resource
+    if resource is not None:
+        resource = replace(resource, role=Role.SECONDARY, is_suspended=False)
+    turn.set_guest(guest, is_running=False, resource=resource)
 
 
 DONE: Mapping[tuple[Phase, Deed], Callable[[Turn, str], None]] = {
@@ -236,7 +289,7 @@ def _fence_asked(turn: Turn, event: events.FenceAsked) -> None:
     guest = event.guest
     mine = turn.mine(guest)
     match mine.phase:
-        case Phase.PROMOTING if rules.is_proven(turn.state, guest):
+        case Phase.PROMOTING if starting.is_proven(turn.state, guest):
             stale = proofs.is_granted(turn.state, guest) and proofs.is_peer_outdated(
                 turn.state, guest
             )
@@ -253,7 +306,7 @@ def _clock_broke(turn: Turn, event: events.ClockBroke) -> None:
     turn.say("", f"the clocks ran {event.seconds:.1f} s apart: this machine stood still")
     if any(mine.phase in HELD for mine in turn.state.guests.values()):
         turn.act(Reset())
-    rules.doubt(turn, "this machine stood still")
+    doubting.doubt(turn, "this machine stood still")
 
 
 def _watchdog_armed(turn: Turn, event: events.WatchdogArmed) -> None:
@@ -268,9 +321,52 @@ def _leave(turn: Turn, event: events.Leave) -> None:
 
 
 def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
-    if turn.mine(event.guest).phase is Phase.RELEASED:
-        turn.set_guest(event.guest, is_confirmed=True)
-        turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
+    if turn.mine(event.guest).phase is not Phase.RELEASED:
+        return
+    if (why := proofs.unstartable(turn.state, event.guest)) is not None:
+        turn.say(event.guest, f"a person wants it here, in vain: {why}")
+        return
+    turn.set_guest(event.guest, is_confirmed=True)
+    turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
+
+
+def _move_asked(turn: Turn, event: events.MoveAsked) -> None:
+    guest, state = event.guest, turn.state
+    why = moving.blocker(state, guest)
+    if why is None:
+        moving.let_go(turn, guest, f"a person moves it to {state.pair.names[1 - state.me]}")
+    else:
+        turn.say(guest, f"it is not moved: {why}")
+    turn.act(AnswerOperator(guest, why))
+
+
+def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
+    if event.is_on != turn.state.durable.in_maintenance:
+        turn.set(durable=replace(turn.state.durable, in_maintenance=event.is_on))
+        moving.announce_maintenance(turn)
+    turn.act(AnswerOperator("", None))
+
+
+def _choice_asked(turn: Turn, event: events.ChoiceAsked) -> None:
+    why = resolving.propose(turn, event)
+    if why is not None:
+        turn.say(event.guest, f"the choice is refused: {why}")
+    turn.act(AnswerOperator(event.guest, why))
+
+
+def _measures_taken(turn: Turn, event: events.MeasuresTaken) -> None:
+    turn.set(measured=event.measured)
+
+
+def _lan_asked(turn: Turn, event: events.LanAsked) -> None:
+    why = relocating.ask(turn, event)
+    if why is not None:
+        turn.say("", f"other addresses on the LAN are refused: {why}")
+    turn.act(AnswerOperator("", why))
+
+
+def _lan_written(turn: Turn, event: events.LanWritten) -> None:
+    turn.set(lan_files=event.number, lan_tried=False)
 
 
 def _tick(turn: Turn, event: events.Tick) -> None:
@@ -280,6 +376,7 @@ def _tick(turn: Turn, event: events.Tick) -> None:
 HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.Tick: _tick,
     events.HelloHeard: _hello_heard,
+    events.ReplacedHeard: _replaced_heard,
     events.RefereeAnswered: _referee_answered,
     events.ProbeAnswered: _probe_answered,
     events.ResourceChanged: _resource_changed,
@@ -291,4 +388,10 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.WatchdogArmed: _watchdog_armed,
     events.Leave: _leave,
     events.OperatorConfirmed: _operator_confirmed,
+    events.MoveAsked: _move_asked,
+    events.MaintenanceAsked: _maintenance_asked,
+    events.ChoiceAsked: _choice_asked,
+    events.MeasuresTaken: _measures_taken,
+    events.LanAsked: _lan_asked,
+    events.LanWritten: _lan_written,
 }

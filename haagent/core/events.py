@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haagent.core.model import Hello, Path, Resource
+from haagent.core.model import Hello, Measured, Path, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,13 @@ class HelloHeard:
     at: float
     path: Path
     hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedHeard:
+    """The machine whose place was given to another spoke, signed with the key that it had."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,8 @@ class Deed(StrEnum):
 
     OUTDATE = "outdate"
     CONNECT = "connect"
+    KEEP = "keep a copy"
+    DISCARD = "give up our copy"
     PROMOTE = "promote"
     CREATE = "create"
     SHUTDOWN = "shut down"
@@ -126,9 +135,67 @@ class OperatorConfirmed:
     guest: str
 
 
+@dataclass(frozen=True, slots=True)
+class MoveAsked:
+    """A person wants GUEST to stop here and to start on the other machine."""
+
+    at: float
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceAsked:
+    """A person turns the maintenance of this machine on or off."""
+
+    at: float
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceAsked:
+    """A person who saw both histories says that NODE's copy of GUEST counts.
+
+    STAMP names the copy that is kept of the other one; empty: none is. With ABOUT it is no new
+    choice: the open one of that number shall go on without a copy.
+    """
+
+    at: float
+    guest: str
+    node: int
+    stamp: str
+    about: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuresTaken:
+    """What there is to know about the room for copies, and about how far two copies differ."""
+
+    at: float
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class LanAsked:
+    """A person wants other addresses on the LAN; as in model.LanChange."""
+
+    at: float
+    first: str
+    second: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanWritten:
+    """A start of this machine would take the LAN's addresses from the change NUMBER: read back."""
+
+    at: float
+    number: int
+
+
 Event = (
     Tick
     | HelloHeard
+    | ReplacedHeard
     | RefereeAnswered
     | ProbeAnswered
     | ResourceChanged
@@ -140,4 +207,10 @@ Event = (
     | WatchdogArmed
     | Leave
     | OperatorConfirmed
+    | MoveAsked
+    | MaintenanceAsked
+    | ChoiceAsked
+    | MeasuresTaken
+    | LanAsked
+    | LanWritten
 )

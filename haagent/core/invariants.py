@@ -5,8 +5,28 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
-from haagent.core.actions import AnswerFence, Create, Feed, Promote, Reset
-from haagent.core.model import HELD, FenceAnswer, NodeState, PeerOff, Phase, owner
+from haagent.core.actions import (
+    AnswerFence,
+    Create,
+    Discard,
+    Feed,
+    LanOrder,
+    Promote,
+    Reset,
+    Shutdown,
+    TakeUpLan,
+)
+from haagent.core.model import (
+    HELD,
+    Disk,
+    FenceAnswer,
+    LanStage,
+    NodeState,
+    PeerOff,
+    Phase,
+    Role,
+    owner,
+)
 from haagent.core.turn import Decision
 
 
@@ -27,6 +47,7 @@ def check(before: NodeState, decision: Decision) -> None:
             guest,
             "a promise that was given back is no evidence",
         )
+        require(new.choice.number >= old.choice.number, guest, "choices are numbered upwards")
         if mine.phase in (Phase.PROMOTING, Phase.CREATING) or mine.phase in HELD:
             require(owner(new.term) == after.me, guest, "whoever holds it owns its term")
             require(new.theirs <= new.term, guest, "nobody holds it below a term of the peer")
@@ -34,8 +55,23 @@ def check(before: NodeState, decision: Decision) -> None:
             require(mine.taking is not None, guest, "a start names both its proofs")
             by_operator = mine.taking is not None and mine.taking.peer_off is PeerOff.OPERATOR
             require(not new.stands_down or by_operator, guest, "a promise not to start is kept")
+    _check_lan(before, after)
     for action in decision.actions:
         _check_action(before, after, action)
+
+
+def _check_lan(before: NodeState, after: NodeState) -> None:
+    old, new, hello = before.durable.lan, after.durable.lan, after.peer.hello
+    require(new.number >= old.number, "", "changes of the LAN are numbered upwards")
+    if new == old:
+        return
+    told = hello.lan if hello and hello.lan.number == new.number else None
+    if new.stage is LanStage.KEPT:
+        is_told = told is not None and told.stage in (LanStage.PROVEN, LanStage.KEPT)
+        require(is_told, "", "addresses are kept when both machines have on disk that they work")
+    if old.stage is LanStage.PROVEN and new.stage is LanStage.DROPPED:
+        is_told = hello is not None and (told is None or told.stage is LanStage.DROPPED)
+        require(is_told, "", "who waits for the asker's verdict does not drop the change alone")
 
 
 def _check_action(before: NodeState, after: NodeState, action: object) -> None:
@@ -44,12 +80,41 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             is_fresh = before.guests[guest].phase is Phase.RELEASED
             raised = after.durable.ledgers[guest].term > before.durable.ledgers[guest].term
             require(is_fresh and raised, guest, "the term is on disk before DRBD is asked")
+            resource = before.guests[guest].resource
+            may_serve = resource is not None and (
+                resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
+            )
+            require(may_serve, guest, "no term is taken for a copy that DRBD will not start")
+            taking = after.guests[guest].taking
+            by_person = taking is not None and taking.peer_off is PeerOff.OPERATOR
+            require(
+                by_person or not before.durable.in_maintenance,
+                guest,
+                "in maintenance only a person starts it",
+            )
         case Create(guest):
             require(
                 before.guests[guest].phase in (Phase.PROMOTING, Phase.HOLDING),
                 guest,
                 "a domain is created on a Primary that we hold",
             )
+        case Discard(guest):
+            # A step behind: what is given up now was on disk before this decision.
+            mine, choice = after.guests[guest], before.durable.ledgers[guest].choice
+            is_chosen = choice.is_open and choice.is_agreed and choice.node == 1 - after.me
+            require(is_chosen, guest, "a copy is given up at a person's word, on both disks")
+            require(choice.is_kept or not choice.stamp, guest, "what is given up is kept first")
+            is_idle = (
+                mine.phase is Phase.RELEASED
+                and mine.is_running is False
+                and mine.resource is not None
+                and mine.resource.role is not Role.PRIMARY
+            )
+            require(is_idle, guest, "a copy that is given up does not run")
+        case Shutdown(guest):
+            was, now = before.guests[guest].phase, after.guests[guest].phase
+            is_begin = was is not Phase.STOPPING and now is Phase.STOPPING
+            require(is_begin, guest, "a guest is asked once to shut down")
         case AnswerFence(guest, answer) if answer is not FenceAnswer.UNPROVEN:
             mine, ledger = after.guests[guest], after.durable.ledgers[guest]
             is_proven = mine.phase is Phase.PROMOTING or (
@@ -58,12 +123,30 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             require(is_proven, guest, "DRBD is told that the peer is off only on proof, on disk")
         case Feed():
             require(not after.is_fenced, "", "who gave up is never fed again in this boot")
-            for guest, mine in after.guests.items():
-                is_late = after.now - mine.since >= after.timing.self_fence + after.timing.resume
-                is_frozen = mine.phase is Phase.FROZEN
-                require(not (is_frozen and is_late), guest, "a frozen holder is not fed for ever")
+            for guest in after.guests:
+                is_late = _is_frozen_for_long(after, guest)
+                require(not is_late, guest, "a frozen holder is not fed for ever")
+        case TakeUpLan(order):
+            # A step behind: what is taken up was on disk before this decision.
+            stage = before.durable.lan.stage
+            is_meant = {
+                LanOrder.TRY: stage is LanStage.AGREED,
+                LanOrder.KEEP: stage is LanStage.KEPT,
+                LanOrder.BACK: stage in (LanStage.DROPPED, LanStage.PROVEN, LanStage.KEPT),
+            }[order]
+            require(is_meant, "", "addresses are taken up as it was agreed, and as it is on disk")
         case Reset():
             pass
+
+
+def _is_frozen_for_long(state: NodeState, guest: str) -> bool:
+    mine = state.guests[guest]
+    is_alone = state.durable.ledgers[guest].alone is not None
+    waits = mine.phase is Phase.FROZEN or (
+        mine.phase is Phase.STOPPING and not mine.is_connected and not is_alone
+    )
+    begin = mine.since if mine.phase is Phase.FROZEN else max(mine.since, mine.lost)
+    return waits and state.now - begin >= state.timing.self_fence + state.timing.resume
 
 
 def require(holds: bool, guest: str, sentence: str) -> None:

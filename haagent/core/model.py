@@ -123,6 +123,20 @@ class Evidence(StrEnum):
     OPERATOR = "the operator said so"
 
 
+class LanStage(StrEnum):
+    """How far a change of the LAN's addresses is, on one machine's disk; core/relocating.py's.
+
+    The machine that it was typed at asks, and decides; the other one goes along.
+    """
+
+    ASKED = "asked"  # by a person, here
+    WRITTEN = "written"  # the machine that was asked has it on disk
+    AGREED = "agreed"  # so has the other; from here on it may be tried
+    PROVEN = "proven"  # only of who was asked: it works here, and the asker alone decides
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One DRBD resource as the kernel shows it."""
@@ -167,10 +181,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """A peer's signed-off guest: stopped and demoted, for the rest of that boot."""
+    """A peer's signed-off guest: stopped and demoted, in that boot."""
 
     boot: str
     term: int
+    is_leaving: bool  # that machine goes down, and starts nothing more in that boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +195,37 @@ class Request:
     nonce: int
     term: int
     at: float = NEVER  # when it was opened; our own clock, the peer does not use it
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A person's word on which of two copies that went apart counts; core/resolving.py's.
+
+    The default is that there never was one. It is agreed when both machines have it on disk: only
+    then is anything done, and from then on neither drops it by itself.
+    """
+
+    number: int = 0  # of all that were ever made about the guest; node 0's are even
+    node: int = 0  # whose copy counts; the other one is given up
+    stamp: str = ""  # names the copy that is kept of what is given up; empty: none is
+    is_open: bool = False  # neither carried out nor dropped
+    is_agreed: bool = False
+    is_kept: bool = False  # that copy was made, and read back
+
+
+@dataclass(frozen=True, slots=True)
+class LanChange:
+    """New addresses of both machines on the LAN, and the new gateway, as a person typed them.
+
+    The default is that there never was one: the addresses are those of the set-up.
+    """
+
+    number: int = 0  # of all that were ever asked for; the asker's, so node 0's are even
+    first: str = ""  # node 0's address with its prefix, 192.168.1.11/24
+    second: str = ""  # node 1's, so too
+    gateway: str = ""
+    stage: LanStage = LanStage.KEPT
+    boot: str = ""  # in which it came to that stage here: a trial does not outlive it
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +247,7 @@ class Ledger:
     farewell: Farewell | None = None  # the peer's
     is_parted: bool = False  # we took DRBD's connection down ourselves
     held_in: str = ""  # the boot in which we held the guest; empty if we let it go
+    choice: Choice = field(default_factory=Choice)  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +256,9 @@ class Durable:
 
     ledgers: Mapping[str, Ledger]
     peer_figures: Figures | None = None  # from the last hello that we ever heard
+    in_maintenance: bool = False  # a person wants nothing to start here by itself
+    mark: str = ""  # of the pair that this is about; empty: by a version that knew of no marks
+    lan: LanChange = field(default_factory=LanChange)  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +279,11 @@ class GuestHello:
     returned: int
     farewell: int | None  # the term in which we signed off
     keeps_farewell: bool
+    choice: Choice = field(default_factory=Choice)  # what is on our disk
+    proposal: Choice | None = None  # what a person asks here, before it is on any disk
+    is_refused: bool = False  # DRBD hung up by itself: it will not connect the two copies
+    has_dropped: bool = False  # we told DRBD to give up what our copy has, and it waits for yours
+    differs: int = -1  # KiB written here since the two parted, as DRBD counts; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +299,14 @@ class Hello:
     figures: Figures
     has_referee: bool  # our gateway answers us
     guests: Mapping[str, GuestHello]
+    is_leaving: bool = False  # the machine is asked to shut down
+    in_maintenance: bool = False
+    has_replaced: bool = False  # another machine has the place of whoever can read this
+    room: int = -1  # MiB free for copies of volumes; -1: not known
+    troubles: Mapping[str, str] = field(default_factory=dict)  # GuestState.trouble of a few guests
+    lan: LanChange = field(default_factory=LanChange)  # what is on our disk
+    lan_runs: int = 0  # the change whose addresses we speak from
+    lan_trouble: str = ""  # why a change is not agreed to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +365,13 @@ class GuestState:
     taking: Taking | None = None
     fence_asked: bool = False  # DRBD's handler waits for our answer
     is_confirmed: bool = False  # a person typed the confirmation to start it in spite of all
-    farewell: int | None = None  # we signed it off, in this term
+    farewell: int | None = None  # we signed it off, in this term, and did not start it since
+    lost: float = NEVER  # when DRBD last lost the peer
+    proposal: Choice | None = None  # what a person asked here, and the peer has not agreed to yet
+    proposed: float = NEVER  # when that was
+    is_stepping: bool = False  # a step of the choice is under way
+    has_dropped: bool = False  # DRBD gives up our copy at the next handshake
+    trouble: str = ""  # why the last step of the choice failed
 
     @property
     def is_connected(self) -> bool:
@@ -314,6 +383,15 @@ class GuestState:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What a person who chooses wants to know, and no rule depends on. -1 or absent: not known."""
+
+    room: int = -1  # MiB free in our volume group
+    needs: Mapping[str, int] = field(default_factory=dict)  # MiB that a copy takes, by guest
+    differs: Mapping[str, int] = field(default_factory=dict)  # KiB written alone, by guest
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """What never changes while the agent runs."""
 
@@ -322,6 +400,8 @@ class Pair:
     guests: Mapping[str, int]  # the node that each starts on, the first time
     policy: Policy = Policy.AUTOMATIC
     scale: float = 1.0  # stretches every timer; only for emulated machines
+    mark: str = ""  # of the pair's key: tells this pair from an earlier one of the same names
+    lan: int = 0  # the change of the LAN's addresses that ours are from
     timing: Timing = field(default_factory=Timing)
 
 
@@ -346,7 +426,14 @@ class NodeState:
     doubted: float = NEVER  # when we last stood still: what we believe is older than it looks
     is_armed: bool = False  # the watchdog would reset us
     left: float | None = None  # when the machine was asked to shut down
+    replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
+    measured: Measured = field(default_factory=Measured)
+    lan_files: int = 0  # the change of the LAN's addresses that a start of this machine would take
+    lan_since: float = NEVER  # when it came to its stage, or the agent started
+    lan_acted: float = NEVER  # when addresses were last told to be taken up
+    lan_tried: bool = False  # an order to try new ones is out: nobody knows how far it came
+    lan_trouble: str = ""  # why a change is not agreed to here
 
     @property
     def me(self) -> int:

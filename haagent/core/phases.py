@@ -21,10 +21,10 @@ EDGES: Mapping[tuple[Phase, Phase], str] = {
     (Phase.HOLDING, Phase.CREATING): "the guest ended by itself; it starts again here",
     (Phase.HOLDING, Phase.FROZEN): "DRBD lost the peer; writes wait",
     (Phase.FROZEN, Phase.HOLDING): "DRBD is connected again, or evidence came and the term rose",
-    (Phase.HOLDING, Phase.STOPPING): "the machine leaves",
+    (Phase.HOLDING, Phase.STOPPING): "a person moves it; the machine leaves, or is in maintenance",
     (Phase.HOLDING, Phase.DESTROYING): "a higher term was heard",
     (Phase.FROZEN, Phase.DESTROYING): "no evidence in time, or a higher term was heard",
-    (Phase.STOPPING, Phase.DESTROYING): "it would not stop, or a higher term was heard",
+    (Phase.STOPPING, Phase.DESTROYING): "it would not stop, no evidence in time, or a higher term",
     (Phase.STOPPING, Phase.RELEASED): "stopped and Secondary: farewell",
     (Phase.DESTROYING, Phase.RELEASED): "gone and Secondary",
 }

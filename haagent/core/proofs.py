@@ -13,6 +13,9 @@ from haagent.core.model import (
     Disk,
     Evidence,
     GuestHello,
+    GuestState,
+    LanStage,
+    Ledger,
     Link,
     Newest,
     NodeState,
@@ -26,6 +29,8 @@ from haagent.core.model import (
 )
 
 NOTHING_HEARD = PathState()
+LAN_ON_TRIAL = frozenset({LanStage.AGREED, LanStage.PROVEN})
+OPEN_LAN = LAN_ON_TRIAL | {LanStage.ASKED, LanStage.WRITTEN}
 
 
 def last_word(state: NodeState) -> float:
@@ -45,6 +50,12 @@ def is_talking(state: NodeState) -> bool:
     return state.now - state.peer.hello_at <= state.timing.dead
 
 
+def is_whole(state: NodeState, path: Path) -> bool:
+    """The peer was heard on PATH within T_dead, and heard us there."""
+    heard = state.peer.paths.get(path, NOTHING_HEARD)
+    return state.now - min(heard.last_word, heard.two_way) <= state.timing.dead
+
+
 def has_referee(state: NodeState) -> bool:
     """Our gateway answers us."""
     return state.now - state.referee.answered <= state.timing.referee
@@ -55,12 +66,32 @@ def has_usable_referee(state: NodeState) -> bool:
     hello = state.peer.hello
     lan = state.peer.paths.get(Path.LAN, NOTHING_HEARD)
     return (
-        has_referee(state)
+        state.durable.lan.stage not in OPEN_LAN  # the LAN is about to go away: promises come first
+        and is_lan_settled(state)
+        and has_referee(state)
         and hello is not None
         and hello.has_referee
         and is_talking(state)
         and state.now - lan.two_way <= state.timing.dead
     )
+
+
+def lan_wanted(state: NodeState) -> int:
+    """The change of the LAN's addresses that ours are to be from, when none is on trial."""
+    change = state.durable.lan
+    is_kept = change.stage is LanStage.KEPT and change.number
+    return change.number if is_kept else state.lan_files
+
+
+def is_lan_settled(state: NodeState) -> bool:
+    """No change of the LAN's addresses is under way here.
+
+    safety: who changes its addresses goes silent on the LAN by its own will. With the crossover cut
+    in that moment it would look dead to the other, so neither counts on the LAN meanwhile.
+    """
+    is_on_trial = state.durable.lan.stage in LAN_ON_TRIAL
+    is_still = not is_on_trial and not state.lan_tried
+    return is_still and state.pair.lan == lan_wanted(state)
 
 
 def fell_silent_together(state: NodeState) -> bool:
@@ -75,6 +106,7 @@ def fell_silent_together(state: NodeState) -> bool:
     silence = max(lan.last_word, crossover.last_word)
     return (
         silence > NEVER  # safety: nothing heard in this boot proves nothing
+        and is_lan_settled(state)
         and lan.two_way >= silence - moment
         and lan.last_word >= silence - moment
         and crossover.last_word >= silence - moment
@@ -138,12 +170,12 @@ def base_term(state: NodeState, guest: str) -> int:
 
 def peer_off(state: NodeState, guest: str) -> PeerOff | None:
     """Q1's answer for GUEST."""
-    ledger, mine = state.durable.ledgers[guest], state.guests[guest]
+    mine = state.guests[guest]
     if mine.is_confirmed:
         return PeerOff.OPERATOR
     if is_granted(state, guest):
         return PeerOff.AGREED
-    if ledger.farewell is not None and ledger.farewell.term >= base_term(state, guest):
+    if has_farewell(state, guest):
         return PeerOff.FAREWELL
     if _is_alone(state, guest):
         return PeerOff.ALONE
@@ -156,6 +188,25 @@ def peer_off(state: NodeState, guest: str) -> PeerOff | None:
     ):
         return PeerOff.SELF_FENCED
     return None
+
+
+def has_farewell(state: NodeState, guest: str) -> bool:
+    """The peer signed the guest off, and cannot have started it again since."""
+    farewell, mine = state.durable.ledgers[guest].farewell, state.guests[guest]
+    if farewell is None or farewell.term < base_term(state, guest):
+        return False
+    if farewell.is_leaving:
+        return True
+    # safety: a peer that stays may start it again when we fall silent. So its word counts only
+    # while it is heard, and while the copies are one: then we could not write without it either.
+    hello = hello_of(state, guest)
+    return (
+        hello is not None
+        and hello.phase is Phase.RELEASED
+        and is_talking(state)
+        and not is_doubting(state)
+        and mine.is_in_sync
+    )
 
 
 def _is_alone(state: NodeState, guest: str) -> bool:
@@ -227,21 +278,72 @@ def may_ask(state: NodeState, guest: str) -> bool:
     )
 
 
+def is_waiting(state: NodeState, guest: str) -> bool:
+    """It runs here, its writes wait for what became of the peer, and nothing is decided yet."""
+    mine = state.guests[guest]
+    is_lost_in_stopping = mine.phase is Phase.STOPPING and not mine.is_connected
+    return mine.phase is Phase.FROZEN or (
+        is_lost_in_stopping and state.durable.ledgers[guest].alone is None
+    )
+
+
+def is_refused(mine: GuestState, ledger: Ledger) -> bool:
+    """DRBD went StandAlone by itself: it will not connect the two copies."""
+    resource = mine.resource
+    return (
+        resource is not None
+        and resource.disk is not Disk.DISKLESS  # DRBD does not even have it
+        and resource.link is Link.STANDALONE
+        and not ledger.is_parted
+    )
+
+
+def wrote_apart(state: NodeState, guest: str) -> bool:
+    """Each of the two copies was written without the other: split brain, as far as was told."""
+    words = hello_of(state, guest)
+    return state.durable.ledgers[guest].alone is not None and words is not None and words.is_alone
+
+
+def has_hung_up(state: NodeState, guest: str) -> bool:
+    """DRBD hung up by itself, and for no split brain: whoever it met had another secret, as after a
+    cable that was in a wrong machine for a moment, or from the LAN.
+    """
+    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
+    return is_refused(mine, ledger) and not wrote_apart(state, guest) and not ledger.choice.is_open
+
+
+def has_peer_back(state: NodeState, guest: str) -> bool:
+    """Its writes may have waited for the peer, and DRBD has taken them up again by itself."""
+    mine = state.guests[guest]
+    return (
+        mine.phase in (Phase.FROZEN, Phase.STOPPING)
+        and mine.resource is not None
+        and mine.is_connected
+        and not mine.resource.is_suspended
+    )
+
+
+def lost_since(state: NodeState, guest: str) -> float:
+    """When a holder lost the peer; what was proven before proves nothing any more."""
+    mine = state.guests[guest]
+    return mine.since if mine.phase is Phase.FROZEN else max(mine.since, mine.lost)
+
+
 def evidence(state: NodeState, guest: str) -> Evidence | None:
     """What lets a holder, frozen since it lost its peer, write alone. Fresh, after the loss."""
     ledger, mine, hello = state.durable.ledgers[guest], state.guests[guest], hello_of(state, guest)
-    resource, timing = mine.resource, state.timing
+    resource, timing, lost = mine.resource, state.timing, lost_since(state, guest)
     if mine.phase not in HELD or resource is None or resource.is_connected:
         return None
     if resource.peer_disk in STALE and not resource.is_suspended:
         return Evidence.PEER_OUTDATED  # by DRBD's own account: the peer said so when it left
-    if ledger.theirs > ledger.term or state.now - mine.since < timing.gasp:
+    if ledger.theirs > ledger.term or state.now - lost < timing.gasp:
         return None
     if is_granted(state, guest) and hello is not None and not hello.is_connected:
         return Evidence.PEER_OUTDATED if hello.disk in STALE else None
     if ledger.evidence:
         return Evidence.STAND_DOWN
-    since = max(mine.since, last_word(state))
+    since = max(lost, last_word(state))
     if (
         has_referee(state)
         and not is_doubting(state)
@@ -255,13 +357,38 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
     return None
 
 
+def unstartable(state: NodeState, guest: str) -> str | None:
+    """Why DRBD would not make our copy Primary, whoever asks; None if it may.
+
+    Without a connection it takes UpToDate and, if the fence-peer handler allows it, Consistent, and
+    nothing else without --force, which nobody here says: is_valid_state in
+    drivers/block/drbd/drbd_state.c, drbd_set_role in drbd_nl.c.
+    """
+    peer = state.pair.names[1 - state.me]
+    resource = state.guests[guest].resource
+    if resource is None:
+        return "DRBD has not told yet what our copy is"
+    if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
+        return None
+    if resource.disk is Disk.INCONSISTENT:
+        return f"our copy is Inconsistent: only a part of it was brought up to date by {peer}"
+    if resource.disk is Disk.OUTDATED:
+        return f"our copy is Outdated, and DRBD starts nothing on it: {peer} may have written since"
+    return f"our copy has no working disk: DRBD calls it {resource.disk}"
+
+
 def missing(state: NodeState, guest: str) -> list[str]:
     """What stands between this node and starting GUEST, in plain words; empty if nothing does."""
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    peer = state.pair.names[1 - state.me]
-    if mine.resource is None:
-        return ["DRBD has not told yet what our copy is"]
+    me, peer = state.pair.names[state.me], state.pair.names[1 - state.me]
     found = []
+    if state.durable.in_maintenance:
+        found.append(f"{me} is in maintenance, and starts nothing by itself")
+    if mine.resource is None:
+        return [*found, "DRBD has not told yet what our copy is"]
+    if ledger.choice.is_open:
+        chosen = state.pair.names[ledger.choice.node]
+        found.append(f"a person chose the copy on {chosen}, and that is being carried out")
     if ledger.stands_down:
         found.append(f"we promised {peer} not to start it while no gateway answers both of us")
     if ledger.theirs > ledger.term:

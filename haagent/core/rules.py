@@ -7,7 +7,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import proofs
+from haagent.core import agreeing, doubting, moving, proofs, relocating, resolving, saying, starting
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -17,35 +17,22 @@ from haagent.core.actions import (
     Outdate,
     ProbePeer,
     ProbeReferee,
-    Promote,
     SendHello,
-    Shutdown,
 )
 from haagent.core.model import (
     PRESENT,
-    STALE,
     Disk,
     Evidence,
     FenceAnswer,
-    Figures,
-    GuestHello,
-    GuestState,
-    Hello,
-    Ledger,
-    Newest,
     NodeState,
-    PeerOff,
     Phase,
-    Request,
     Role,
-    Taking,
     next_term,
     owner,
 )
 from haagent.core.turn import Turn
 
 REMEMBERED = 64  # of our own hellos, to know when the one that the peer confirms was sent
-OPERATORS_LEAP = 1000  # terms
 
 
 def turn_over(turn: Turn) -> None:
@@ -56,21 +43,24 @@ def turn_over(turn: Turn) -> None:
     if any(mine.is_connected for mine in state.guests.values()):
         turn.set(peer=replace(state.peer, connected=state.now))
     if stalled:
-        doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
+        doubting.doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
     if not proofs.has_referee(state):
-        break_chains(turn, "the gateway does not answer us")
+        doubting.break_chains(turn, "the gateway does not answer us")
     _watch_peer(turn)
     _watch_referee(turn)
     for guest in turn.state.guests:
         _settle(turn, guest)
         _adopt(turn, guest)
-        _stand_down(turn, guest)
+        agreeing.stand_down(turn, guest)
         _hold(turn, guest)
         _leave(turn, guest)
-        _ask(turn, guest)
-        _start(turn, guest)
+        moving.maintain(turn, guest)
+        resolving.look(turn, guest)
+        agreeing.ask(turn, guest)
+        starting.start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
+    relocating.look(turn)
     if may_feed(turn.state):
         turn.act(Feed())
     _send(turn)
@@ -83,61 +73,6 @@ def yield_to_higher_term(turn: Turn, guest: str) -> None:
     may_be_here = mine.phase is Phase.PROMOTING or mine.phase in PRESENT - {Phase.DESTROYING}
     if ledger.theirs > ledger.term and may_be_here:
         destroy(turn, guest, f"the peer took it in term {ledger.theirs}")
-
-
-def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
-    """Answers the peer's request for a term, once what we promise by it is on disk."""
-    state, asked = turn.state, words.request
-    mine, ledger = turn.mine(guest), turn.ledger(guest)
-    if asked is None:
-        if mine.grant is not None:
-            turn.set_guest(guest, grant=None)
-        return
-    if mine.grant is not None and mine.grant.nonce == asked.nonce:
-        return
-    if _refusal(state, guest, asked) is not None:
-        return
-    # Both may ask at once, and agree to each other: then neither starts. The pauses differ.
-    pause = state.timing.dead * (1 + state.me)
-    turn.set_guest(guest, request=None, retry_at=state.now + pause)
-    # safety: first the promise, on disk; then our copy, marked and read back; then the answer.
-    turn.write(guest, theirs=asked.term, evidence=0, returned=max(ledger.returned, words.promise))
-    turn.set_guest(guest, grant=asked, is_unbroken=False)
-    resource = mine.resource
-    is_usable = resource is not None and resource.disk not in STALE | {Disk.DISKLESS}
-    if is_usable and not (mine.is_connected and words.is_connected):
-        _forfeit(turn, guest, f"the peer asks for term {asked.term}")
-        return
-    turn.say(guest, f"agreed: term {asked.term} is the peer's")
-
-
-def _refusal(state: NodeState, guest: str, asked: Request) -> str | None:
-    """Why the peer may not have the term it asks for; None if it may."""
-    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    if mine.phase is not Phase.RELEASED or not proofs.is_settled(state, guest):
-        return "we have it, or are at it"
-    if owner(asked.term) == state.me or asked.term <= ledger.term or asked.term < ledger.theirs:
-        return "the term is not above all that we know"
-    if mine.request is not None and owner(max(ledger.term, ledger.theirs)) == state.me:
-        return "we ask for it ourselves, and held it last"
-    is_newest_known = ledger.theirs <= ledger.term
-    if mine.resource is not None and mine.resource.has_left_peer_behind and is_newest_known:
-        return "the peer's copy is older than ours"
-    return None
-
-
-def keep_promise_of_peer(turn: Turn, guest: str, words: GuestHello) -> None:
-    """Relies on a promise of the peer not to start the guest, or gives it back."""
-    ledger = turn.ledger(guest)
-    if not words.stands_down or words.promise <= ledger.returned:
-        return
-    if _is_steady(turn.state) and turn.mine(guest).is_in_sync:
-        # safety: given back on disk before the peer hears of it; only then it may start again.
-        turn.write(guest, evidence=0, returned=words.promise)
-        turn.say(guest, "the gateway answers both again: the peer may take over")
-    elif ledger.evidence != words.promise:
-        turn.write(guest, evidence=words.promise)
-        turn.say(guest, "the peer promised not to start it: no gateway answers both of us")
 
 
 def _watch_peer(turn: Turn) -> None:
@@ -155,55 +90,6 @@ def _watch_referee(turn: Turn) -> None:
             turn.set(usable_since=None, unusable_since=state.now)
     elif state.usable_since is None:
         turn.set(usable_since=state.now)
-
-
-def _is_steady(state: NodeState) -> bool:
-    """The referee has been usable long enough to rely on it."""
-    return state.usable_since is not None and state.now - state.usable_since >= state.timing.referee
-
-
-def _stand_down(turn: Turn, guest: str) -> None:
-    """Without a usable referee, whoever does not hold the guest promises not to start it."""
-    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
-    hello = proofs.hello_of(state, guest)
-    if (
-        not ledger.stands_down
-        and mine.phase is Phase.RELEASED
-        and hello is not None
-        and hello.phase in PRESENT
-        and proofs.is_talking(state)
-        and state.usable_since is None
-        and state.now - state.unusable_since >= state.timing.referee
-    ):
-        turn.write(guest, stands_down=True, promise=ledger.promise + 1)
-        turn.say(guest, "standing down: no gateway answers both of us")
-
-
-def break_chains(turn: Turn, why: str) -> None:
-    """Something escaped us. A copy that is not connected may be old from here on: forfeit it."""
-    for guest, mine in turn.state.guests.items():
-        if mine.is_connected or not mine.is_unbroken:
-            continue
-        turn.set_guest(guest, is_unbroken=False)
-        # safety: a holder may go on alone while we cannot see it; our copy must not start again.
-        if mine.phase is Phase.RELEASED and owner(turn.ledger(guest).term) != turn.state.me:
-            _forfeit(turn, guest, why)
-
-
-def doubt(turn: Turn, why: str) -> None:
-    """We stood still: even what DRBD shows may be old. Nothing counts before a round trip."""
-    turn.set(doubted=turn.state.now)
-    for guest, mine in turn.state.guests.items():
-        if mine.is_connected:
-            turn.set_guest(guest, is_unbroken=False)
-    break_chains(turn, why)
-
-
-def _forfeit(turn: Turn, guest: str, why: str) -> None:
-    turn.set_guest(guest, is_unbroken=False)
-    turn.write(guest, is_parted=True)
-    turn.move(guest, Phase.FORFEITING, why)
-    turn.act(Outdate(guest))
 
 
 def _settle(turn: Turn, guest: str) -> None:
@@ -252,22 +138,23 @@ def notice_loss(turn: Turn, guest: str) -> None:
     if mine.phase is Phase.HOLDING and not resource.is_connected:
         if turn.ledger(guest).alone is None:
             turn.move(guest, Phase.FROZEN, "DRBD lost the peer")
-    elif mine.phase is Phase.FROZEN and resource.is_connected and not resource.is_suspended:
+    elif proofs.has_peer_back(turn.state, guest):
         turn.set_guest(guest, request=None, fence_asked=False)
-        turn.move(guest, Phase.HOLDING, "DRBD is connected again")
+        if mine.phase is Phase.FROZEN:
+            turn.move(guest, Phase.HOLDING, "DRBD is connected again")
 
 
 def _hold(turn: Turn, guest: str) -> None:
     """A holder without its peer goes on alone with evidence, or gives up in time."""
-    mine = turn.mine(guest)
-    if mine.phase is not Phase.FROZEN or mine.resource is None:
+    state, mine = turn.state, turn.mine(guest)
+    if mine.resource is None or not proofs.is_waiting(state, guest):
         return
-    found = proofs.evidence(turn.state, guest)
+    found = proofs.evidence(state, guest)
     if found is not None and (mine.fence_asked or not mine.resource.is_suspended):
         _go_on_alone(turn, guest, found)
         return
-    state, timing = turn.state, turn.state.timing
-    deadline = min(mine.since, state.peer.confirmed) + timing.self_fence + timing.resume
+    lost, timing = proofs.lost_since(state, guest), state.timing
+    deadline = min(lost, state.peer.confirmed) + timing.self_fence + timing.resume
     if state.now >= deadline:
         # safety: the peer may take over soon; nothing of ours may be left by then.
         turn.set(is_fenced=True)
@@ -286,7 +173,10 @@ def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:
         answer = FenceAnswer.PEER_OUTDATED if is_outdated else FenceAnswer.PEER_OFF
         turn.act(AnswerFence(guest, answer))
     turn.set_guest(guest, fence_asked=False, request=None)
-    turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
+    if mine.phase is Phase.FROZEN:
+        turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
+    else:
+        turn.say(guest, f"it goes on stopping, alone in term {term}: {found}")
 
 
 def destroy(turn: Turn, guest: str, why: str) -> None:
@@ -311,98 +201,12 @@ def may_feed(state: NodeState) -> bool:
     return True
 
 
-def _ask(turn: Turn, guest: str) -> None:
-    """Asks the peer for the next term where its consent is all that is missing."""
-    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
-    if mine.request is not None:
-        if state.now - mine.request.at < state.timing.dead or mine.phase is Phase.PROMOTING:
-            return
-        turn.set_guest(guest, request=None)  # an old question must not find a new answer
-    if not proofs.is_talking(state) or not _has_reason_to_ask(state, guest):
-        return
-    term = next_term(state.me, max(ledger.term, ledger.theirs))
-    nonce = state.number + 1  # of our next hello: never used before in this boot
-    turn.set_guest(guest, request=Request(nonce, term, state.now))
-
-
-def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
-    mine, ledger, hello = (
-        state.guests[guest],
-        state.durable.ledgers[guest],
-        proofs.hello_of(state, guest),
-    )
-    if hello is None or proofs.is_present(hello):
-        return False
-    if mine.phase is Phase.FROZEN:
-        return state.now - mine.since >= state.timing.gasp
-    if not _may_start(state, guest) or not proofs.may_ask(state, guest):
-        return False
-    # The last holder goes first; the other only if nothing comes of it.
-    is_last_holder = owner(max(ledger.term, ledger.theirs)) == state.me
-    return is_last_holder or state.now - max(mine.since, state.started) >= state.timing.take
-
-
-def _may_start(state: NodeState, guest: str) -> bool:
-    mine = state.guests[guest]
-    return (
-        mine.phase is Phase.RELEASED
-        and proofs.is_settled(state, guest)
-        and state.now >= mine.retry_at
-        and state.left is None
-        and not state.is_fenced
-        and (not state.durable.ledgers[guest].stands_down or mine.is_confirmed)
-    )
-
-
-def _start(turn: Turn, guest: str) -> None:
-    """Starts the guest if, and only if, both questions have a proof."""
-    state, ledger = turn.state, turn.ledger(guest)
-    if not _may_start(state, guest):
-        return
-    off, newest = proofs.peer_off(state, guest), proofs.newest(state, guest)
-    if off is None or newest is None:
-        return
-    mine = turn.mine(guest)
-    term = next_term(state.me, max(ledger.term, ledger.theirs))
-    if off is PeerOff.OPERATOR:
-        # safety: above every term that an absent peer may have taken without our knowledge.
-        term = next_term(state.me, term + OPERATORS_LEAP)
-    if off is PeerOff.AGREED and mine.request is not None:
-        term = mine.request.term
-    is_alone = not mine.is_connected
-    # safety: the term rises on disk before DRBD is asked.
-    turn.write(
-        guest,
-        term=term,
-        alone=Evidence.TAKEOVER if is_alone else None,
-        by_operator=PeerOff.OPERATOR is off,
-        evidence=ledger.evidence if off is PeerOff.ALONE else 0,
-        held_in=state.boot,
-        is_parted=is_alone,
-    )
-    taking = Taking(off, newest, ledger.term)
-    turn.set_guest(guest, taking=taking, farewell=None, grant=None)
-    turn.move(guest, Phase.PROMOTING, f"peer off: {off}; our copy: {newest}; term {term}")
-    turn.act(Promote(guest, disconnect=is_alone))
-
-
-def is_proven(state: NodeState, guest: str) -> bool:
-    """While DRBD promotes: both proofs still stand."""
-    taking = state.guests[guest].taking
-    return (
-        taking is not None
-        and proofs.peer_off(state, guest) is taking.peer_off
-        and (taking.newest is Newest.LEFT_BEHIND or proofs.newest(state, guest) is taking.newest)
-    )
-
-
 def _leave(turn: Turn, guest: str) -> None:
     if turn.state.left is None:
         return
     match turn.mine(guest).phase:
         case Phase.HOLDING:
-            turn.move(guest, Phase.STOPPING, "this machine leaves")
-            turn.act(Shutdown(guest))
+            moving.let_go(turn, guest, "this machine leaves")
         case Phase.FROZEN:
             destroy(turn, guest, "this machine leaves")
 
@@ -423,14 +227,16 @@ def _finish_leaving(turn: Turn) -> None:
 
 
 def _reconnect(turn: Turn, guest: str) -> None:
-    """Takes DRBD's connection up again where we took it down.
+    """Takes DRBD's connection up again where we took it down, and where it hung up on a stranger.
 
-    A StandAlone that DRBD chose itself is split brain: that is left to a person.
+    safety: a split brain is left to a person; and should this be one that we do not know of, DRBD
+    hangs up again, for every after-sb-* of its configuration is `disconnect`.
     """
     mine, resource = turn.mine(guest), turn.mine(guest).resource
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
-    is_ours = turn.ledger(guest).is_parted
-    if is_ours and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
+    is_ours = turn.ledger(guest).is_parted and not resolving.is_giving_up(turn.state, guest)
+    is_to_try = is_ours or proofs.has_hung_up(turn.state, guest)
+    if is_to_try and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
         turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)
 
@@ -453,47 +259,7 @@ def _repeat(turn: Turn, guest: str) -> None:
 def _send(turn: Turn) -> None:
     state = turn.state
     turn.set(number=state.number + 1, sent=(*state.sent[-REMEMBERED + 1 :], state.now))
-    turn.act(SendHello(hello(turn.state)))
+    turn.act(SendHello(saying.hello(turn.state)))
     turn.act(ProbeReferee())
     if state.now - proofs.last_word(state) > 2 * state.timing.keepalive:
         turn.act(ProbePeer())
-
-
-def hello(state: NodeState) -> Hello:
-    """Our public state."""
-    peer, timing = state.peer, state.timing
-    return Hello(
-        node=state.me,
-        boot=state.boot,
-        number=state.number,
-        heard_boot=peer.hello.boot if peer.hello else "",
-        heard={path: heard.number for path, heard in peer.paths.items()},
-        scale=state.pair.scale,
-        figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
-        has_referee=proofs.has_referee(state),
-        guests={
-            guest: _guest_hello(mine, state.durable.ledgers[guest])
-            for guest, mine in state.guests.items()
-        },
-    )
-
-
-def _guest_hello(mine: GuestState, ledger: Ledger) -> GuestHello:
-    resource = mine.resource
-    is_answered = mine.phase is Phase.RELEASED  # not while our copy is being marked
-    return GuestHello(
-        term=ledger.term,
-        theirs=ledger.theirs,
-        phase=mine.phase,
-        disk=resource.disk if resource else Disk.UNKNOWN,
-        is_connected=mine.is_connected,
-        is_alone=ledger.alone is not None,
-        request=mine.request,
-        grant=mine.grant if is_answered else None,
-        promise=ledger.promise,
-        stands_down=ledger.stands_down,
-        evidence=ledger.evidence,
-        returned=ledger.returned,
-        farewell=mine.farewell,
-        keeps_farewell=ledger.farewell is not None,
-    )

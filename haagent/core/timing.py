@@ -32,6 +32,7 @@ class Timing:
     resume: float = 7.0  # a holder may go on alone after this, on fresh evidence
     margin: float = 2.0  # clock drift and scheduling
     take: float = 16.0  # a survivor may take over after this much silence
+    trial: float = 120.0  # new addresses on the LAN that are not proven by then are given up
     drbd_ping: float = 1.0  # DRBD's ping-int
     drbd_timeout: float = 2.0  # DRBD's timeout and ping-timeout: for an answer of the peer
 

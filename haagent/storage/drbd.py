@@ -2,7 +2,8 @@
 """Owns DRBD: reads its state, watches it, and carries out what was decided about a resource.
 
 It must not decide anything: who is promoted, outdated or connected is the core's business. No verb
-takes a success for granted; each reads the state back. No verb ever uses --force.
+takes a success for granted; each reads the state back. No verb ever uses --force, and one alone
+gives data up: `discard`, for what a person has chosen.
 
 Verbs go through drbdadm(8), which knows the configuration; reading goes through drbdsetup(8). Both
 exist in a version for DRBD 8.4 that takes the same words (drbd-utils 9.22, user/v84).
@@ -119,6 +120,16 @@ class Drbd:
         self._do(argv)
         self._verify(guest, argv, lambda now: now.disk not in (Disk.DISKLESS, Disk.FAILED))
 
+    def adjust(self, guest: str) -> None:
+        """Takes up what is written down for a resource that is up, such as another secret: for the
+        next handshake. A connection stays, and so does whoever is Primary (drbd-utils,
+        user/v84/drbdadm_adjust.c: other net options alone are set while it runs).
+        """
+        argv = drbdadm("adjust", guest)
+        before = self.read(guest)
+        self._do(argv)
+        self._verify(guest, argv, lambda now: (now.role, now.disk) == (before.role, before.disk))
+
     def down(self, guest: str) -> None:
         """Takes the resource out of DRBD; its disks and their metadata stay."""
         if not self._exists(guest):
@@ -133,6 +144,24 @@ class Drbd:
         if self.read(guest).link is not Link.STANDALONE:
             return
         argv = drbdadm("connect", guest)
+        self._do(argv)
+        self._verify(guest, argv, lambda now: now.link is not Link.STANDALONE)
+
+    def discard(self, guest: str) -> None:
+        """Connects anew, so that in a split brain our copy is given up for the peer's.
+
+        drbd.conf(5), discard-my-data: it is asked once, at the next handshake, and counts only
+        there where both sides wrote; a disconnect takes it back. A resource that is connected, or
+        is being brought up to date, stays as it is.
+        """
+        argv = (*drbdadm("connect", guest)[:2], "--discard-my-data", guest)
+        before = self.read(guest)
+        if before.role is not Role.SECONDARY:
+            # safety: whoever writes must not lose what is written. The kernel refuses it, too.
+            raise ToolError(argv, 0, f"not tried: {guest} is {in_words(before)}")
+        if before.is_connected:
+            return
+        self.disconnect(guest)  # DRBD takes the word only with a new connection
         self._do(argv)
         self._verify(guest, argv, lambda now: now.link is not Link.STANDALONE)
 

@@ -2,7 +2,7 @@
 """Owns the volume group that holds the guests' disks, and one volume for each of them.
 
 It must not destroy anything that it did not make: a disk that carries anything is refused. The
-set-up uses it; the agent does not.
+set-up uses it; of the agent only storage/kept.py does, for what the two have in common.
 """
 
 import json

@@ -15,11 +15,14 @@ class Audit:
     newest_acked: dict[str, int] = field(default_factory=dict)  # the start that acked last
     last_ack: dict[str, float] = field(default_factory=dict)
     longest_gap: dict[str, float] = field(default_factory=dict)
+    choices: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
+    disputed: dict[str, set[int]] = field(default_factory=dict)
+    copies: dict[str, set[int]] = field(default_factory=dict)  # what copies of volumes have
     together: float = 0.0  # seconds in which two domains of one guest existed
     _since: dict[str, float] = field(default_factory=dict)
 
     def started(self, now: float, guest: str, node: int, data: set[int]) -> None:
-        missing = self.acked.get(guest, set()) - data
+        missing = self.acked.get(guest, set()) - data - self.disputed.get(guest, set())
         if missing:
             self.violations.append(
                 f"{now:.2f}: stale start of {guest} on node {node}: {len(missing)} writes missing"
@@ -47,7 +50,32 @@ class Audit:
         self.longest_gap[guest] = max(gap, self.longest_gap.get(guest, 0.0))
         self.last_ack[guest] = now
 
-    def discarded(self, now: float, guest: str, writes: set[int]) -> None:
+    def chosen(self, guest: str, node: int, keeps: bool) -> None:
+        """A person says that NODE's copy counts, and whether the other one is to be kept aside."""
+        self.choices.setdefault(guest, []).append((node, keeps))
+
+    def forgive(self, guest: str, disputed: set[int]) -> None:
+        """What led to a split brain is not judged. No start can have all of what is DISPUTED, which
+        only one of the copies has; to discard it still takes a person.
+        """
+        self.violations.clear()
+        self.disputed[guest] = disputed
+        self.together = 0.0
+        for guest, running in self.running.items():
+            self.newest_acked[guest] = max((start for _, start in running), default=0)
+
+    def kept(self, guest: str, data: set[int]) -> None:
+        """A copy of a volume with DATA was made."""
+        self.copies.setdefault(guest, set()).update(data)
+
+    def discarded(self, now: float, guest: str, node: int, writes: set[int]) -> None:
+        """NODE's copy lost WRITES to the other's."""
         lost = writes & self.acked.get(guest, set())
-        if lost:
+        if not lost:
+            return
+        keeps = [keeps for counts, keeps in self.choices.get(guest, ()) if counts == 1 - node]
+        if not keeps:
             self.violations.append(f"{now:.2f}: {len(lost)} acknowledged writes discarded")
+        elif all(keeps) and not lost <= self.copies.get(guest, set()):
+            self.violations.append(f"{now:.2f}: discarded without the copy that was to be kept")
+        self.acked[guest] -= lost

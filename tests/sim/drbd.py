@@ -27,6 +27,7 @@ class Copy:
     is_outdated: bool = False
     marks_peer: Disk | None = None  # Outdated or Inconsistent, by our metadata
     was_primary: bool = False
+    secret: str = "first"
 
     is_attached: bool = False
     role: Role = Role.SECONDARY
@@ -35,11 +36,13 @@ class Copy:
     is_suspended: bool = False
     pending: int | None = None  # the write that waits
     broken_since: float | None = None
+    discards: bool = False  # in a split brain this one gives up its data
 
     def attach(self) -> None:
         """As after a boot: what the metadata proves, and no more."""
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
+        self.discards = False
         if self.is_inconsistent:
             self.disk = Disk.INCONSISTENT
         elif self.is_outdated:
@@ -67,11 +70,11 @@ class Mirror:
         carries: Callable[[int, int], bool],
         changed: Callable[[int], None],
         fence: Callable[[int], None],
-        discarded: Callable[[set[int]], None],
+        discarded: Callable[[int, set[int]], None],
     ) -> None:
         self.copies = (Copy(), Copy())
         self._carries = carries  # whether the crossover and both kernels work, one way
-        self._changed = changed
+        self.changed = changed
         self._fence = fence  # calls the handler of a node
         self._discarded = discarded
         self._generation = 1
@@ -96,7 +99,7 @@ class Mirror:
             elif copy.broken_since is None:
                 copy.broken_since = now
             elif now - copy.broken_since >= detect:
-                self._lose(node)
+                self.lose(node)
         both = all(c.is_attached and c.link is Link.CONNECTING for c in self.copies)
         if not (both and is_up):
             self._ready_since = None
@@ -109,7 +112,7 @@ class Mirror:
         if is_syncing and is_up and now >= self._sync_done:
             self._finish_sync()
 
-    def _lose(self, node: int) -> None:
+    def lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = peer.disk if peer.disk is Disk.INCONSISTENT else None
         copy.link, copy.broken_since, copy.marks_peer = Link.CONNECTING, None, known
@@ -118,7 +121,7 @@ class Mirror:
             self._fence(node)
         elif copy.role is Role.PRIMARY:
             self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def _write_alone(self, node: int) -> None:
         self._generation += 1
@@ -128,7 +131,7 @@ class Mirror:
         """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone."""
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
-        copy.link = Link.STANDALONE
+        copy.link, copy.discards = Link.STANDALONE, False
         if was_connected and self._carries(0, 1) and self._carries(1, 0):
             peer.link = Link.CONNECTING
             if peer.role is Role.PRIMARY:
@@ -136,15 +139,26 @@ class Mirror:
                     copy.is_outdated, copy.disk = True, Disk.OUTDATED
                 peer.marks_peer = copy.disk
                 self._write_alone(1 - node)
-            self._changed(1 - node)
+            self.changed(1 - node)
         if copy.role is Role.PRIMARY and not copy.marks_peer:
             copy.is_suspended = True
-        self._changed(node)
+        self.changed(node)
 
     def connect(self, node: int) -> None:
         if self.copies[node].link is Link.STANDALONE:
             self.copies[node].link = Link.CONNECTING
-            self._changed(node)
+            self.changed(node)
+
+    def discard(self, node: int) -> None:
+        """`drbdadm connect --discard-my-data`, from StandAlone; a Primary is refused."""
+        copy = self.copies[node]
+        if copy.role is Role.PRIMARY:
+            raise Refused("--discard-my-data not allowed when primary")
+        if copy.link in CONNECTED:
+            return
+        self.disconnect(node)
+        self.connect(node)
+        copy.discards = True
 
     def outdate(self, node: int) -> None:
         copy = self.copies[node]
@@ -152,7 +166,7 @@ class Mirror:
             raise Refused("Refusing to be Outdated while Connected, or Primary")
         if not copy.is_inconsistent:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
-        self._changed(node)
+        self.changed(node)
 
     def needs_handler(self, node: int) -> bool:
         """Whether a promotion would ask the fence-peer handler first."""
@@ -179,14 +193,14 @@ class Mirror:
         copy.role = Role.PRIMARY
         if copy.link not in CONNECTED:
             self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def demote(self, node: int) -> None:
         copy = self.copies[node]
         if copy.pending is not None and copy.is_suspended:
             raise Refused("State change failed: Device is held open by someone")
         copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
-        self._changed(node)
+        self.changed(node)
 
     def answer(self, node: int, answer: FenceAnswer) -> None:
         """The handler of a frozen Primary ended."""
@@ -195,7 +209,7 @@ class Mirror:
             return
         copy.marks_peer, copy.is_suspended = Disk.OUTDATED, False
         self._write_alone(node)
-        self._changed(node)
+        self.changed(node)
 
     def write(self, node: int, number: int) -> bool:
         """The guest on NODE writes NUMBER; whether it is acknowledged. If not, it stays pending."""
@@ -218,7 +232,8 @@ class Mirror:
     def _shake_hands(self, now: float, sync: float) -> None:
         self._ready_since = None
         zero, one = self.copies
-        if zero.role is one.role is Role.PRIMARY:
+        # drbd_receiver.c, drbd_do_auth: who is answered wrongly gives up for good.
+        if zero.secret != one.secret or zero.role is one.role is Role.PRIMARY:
             self._part()
             return
         source = self._source_of()
@@ -227,25 +242,27 @@ class Mirror:
             return
         if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
             self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
-            self._changed(1 - source)
+            self.changed(1 - source)
             return
         for copy, peer in (self.copies, self.copies[::-1]):
             if source < 0 and copy.role is Role.PRIMARY:
                 peer.data |= copy.data  # what was under way is sent again
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
-            copy.link, copy.disk = Link.CONNECTED, Disk.UP_TO_DATE
+            copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
         if source >= 0:
             target = self.copies[1 - source]
             self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
             target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
             self._sync_done, self._source = now + sync, source
+            self._discarded(1 - source, target.data - self.copies[source].data)
         for node in (0, 1):
-            self._changed(node)
+            self.changed(node)
 
     def _part(self) -> None:
         for node in (0, 1):
             self.copies[node].link = Link.STANDALONE
-            self._changed(node)
+            self.copies[node].discards = False
+            self.changed(node)
 
     def _source_of(self) -> int | None:
         """Who has what the other lacks: 0, 1, -1 for nobody, None for split brain."""
@@ -262,11 +279,13 @@ class Mirror:
             return 1
         if one.current == zero.bitmap or one.current in zero.history:
             return 0
+        if zero.discards != one.discards:
+            return 1 if zero.discards else 0
         return None
 
     def _finish_sync(self) -> None:
         source, target = self.copies[self._source], self.copies[1 - self._source]
-        self._discarded(target.data - source.data)
+        self._discarded(1 - self._source, target.data - source.data)
         target.data = set(source.data)
         target.history |= source.history | {target.current, source.bitmap}
         target.current, target.bitmap = source.current, 0
@@ -276,4 +295,4 @@ class Mirror:
         for copy in self.copies:
             copy.was_primary, copy.link = False, Link.CONNECTED
         for node in (0, 1):
-            self._changed(node)
+            self.changed(node)

@@ -50,6 +50,10 @@ def _cut(world: World, random: Random) -> None:
     _for_a_while(world, random, lambda: world.plug(path, *nodes))
 
 
+def _mirror(world: World, random: Random) -> None:
+    world.break_mirror(random.choice(list(world.guests)))
+
+
 def _nics(world: World, random: Random) -> None:
     node = random.randrange(2)
     world.kill_nics(node)
@@ -104,6 +108,38 @@ def _leave(world: World, random: Random) -> None:
     world.leave(random.randrange(2))
 
 
+def _move(world: World, random: Random) -> None:
+    """A person moves a guest, from where it runs or, by mistake, from where it does not."""
+    world.move(random.randrange(2), random.choice(list(world.guests)))
+
+
+def _maintain(world: World, random: Random) -> None:
+    node = random.randrange(2)
+    world.maintenance(node, True)
+    _for_a_while(world, random, lambda: world.maintenance(node, False))
+
+
+def _choose(world: World, random: Random) -> None:
+    """A person chooses a copy, where there is something to choose or, by mistake, where not."""
+    guest = random.choice(list(world.guests))
+    world.choose(random.randrange(2), random.randrange(2), guest, keeps=random.random() < 0.7)
+
+
+def _change_lan(world: World, random: Random) -> None:
+    """A person asks for other addresses, some of which do not work."""
+    if random.random() < 0.3:
+        random.choice((world.bad_gateways, world.bad_lans)).update(range(1, 10))
+    world.change_lan(random.randrange(2))
+
+
+def _fill(world: World, random: Random) -> None:
+    """Xen cannot start a guest there any more."""
+    machine = world.machines[random.randrange(2)]
+    machine.is_full = True
+    world.note(f"-- {machine.node} is full")
+    _for_a_while(world, random, lambda: setattr(machine, "is_full", False))
+
+
 def freeze(world: World, random: Random) -> None:
     world.freeze(random.randrange(2), random.uniform(3.0, 30.0))
 
@@ -112,6 +148,7 @@ FAULTS: tuple[Fault, ...] = (
     _cut,
     _cut,
     _cut,
+    _mirror,
     _nics,
     _lan,
     _gateway,
@@ -123,6 +160,12 @@ FAULTS: tuple[Fault, ...] = (
     _stall_agent,
     _restart_agent,
     _leave,
+    _move,
+    _move,
+    _maintain,
+    _fill,
+    _choose,
+    _change_lan,
 )
 
 
@@ -188,6 +231,65 @@ def _at_farewell(world: World, random: Random) -> None:
     world.after(random.uniform(0.0, 6.0), lambda: fault(world, random))
 
 
+def _at_move(world: World, random: Random) -> None:
+    """Something fails while a guest is moved, or while a machine in maintenance is emptied."""
+    node = random.choice(world.holders() or (0, 1))
+    if random.random() < 0.5:
+        world.move(node)
+    else:
+        world.maintenance(node, True)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        fault = random.choice((*FAULTS, _stall_a_moment, _swap_lan))
+        world.after(random.uniform(0.0, 6.0), lambda fault=fault: fault(world, random))  # type: ignore[misc]
+
+
+def _stall_a_moment(world: World, random: Random) -> None:
+    """Too short for the agent to doubt what it knows."""
+    world.stall_agent(random.randrange(2), random.uniform(0.5, 1.9))
+
+
+def _swap_lan(world: World, random: Random) -> None:
+    """One is cut off, and a moment later it has the LAN and the other has not."""
+    node = random.randrange(2)
+    world.kill_nics(node)
+
+    def swap() -> None:
+        world.nic_dead.discard((Path.LAN, node))
+        world.pull_lan(1 - node)
+
+    world.after(random.uniform(0.3, 4.0), swap)
+
+
+def _after_farewell(world: World, random: Random) -> None:
+    """The mirror breaks before the farewell is judged, both are lost, and the LAN changes sides."""
+    node = random.choice(world.holders() or (0, 1))
+    world.move(node)
+
+    def swap() -> None:
+        world.nic_dead.discard((Path.LAN, node))
+        world.pull_lan(1 - node)
+
+    def lose() -> None:
+        world.kill_nics(node)
+        world.break_mirror()
+        world.after(random.uniform(1.0, 2.2), swap)
+
+    def stall() -> None:
+        world.stall_agent(1 - node, random.uniform(0.8, 1.9))
+        world.after(random.uniform(0.2, 1.2), lose)
+
+    world.after(random.uniform(1.0, 3.0), stall)
+
+
+def _on_tour(world: World, random: Random) -> None:
+    """A guest is moved again and again, sooner than it is up, while something fails."""
+    for second in range(0, 40, random.choice((3, 5, 9))):
+        node = random.randrange(2)
+        world.after(second, lambda node=node: world.move(node))  # type: ignore[misc]
+    fault = random.choice(FAULTS)
+    world.after(random.uniform(0.0, 40.0), lambda: fault(world, random))
+
+
 THEMES: tuple[Fault, ...] = (
     _lone_writing,
     _slow_hole,
@@ -195,6 +297,10 @@ THEMES: tuple[Fault, ...] = (
     _moving_cables,
     _at_takeover,
     _at_farewell,
+    _at_move,
+    _at_move,
+    _after_farewell,
+    _on_tour,
 )
 
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import decide, proofs, rules
+from haagent.core import agreeing, decide, doubting, moving, proofs, rules, starting
 from haagent.core.decide import HANDLERS
 from haagent.core.events import ProbeAnswered
 from haagent.core.invariants import InvariantBroken
-from haagent.core.model import Evidence, FenceAnswer, NodeState, Phase
+from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
 from haagent.core.turn import Turn
+from tests.sim import machine as simulated
+from tests.sim.cables import paths_cut_apart
 from tests.sim.drbd import Mirror
-from tests.sim.scenarios import SCENARIOS, begin, paths_cut_apart
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.telling import begin
 from tests.sim.world import healthy
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -27,11 +30,11 @@ def no_waiting(plant: pytest.MonkeyPatch) -> None:
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "break_chains", lambda turn, why: None)
+    plant.setattr(doubting, "break_chains", lambda turn, why: None)
 
 
 def no_doubt(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "doubt", lambda turn, why: None)
+    plant.setattr(doubting, "doubt", lambda turn, why: None)
 
 
 def always_fed(plant: pytest.MonkeyPatch) -> None:
@@ -55,7 +58,7 @@ def promises_forgotten(plant: pytest.MonkeyPatch) -> None:
         if turn.ledger(guest).stands_down:
             turn.write(guest, stands_down=False)
 
-    plant.setattr(rules, "_stand_down", forget)
+    plant.setattr(agreeing, "stand_down", forget)
 
 
 def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
@@ -63,11 +66,11 @@ def a_handler_that_always_says_off(plant: pytest.MonkeyPatch) -> None:
         mirror.copies[node].is_suspended = False
         mirror._write_alone(node)
 
-    plant.setattr(Mirror, "_lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
+    plant.setattr(Mirror, "lose", lambda mirror, node: answer(_lose(mirror, node), node, _OFF))
 
 
 _OFF = FenceAnswer.PEER_OFF
-_original_lose = Mirror._lose
+_original_lose = Mirror.lose
 
 
 def _lose(mirror: Mirror, node: int) -> Mirror:
@@ -84,6 +87,50 @@ def our_own_guest_taken_for_the_peers(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(decide, "HANDLERS", {**HANDLERS, ProbeAnswered: credulous})
 
 
+def taken_back_at_once(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "is_handed_over", lambda state, guest: False)
+
+
+def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
+    """Of a machine that stays, taken for that of one that goes down."""
+    plant.setattr(decide, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
+
+
+def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
+    may_start = starting.may_start
+
+    def eager(state: NodeState, guest: str) -> bool:
+        durable = replace(state.durable, in_maintenance=False)
+        return may_start(replace(state, durable=durable), guest)
+
+    plant.setattr(starting, "may_start", eager)
+
+
+def all_at_once(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "_is_on_its_way", lambda state, guest: False)
+
+
+def moved_whatever_the_other_is(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(moving, "_not_in_sync", lambda state, guest: None)
+
+
+def stopping_for_ever(plant: pytest.MonkeyPatch) -> None:
+    """A guest that is shutting down is not looked after when the peer is lost."""
+    plant.setattr(
+        proofs, "is_waiting", lambda state, guest: state.guests[guest].phase is Phase.FROZEN
+    )
+
+
+def a_word_that_drbd_cannot_follow(plant: pytest.MonkeyPatch) -> None:
+    """The invariants are blind to it, too: that the good copy is shut out is what is left."""
+    plant.setattr(proofs, "unstartable", lambda state, guest: None)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def a_mirror_that_is_never_tried_again(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(proofs, "has_hung_up", lambda state, guest: False)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -94,6 +141,15 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (promises_forgotten, "gateway-comes-back"),
     (a_handler_that_always_says_off, "holders-cards-die"),
     (our_own_guest_taken_for_the_peers, "standby-loses-power"),
+    (taken_back_at_once, "guest-is-moved"),
+    (a_farewell_for_ever, "moving-cables-after-a-farewell"),
+    (starting_in_maintenance, "maintenance-and-the-peer-dies"),
+    (all_at_once, "two-guests-go-one-after-the-other"),
+    (moved_whatever_the_other_is, "move-is-refused"),
+    (stopping_for_ever, "peer-dies-before-the-moved-guest-stops"),
+    (a_word_that_drbd_cannot_follow, "operator-wants-a-part-of-a-copy"),
+    (a_mirror_that_is_never_tried_again, "crossover-is-put-into-another-pair"),
+    (a_word_that_drbd_cannot_follow, "operator-wants-an-outdated-copy"),
 )
 
 

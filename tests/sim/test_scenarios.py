@@ -10,16 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.scenarios import (
-    SCENARIOS,
-    A,
-    B,
-    Scenario,
-    begin,
-    paths_cut_apart,
-    recovers,
-    wait,
-)
+from tests.sim.cables import paths_cut_apart
+from tests.sim.scenarios import SCENARIOS
+from tests.sim.telling import A, B, Scenario, begin, recovers, wait
 from tests.sim.world import healthy
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -82,7 +75,19 @@ def test_cards_die_while_the_pair_re_arms(after: float, victim: int) -> None:
     assert world.audit.together == 0
 
 
-CUT = ("holder-loses-power", "holder-leaves", "crossover-is-pulled", "gateway-comes-back")
+CUT = (
+    "holder-loses-power",
+    "holder-leaves",
+    "crossover-is-pulled",
+    "gateway-comes-back",
+    "guest-is-moved",
+    "moved-guest-cannot-start-there",
+    "maintenance-on-and-off",
+    "two-guests-go-one-after-the-other",
+    "dead-machine-is-replaced",
+    "survivor-reboots-when-it-has-agreed",
+    "addresses-are-changed",
+)
 
 
 def tell(scenario: Scenario, cut_at_save: int) -> tuple[int, list[str]]:

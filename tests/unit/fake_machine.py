@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from firstboot import agreement as agreements
 from firstboot import journal
+from firstboot.agreement import Stage
 from firstboot.apply import set_up
 from firstboot.hands import Interface, Signature
 from firstboot.probe import LVM, Disk, Machine, Nic
@@ -72,6 +74,8 @@ class FakeMachine:
         self.stick: dict[str, str] = {} if answers is None else {"answers.yaml": answers}
         self.files: dict[str, File] = {}
         self.disk = DataDisk()
+        self.zone = "UTC"
+        self.clock_follows = ""  # what was written for it when it was restarted last
         self.peer = Peer(is_leader=not is_leader)
         self.hardware = hardware
         self.plugged_in_later: list[Machine] = []
@@ -101,7 +105,7 @@ class FakeMachine:
     def kept(self) -> object:
         """Everything that outlives a power cut and matters afterwards; the journal does not."""
         files = {path: file for path, file in self.files.items() if path != journal.PATH}
-        return (self.stick, files, self.disk, self.peer.volumes)
+        return (self.stick, files, self.disk, self.peer.volumes, self.zone)
 
     # Hands: what there is.
 
@@ -125,7 +129,19 @@ class FakeMachine:
             nic.mac: nic.name for nic in self.hardware.nics if nic.mac not in self.card_names
         }
 
+    def await_hardware_for(self, seconds: float) -> bool:
+        if self.plugged_in_later:
+            self.await_hardware()
+            return True
+        return False
+
+    def pair_files(self) -> list[str]:
+        return sorted(self.files)
+
     def answers(self) -> str | None:
+        agreed = agreements.from_file(self.read(agreements.PATH))
+        if agreed is not None and agreed.stage is Stage.COMMITTED:
+            return agreed.answers
         return self.stick.get("answers.yaml")
 
     def read(self, path: str) -> File | None:
@@ -140,9 +156,15 @@ class FakeMachine:
             self._add_network(found)
         return found
 
+    def time_zone(self) -> str:
+        return self.zone
+
+    def time_servers(self) -> tuple[IPv4Address, ...]:
+        return ()
+
     def signature(self, disk: str) -> Signature:
         assert self._is_data_disk(disk)
-        return Signature(self.disk.kinds, self.disk.physical_volume)
+        return Signature(self.disk.kinds, self.disk.physical_volume, self.disk.has_group)
 
     def has_volume(self, guest: str) -> bool:
         return guest in self.disk.volumes and self.disk.volumes[guest].is_finished
@@ -153,7 +175,12 @@ class FakeMachine:
         self._effect(lambda: None)  # the new file, under its other name
         self._effect(lambda: self.files.update({file.path: file}))
 
+    def remove(self, path: str) -> None:
+        if path in self.files:
+            self._effect(lambda: self.files.pop(path))
+
     def retire_answers(self) -> None:
+        self.remove(agreements.PATH)
         text = self.stick.get("answers.yaml")
         if text is None:
             return
@@ -163,8 +190,18 @@ class FakeMachine:
         self._effect(lambda: self.stick.update({"answers.yaml": "\0" * len(text)}))
         self._effect(lambda: self.stick.pop("answers.yaml"))
 
+    def forget_answers(self) -> None:
+        if "answers.done.yaml" in self.stick:
+            self._effect(lambda: self.stick.pop("answers.done.yaml"))
+
     def set_host_name(self, name: str) -> None:
         self.host = name
+
+    def set_time_zone(self, zone: str) -> None:
+        self._effect(lambda: setattr(self, "zone", zone))
+
+    def restart_clock(self) -> None:
+        self.clock_follows = self._text("/state/etc/systemd/timesyncd.conf")
 
     def settle_cards(self) -> None:
         """The boot's own events for the cards come to their end; our files are there since."""
@@ -183,7 +220,7 @@ class FakeMachine:
 
     def clear_disk(self, disk: str) -> None:
         assert self._is_data_disk(disk)
-        assert self.disk.kinds == (LVM,), "only ever for a disk that LVM knows"
+        assert self.disk.kinds, "only ever for a disk that holds something"
         self._effect(lambda: self._set(has_group=False, volumes={}))
         self._effect(lambda: self._set(kinds=(), physical_volume=""))
 

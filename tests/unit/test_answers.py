@@ -215,3 +215,31 @@ def test_what_is_no_answer_file_is_told_so(text: str, complaint: str) -> None:
 
 def test_a_complaint_reads_like_a_compilers() -> None:
     assert str(Complaint(7, "me should be 0 or 1")) == "answers.yaml:7: me should be 0 or 1"
+
+
+def test_what_may_be_left_out_and_what_it_means() -> None:
+    plain, full = read(TEXT), read((DATA / "b.yaml").read_text())
+    assert (plain.zone, plain.time_servers, plain.erases) == ("UTC", (), False)
+    assert full.zone == "Europe/Berlin"
+    assert full.time_servers == (IPv4Address("10.0.2.2"), IPv4Address("10.0.2.4"))
+    assert read(TEXT.replace("serial: A-DATA", "serial: A-DATA\n  erase: true")).erases
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("time-zone: Berlin", "time-zone will not do. There is no time zone Berlin. Did you mean"),
+        ("time-zone: ../etc/shadow", "time-zone will not do. '../etc/shadow' is no time zone"),
+        ("time-servers: pool.ntp.org", "time-servers should be a list, such as [one, two]"),
+        ("time-servers: [pool.ntp.org]", "time-servers should be an IPv4 address"),
+        ("time-servers: []", "time-servers should be a list of 1 to 3"),
+    ],
+)
+def test_a_clock_that_cannot_be_followed_is_told(line: str, complaint: str) -> None:
+    (found,) = complaints(f"{TEXT}{line}\n")
+    assert found.startswith(f"answers.yaml:34: {complaint}")
+
+
+def test_erase_is_yes_or_no() -> None:
+    text = TEXT.replace("serial: A-DATA", "serial: A-DATA\n  erase: all of it")
+    assert complaints(text) == ["answers.yaml:9: erase should be true or false"]

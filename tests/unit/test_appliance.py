@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstboot import files
+from firstboot import appliance, files
 from firstboot.appliance import Appliance, hidden, parse_interfaces, parse_signature
 from firstboot.hands import Interface, Signature
 from firstboot.rendering import File
@@ -152,6 +152,68 @@ def test_clearing_a_disk_removes_no_group_that_is_not_on_it(pvs: str, synced: li
     programs = Programs(pvs=pvs)
     Appliance(programs).clear_disk("sdb")
     assert not any(line.startswith("vgremove") for line in programs.ran)
+
+
+@pytest.mark.parametrize(
+    ("device", "is_on_it"), [("sdb", True), ("sdb3", True), ("sdc", False), ("sdbc1", False)]
+)
+def test_somebody_elses_group_is_put_to_sleep_and_nothing_more(
+    device: str, is_on_it: bool, synced: list[str]
+) -> None:
+    """It was activated when the disk appeared, and would keep it busy; its disk is to be erased."""
+    programs = Programs(pvs=PVS.replace("/dev/sdb", f"/dev/{device}") % (PV, "ubuntu-vg"))
+    Appliance(programs).clear_disk("sdb")
+    asleep = "vgchange --activate n ubuntu-vg"
+    assert (asleep in programs.ran) == is_on_it
+    assert not any(line.startswith("vgremove") for line in programs.ran)
+    if is_on_it:
+        assert programs.ran.index(asleep) < programs.ran.index("wipefs --all --quiet /dev/sdb")
+
+
+@pytest.mark.parametrize(
+    ("disk", "device", "group", "expected"),
+    [
+        ("sdb", "sdb", "shoestring", True),
+        ("sdb", "sdb2", "shoestring", True),
+        ("nvme0n1", "nvme0n1p2", "shoestring", True),
+        ("nvme0n1", "nvme0n11", "shoestring", False),
+        ("sdb", "sdb", "other", False),
+    ],
+)
+def test_a_disk_with_a_pairs_guests_is_known_for_one(
+    disk: str, device: str, group: str, expected: bool
+) -> None:
+    programs = Programs(
+        pvs=PVS.replace("/dev/sdb", f"/dev/{device}") % (PV, group), wipefs=f"LVM2_member {PV}\n"
+    )
+    found = Appliance(programs).signature(disk)
+    assert found == Signature(("LVM2_member",), PV, expected)
+
+
+def test_the_time_zone_is_a_link_that_outlasts_the_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appliance, "ZONE", tmp_path / "etc/localtime")
+    hands = Appliance(Programs())
+    assert hands.time_zone() == ""
+    hands.set_time_zone("Europe/Berlin")
+    assert hands.time_zone() == "Europe/Berlin"
+    hands.set_time_zone("UTC")
+    assert hands.time_zone() == "UTC"
+    (tmp_path / "etc/localtime").unlink()
+    (tmp_path / "etc/localtime").symlink_to("/somewhere/else")
+    assert hands.time_zone() == ""
+
+
+def test_a_clock_that_does_not_run_is_not_started() -> None:
+    programs = Programs()
+    Appliance(programs).restart_clock()
+    assert programs.ran == ["systemctl try-restart systemd-timesyncd.service"]
+
+
+def test_no_time_server_is_known_where_nobody_answers() -> None:
+    failing = Programs(networkctl=ToolError(("networkctl",), 1, "Failed to connect to bus"))
+    assert Appliance(failing).time_servers() == ()
 
 
 def test_a_disk_that_cannot_be_cleared_is_told(synced: list[str]) -> None:

@@ -3,17 +3,14 @@
 
 import contextlib
 import random
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from firstboot import __main__ as command
-from firstboot import appliance, journal, screen
+from firstboot import journal
 from firstboot.answers import AnswersError, read
 from firstboot.apply import COMPLETE, set_up
 from firstboot.hands import Interface
@@ -145,6 +142,29 @@ def test_a_network_that_is_not_as_written_is_told(interface: str, wrong: dict[st
     assert machine.disk == DataDisk()
 
 
+def test_times_are_shown_in_the_zone_and_the_clock_follows_who_dhcp_named() -> None:
+    machine = finished("b")
+    assert machine.zone == "Europe/Berlin"
+    assert "NTP=10.0.2.2 10.0.2.4" in machine.clock_follows
+    assert finished("a").zone == "UTC"
+    assert "NTP=" not in finished("a").clock_follows
+
+
+def test_a_time_zone_that_does_not_last_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = blank("b")
+    monkeypatch.setattr(machine, "set_time_zone", lambda zone: None)
+    with pytest.raises(OperatorError, match="does not take the time zone Europe/Berlin"):
+        set_up(machine, machine.tell)
+
+
+def test_an_interrupted_set_up_says_where_it_goes_on() -> None:
+    machine = blank("a")
+    run_into(machine, 5)
+    assert set_up(machine, machine.tell)
+    assert "Continuing the set-up that was interrupted at step 2 of 14." in machine.said
+    assert not any("Continuing" in text for text in finished("a").said)
+
+
 def test_a_secret_that_stays_on_the_stick_is_told() -> None:
     class Sticky(FakeMachine):
         def retire_answers(self) -> None:
@@ -174,6 +194,8 @@ def test_the_journal_names_every_step_that_is_done() -> None:
         "name",
         "network files",
         "network",
+        "clock files",
+        "clock",
         "mirror files",
         "storage",
         "heartbeat files",
@@ -319,56 +341,10 @@ def test_a_file_with_the_wrong_mode_is_written_again() -> None:
     assert machine.files[path] == good
 
 
-@pytest.fixture
-def last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command line leaves what the greeting repeats; its screens are not there."""
-    monkeypatch.setattr(command, "LAST_WORDS", tmp_path / "run/set-up")
-    monkeypatch.setattr(screen, "DEV", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["firstboot", "apply"])
-    return tmp_path / "run/set-up"
-
-
-def test_the_command_line_ends_well_and_leaves_nothing_to_say(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine = blank("a")
-    monkeypatch.setattr(appliance, "Appliance", lambda: machine)
-    assert command.main() == 0
-    assert capsys.readouterr().out.endswith("This machine is set up.\n")
-    assert not last_words.exists()
-
-
-def test_the_command_line_says_why_it_stopped_and_hides_every_key(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    machine = blank("a")
-
-    def fail(guest: str) -> None:
-        raise ToolError(("drbdadm", "up"), 10, f"--shared-secret={SECRET} is wrong")
-
-    monkeypatch.setattr(appliance, "Appliance", lambda: machine)
-    monkeypatch.setattr(machine, "start_mirror", fail)
-    assert command.main() == 1
-    for said in (last_words.read_text(), capsys.readouterr().out):
-        assert "The set-up of this machine stopped." in said
-        assert "--shared-secret=(hidden) is wrong" in said
-        assert "Switch it off and on to go on." in said
-        assert SECRET not in said
-
-
-def test_a_fault_of_our_own_is_told_by_the_greeting(
-    last_words: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(appliance, "Appliance", lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        command.main()
-    assert last_words.read_text() == command.OUR_FAULT
-
-
 def test_the_person_at_the_screen_is_told_what_happens() -> None:
     said = finished("a").said
     assert said[0] == "Setting up a, as answers.yaml on the stick says."
-    assert "6/12 Making the data disk ours." in said
+    assert "8/14 Making the data disk ours." in said
     assert "  Waiting for b, as long as it takes." in said
     assert "  counter: Secondary, Connecting, disk Inconsistent, the peer's disk DUnknown" in said
     assert said[-1] == "This machine is set up."

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Whose a disk is: the set-up erases what it began itself, and nothing else, ever."""
 
+from dataclasses import replace
+
 import pytest
 
 from firstboot.apply import set_up
@@ -17,6 +19,7 @@ from tests.unit.fake_machine import (
     blank,
     done,
     effects,
+    finished,
     hardware,
     run_into,
 )
@@ -155,3 +158,55 @@ def test_once_the_settings_are_there_no_answer_touches_a_disk() -> None:
         assert "answers.yaml" not in machine.stick
         return
     raise AssertionError("no cut left the settings with the answers still there")
+
+
+ERASING = TEXTS["a"].replace("serial: A-DATA", "serial: A-DATA\n  erase: true")
+FULL = [
+    DataDisk(kinds=("gpt",)),
+    DataDisk(kinds=("gpt", "PMBR", "ntfs")),
+    DataDisk(kinds=(LVM,), physical_volume=physical_volume("0123456789", 0)),
+]
+
+
+@pytest.mark.parametrize("disk", FULL)
+def test_what_a_person_consented_to_lose_is_erased(disk: DataDisk) -> None:
+    machine = FakeMachine(ERASING, hardware("a"), is_leader=True)
+    machine.disk = replace(disk)
+    assert set_up(machine, machine.tell)
+    assert machine.disk == finished("a").disk
+    assert "  Erasing what is on it, as you agreed." in machine.said
+
+
+def test_so_it_is_with_the_power_cut_after_every_effect() -> None:
+    whole = FakeMachine(ERASING, hardware("a"), is_leader=True)
+    whole.disk = replace(FULL[1])
+    assert set_up(whole, whole.tell)
+    for cut in range(1, whole.effects + 1):
+        machine = FakeMachine(ERASING, hardware("a"), is_leader=True)
+        machine.disk = replace(FULL[1])
+        run_into(machine, cut)
+        assert set_up(machine, machine.tell), cut
+        assert machine.kept() == whole.kept(), cut
+
+
+def test_no_consent_is_for_the_guests_of_a_pair() -> None:
+    """Whoever consented to lose a Windows disk did not see this one."""
+    machine = FakeMachine(ERASING, hardware("a"), is_leader=True)
+    guests = {"counter": Volume(1 << 30)}
+    machine.disk = DataDisk((LVM,), physical_volume("0123456789", 0), True, guests)
+    before = str(machine.disk)
+    with pytest.raises(OperatorError, match="holds the guests of a Shoestring pair"):
+        set_up(machine, machine.tell)
+    assert str(machine.disk) == before
+
+
+def test_a_storage_that_is_done_is_no_longer_anything_to_erase() -> None:
+    for cut in range(1, effects("a")):
+        machine = FakeMachine(ERASING, hardware("a"), is_leader=True)
+        run_into(machine, cut)
+        if "guest counter" in done(machine) and SETTINGS not in machine.files:
+            machine.disk.volumes["counter"].content = "what the guest wrote"
+            assert set_up(machine, machine.tell)
+            assert machine.disk.volumes["counter"].content == "what the guest wrote"
+            return
+    raise AssertionError("the guest was never done")

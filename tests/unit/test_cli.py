@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from haagent import cli
-from haagent.cli import Exit, Places
+from haagent.command import VERDICTS, Exit, Places
 from haagent.console.snapshot import Snapshot, Verdict, to_dict
 from haagent.control import Server
 from haagent.core.events import Event, Leave, OperatorConfirmed
@@ -76,7 +76,7 @@ def test_status_tells_and_exits_with_the_verdict(
 
 
 def test_every_verdict_has_its_code() -> None:
-    assert set(cli.VERDICTS) == set(Verdict)
+    assert set(VERDICTS) == set(Verdict)
 
 
 def test_without_an_agent_it_exits_with_3(
@@ -100,9 +100,9 @@ def test_an_agent_that_stood_still_does_not_answer(
 def test_an_agent_of_another_version_is_a_failure(
     places: Places, agent: Agent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    agent.server.publish({"version": 2})
+    agent.server.publish({"version": 99})
     assert cli.main(["status"], places) == Exit.FAILED
-    assert "version 2" in capsys.readouterr().err
+    assert "version 99" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert caught.value.code == 0
     page = " ".join(capsys.readouterr().out.split())
-    for text in ("0 PROTECTED", "1 NOT PROTECTED", "2 STOPPED", "3 the agent", "64", "70"):
+    for text in ("0 PROTECTED", "1 NOT PROTECTED", "2 STOPPED", "3 the agent", "64", "70", "130"):
         assert text in page
 
 
@@ -304,18 +304,14 @@ def test_what_changed_while_the_person_was_reading_counts(
     capsys: pytest.CaptureFixture[str],
     meanwhile: str,
 ) -> None:
-    class Slow:
-        def isatty(self) -> bool:
-            return True
-
-        def readline(self) -> str:
-            older = replace(STOPPED.guests[0], ours=("its data belongs to term 0",))
-            agent.says(CALM if meanwhile == "it runs" else replace(STOPPED, guests=(older,)))
-            return "counter\n"
+    def read() -> str:
+        older = replace(STOPPED.guests[0], ours=("its data belongs to term 0",))
+        agent.says(CALM if meanwhile == "it runs" else replace(STOPPED, guests=(older,)))
+        return "counter\n"
 
     agent.says(STOPPED)
     person("")
-    monkeypatch.setattr("sys.stdin", Slow())
+    monkeypatch.setattr("sys.stdin.readline", read, raising=False)
     assert cli.main(START, places) == Exit.FAILED
     assert "nothing was done" in capsys.readouterr().err
     assert agent.events.empty()

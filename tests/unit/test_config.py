@@ -340,3 +340,31 @@ def test_attributes_and_keys_do_alike(machine: Machine) -> None:
         me=0, names=["a", "b"], policy="automatic", crossover=paths, lan=paths, bridge="lan",
         referees=[], key_file="/x", guests={},
     )  # fmt: skip
+
+
+def test_keys_of_replaced_machines_are_read_and_guarded(machine: Machine) -> None:
+    keys = machine.key.with_name("replaced.key")
+    machine.file.write_text(render(replace(EXPECTED, key_file=machine.key)))
+    text = machine.file.read_text().replace("guests:", f'replaced-keys: "{keys}"\nguests:', 1)
+    machine.file.write_text(text)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        machine.load()
+    keys.write_text("ab" * 32 + "\n" + "cd" * 32 + "\n")
+    keys.chmod(0o600)
+    assert machine.load().replaced_file == keys
+    assert config.read_replaced_keys(keys, b"\xef" * 32) == (b"\xab" * 32, b"\xcd" * 32)
+    # A replacement that was cut short has put the key of the living pair there.
+    assert config.read_replaced_keys(keys, b"\xab" * 32) == (b"\xcd" * 32,)
+    keys.chmod(0o640)
+    with pytest.raises(ConfigError, match="others could read it"):
+        machine.load()
+    keys.chmod(0o600)
+    keys.write_text("abcd\n")
+    with pytest.raises(ConfigError, match="at least 64"):
+        machine.load()
+
+
+def test_a_mark_tells_pairs_apart_and_nothing_of_their_keys() -> None:
+    marks = {config.mark_of(bytes([n]) * 32) for n in range(9)}
+    assert len(marks) == 9
+    assert all((bytes([n]) * 32).hex()[:8] not in "".join(marks) for n in range(9))

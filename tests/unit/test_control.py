@@ -7,8 +7,9 @@ import queue
 import select
 import socket
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ import pytest
 
 from haagent import client, control
 from haagent.client import AgentSilent, Connection, NotLeft, Refused
-from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse
-from haagent.core.events import Event, FenceAsked, Leave, OperatorConfirmed
+from haagent.control import CLIENTS, LONGEST, Ask, BadRequest, Server, parse, parse_lan
+from haagent.core.events import (
+    ChoiceAsked,
+    Event,
+    FenceAsked,
+    LanAsked,
+    Leave,
+    MaintenanceAsked,
+    MoveAsked,
+    OperatorConfirmed,
+)
 from haagent.core.model import FenceAnswer
 from haagent.errors import OperatorError, PeerError
 
@@ -143,6 +153,82 @@ def test_a_confirmation_becomes_an_event(agent: Agent) -> None:
     assert event.guest == "mail"
 
 
+class Person:
+    """Asks in a thread of its own, and keeps what came of it."""
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(ask,))
+        self._thread.start()
+
+    def _run(self, ask: Callable[[], None]) -> None:
+        try:
+            ask()
+        except Exception as error:
+            self.error = error
+
+    def told(self) -> str | None:
+        """What the refusal says; None: it was done."""
+        self._thread.join(SOON)
+        assert not self._thread.is_alive()
+        return None if self.error is None else str(self.error)
+
+
+def test_a_move_waits_for_what_the_core_says(agent: Agent) -> None:
+    for refusal, told in ((None, None), ("mail is older", "Nothing was done: mail is older.")):
+        person = Person(lambda: client.move("mail", agent.path))
+        event = agent.event()
+        assert isinstance(event, MoveAsked)
+        assert event.guest == "mail"
+        agent.server.answer_operator("", "not about maintenance")
+        agent.server.answer_operator("counter", "not about this guest")
+        agent.server.answer_operator("mail", refusal)
+        assert person.told() == told
+
+
+def test_so_does_a_choice(agent: Agent) -> None:
+    for refusal, told in ((None, None), ("they are one", "Nothing was done: they are one.")):
+        person = Person(lambda: client.resolve("mail", 1, "20260102-0304", agent.path))
+        event = agent.event()
+        assert isinstance(event, ChoiceAsked)
+        assert (event.guest, event.node, event.stamp) == ("mail", 1, "20260102-0304")
+        agent.server.answer_operator("mail", refusal)
+        assert person.told() == told
+
+
+def test_a_word_about_an_open_choice_says_which_one(agent: Agent) -> None:
+    person = Person(lambda: client.resolve("mail", 1, "", agent.path, about=7))
+    event = agent.event()
+    assert isinstance(event, ChoiceAsked)
+    assert (event.node, event.stamp, event.about) == (1, "", 7)
+    agent.server.answer_operator("mail", None)
+    assert person.told() is None
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_so_does_maintenance(agent: Agent, is_on: bool) -> None:
+    person = Person(lambda: client.maintenance(is_on, agent.path))
+    event = agent.event()
+    assert isinstance(event, MaintenanceAsked)
+    assert event.is_on is is_on
+    agent.server.answer_operator("", None)
+    assert person.told() is None
+
+
+def test_following_ends_when_it_was_seen_or_in_time(agent: Agent) -> None:
+    seen = []
+
+    def is_over(snapshot: dict[str, Any]) -> bool:
+        seen.append(snapshot["n"])
+        agent.server.publish({"n": snapshot["n"] + 1})
+        return bool(snapshot["n"] == 2)
+
+    agent.server.publish({"n": 1})
+    assert client.follow(is_over, SOON, agent.path) is True
+    assert seen == [1, 2]
+    assert client.follow(lambda snapshot: False, 0.05, agent.path) is False
+
+
 def test_leaving_is_followed_to_its_end(agent: Agent) -> None:
     agent.server.publish({"n": 1})
     seen = []
@@ -186,6 +272,24 @@ def test_leaving_has_a_limit(agent: Agent) -> None:
         b'{"ask": ["snapshot"]}\n',
         b'{"ask": "snapshot", "guest": "counter"}\n',
         b'{"ask": "fence"}\n',
+        b'{"ask": "move"}\n',
+        b'{"ask": "move", "guest": "nobody"}\n',
+        b'{"ask": "maintenance on", "guest": "counter"}\n',
+        b'{"ask": "resolve"}\n',
+        b'{"ask": "resolve", "guest": "counter"}\n',
+        b'{"ask": "resolve", "guest": "nobody", "copy": 0, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 2, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": true, "stamp": "", "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": null, "choice": 0}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "%s", "choice": 0}\n'
+        % (b"1" * 33),
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": 0, "more": 1}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": ""}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": -1}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "", "choice": true}\n',
+        b'{"ask": "resolve", "guest": "counter", "copy": 0, "stamp": "1", "choice": 2}\n',
+        b'{"ask": "maintenance"}\n',
+        b'{"ask": 1}\n',
         b'{"ask": "fence", "guest": 1}\n',
         b'{"ask": "fence", "guest": "counter", "more": 1}\n',
         b'{"ask": "fence", "guest": "nobody"}\n',
@@ -332,8 +436,46 @@ def test_an_agent_of_another_language_is_not_believed(tmp_path: Path, reply: byt
                     connection.wait("snapshot", SOON)
 
 
+def lan_line(**changes: object) -> bytes:
+    request = {"first": "10.0.2.11/24", "second": "10.0.2.12/24", "gateway": "10.0.2.1"}
+    return json.dumps({"ask": "lan", **request, **changes}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"first": "10.0.2.300/24"},
+        {"second": 5},
+        {"gateway": "router"},
+        {"second": "10.0.3.12/24"},
+        {"gateway": "10.0.3.1"},
+        {"third": "10.0.2.13"},
+    ],
+)
+def test_addresses_that_cannot_be_are_refused_at_the_door(changes: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        parse(lan_line(**changes), [])
+
+
+def test_who_asks_for_other_addresses_is_answered_by_the_core(agent: Agent) -> None:
+    with agent.ask(
+        ask=Ask.LAN, first="10.0.2.11/24", second="10.0.2.12/24", gateway="10.0.2.1"
+    ) as connection:
+        event = agent.event()
+        assert isinstance(event, LanAsked)
+        assert (event.first, event.gateway) == ("10.0.2.11/24", "10.0.2.1")
+        agent.server.answer_operator("", "b is silent")
+        assert connection.first(SOON) == {"refused": "b is silent"}
+
+
 def test_a_request_is_parsed() -> None:
     assert parse(b'{"ask": "fence", "guest": "a"}\n', ["a"]) == (Ask.FENCE, "a")
     assert parse(b'{"ask": "leave"}\n', []) == (Ask.LEAVE, "")
-    with pytest.raises(BadRequest, match="snapshot, watch, fence, confirm, leave"):
+    assert parse(b'{"ask": "move", "guest": "a"}\n', ["a"]) == (Ask.MOVE, "a")
+    assert parse(b'{"ask": "maintenance on"}\n', ["a"]) == (Ask.MAINTENANCE_ON, "")
+    assert parse(lan_line(), []) == (Ask.LAN, "")
+    assert parse_lan(lan_line()) == ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
+    with pytest.raises(
+        BadRequest, match="snapshot, watch, fence, confirm, move, resolve, lan, maintenance on"
+    ):
         parse(b'{"ask": "stop"}\n', [])

@@ -26,9 +26,11 @@ from haagent.core.model import (
     Referee,
     Resource,
 )
-from haagent.daemon import Journal, Loop, ways
+from haagent.daemon import Journal
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
+from haagent.loop import Loop
+from haagent.machine import ways
 from haagent.state import StateError
 from tests.unit.test_config import EXPECTED
 from tests.unit.test_proofs import survivor
@@ -41,6 +43,7 @@ class Recorded:
         self.done: list[str] = []
         self.is_full = False
         self.hellos: list[Hello] = []
+        self.reasons: tuple[str, ...] = ()
 
     def save(self, durable: Durable) -> None:
         if self.is_full:
@@ -49,6 +52,9 @@ class Recorded:
 
     def send(self, hello: Hello) -> None:
         self.hellos.append(hello)
+
+    def tell_replaced(self, hello: Hello) -> None:
+        self.done.append("tell the replaced machine")
 
     def probe_referee(self) -> None: ...
     def probe_peer(self) -> None: ...
@@ -62,11 +68,20 @@ class Recorded:
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
         self.done.append(f"answer {int(answer)}")
 
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        self.done.append(f"tell {guest}: {refusal}")
+
+    def take_up_lan(self, order: actions.LanOrder) -> None:
+        self.done.append(f"LAN: {order}")
+
     def reset(self) -> None:
         self.done.append("reset")
 
     def finish_leaving(self) -> None:
         self.done.append("finish")
+
+    def decided(self, reasons: tuple[str, ...]) -> None:
+        self.reasons += reasons
 
     def publish(self, state: NodeState) -> None: ...
 
@@ -88,6 +103,19 @@ def test_what_cannot_be_written_is_not_done() -> None:
     outside.is_full = False
     loop.take(events.Tick(121.5))
     assert outside.done == ["save", "Promote", "feed"]
+
+
+def test_a_person_is_told_what_became_of_it() -> None:
+    outside = Recorded()
+    loop = Loop(survivor(), outside)
+    loop.take(events.MoveAsked(121.0, "g"))
+    loop.take(events.MaintenanceAsked(121.0, True))
+    assert outside.done == ["tell g: it does not run on b", "save", "tell : None"]
+    outside.done.clear()
+    outside.is_full = True
+    loop.take(events.MaintenanceAsked(121.0, False))
+    assert outside.done == []  # what is not written down is not answered
+    assert loop.state.durable.in_maintenance
 
 
 def test_a_broken_invariant_ends_the_loop() -> None:
@@ -140,6 +168,12 @@ class Kit:
     def connect(self, guest: str) -> None:
         self.done.append("connect")
 
+    def discard(self, guest: str) -> None:
+        self.done.append("discard")
+
+    def keep(self, guest: str, stamp: str, number: int) -> None:
+        self.done.append(f"keep {stamp} {number}")
+
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None:
         if self.is_stubborn:
             raise ToolError(["drbdadm", "primary", guest], 11, "Refusing to be Primary")
@@ -167,6 +201,7 @@ def hands(kit: Kit, loop: Loop) -> Hands:
         ["g"],
         kit,
         kit,
+        kit,
         lambda guest: kit.done.append("announce"),
         loop.events.put,
         patience=1.0,
@@ -177,6 +212,8 @@ def hands(kit: Kit, loop: Loop) -> Hands:
 DEEDS: tuple[tuple[GuestAction, list[str], events.Deed], ...] = (
     (actions.Outdate("g"), ["outdate"], events.Deed.OUTDATE),
     (actions.Connect("g"), ["connect"], events.Deed.CONNECT),
+    (actions.KeepCopy("g", "20260102-0304", 2), ["keep 20260102-0304 2"], events.Deed.KEEP),
+    (actions.Discard("g"), ["discard"], events.Deed.DISCARD),
     (actions.Promote("g", True), ["promote"], events.Deed.PROMOTE),
     (actions.Create("g"), ["create", "announce"], events.Deed.CREATE),
     (actions.Shutdown("g"), ["shutdown", "demote"], events.Deed.SHUTDOWN),

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from haagent.cluster.datagrams import Datagrams, Way
+from haagent.cluster.datagrams import Address, Datagrams, Way
 from haagent.core.model import Path
 
 SECONDS = 10  # a deadline; nothing here takes so long
@@ -29,7 +29,7 @@ class Node:
         self.thread = threading.Thread(target=self.datagrams.receive, args=(self._hear,))
         self.thread.start()
 
-    def _hear(self, path: Path, data: bytes) -> None:
+    def _hear(self, path: Path, data: bytes, sender: object) -> None:
         self.heard.put((path, data))
 
     def hear(self, count: int) -> set[tuple[Path, bytes]]:
@@ -118,7 +118,7 @@ def test_what_comes_in_elsewhere_is_not_heard(port: int) -> None:
     ears, peer = Datagrams(ways, port), Node(1, port, CROSSOVER)
     heard: list[Path] = []
 
-    def hear(path: Path, _: bytes) -> None:
+    def hear(path: Path, _: bytes, sender: object) -> None:
         heard.append(path)
         if heard.count(Path.LAN) == 2:
             ears.close()
@@ -136,3 +136,25 @@ def test_nothing_is_sent_after_the_end(port: int) -> None:
     a.datagrams.send(b"from beyond")
     b.end()
     assert b.heard.empty()
+
+
+def test_a_stranger_is_told_of_apart_and_can_be_answered(port: int) -> None:
+    """A machine that was replaced may have any address."""
+    datagrams = Datagrams({Path.LAN: Way(None, *LAN)}, port)
+    came: list[tuple[bytes, Address]] = []
+
+    def stranger(path: Path, data: bytes, sender: Address) -> None:
+        came.append((data, sender))
+        datagrams.answer(path, sender, b"you were replaced")
+        datagrams.close()
+
+    def peer(path: Path, data: bytes, sender: Address) -> None:
+        raise AssertionError("it is not the peer")
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.77.9", port))
+        other.settimeout(SECONDS)
+        other.sendto(b"hello", (str(LAN[0]), port))
+        datagrams.receive(peer, stranger)
+        assert came == [(b"hello", ("127.0.77.9", port))]
+        assert other.recvfrom(64) == (b"you were replaced", (str(LAN[0]), port))

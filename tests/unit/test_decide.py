@@ -13,7 +13,11 @@ from haagent.core.decide import HANDLERS, decide
 from haagent.core.invariants import InvariantBroken, check
 from haagent.core.model import (
     NEVER,
+    Choice,
+    Disk,
     FenceAnswer,
+    Link,
+    Measured,
     Newest,
     NodeState,
     Path,
@@ -33,6 +37,7 @@ AT = NOW + 1
 EVENTS: tuple[events.Event, ...] = (
     events.Tick(AT),
     events.HelloHeard(AT, Path.LAN, replace(HELLO, number=8)),
+    events.ReplacedHeard(AT),
     events.RefereeAnswered(AT, AT),
     events.ProbeAnswered(AT),
     events.ResourceChanged(AT, "g", Resource()),
@@ -45,6 +50,13 @@ EVENTS: tuple[events.Event, ...] = (
     events.WatchdogArmed(AT, True),
     events.Leave(AT),
     events.OperatorConfirmed(AT, "g"),
+    events.MoveAsked(AT, "g"),
+    events.MaintenanceAsked(AT, True),
+    events.MaintenanceAsked(AT, False),
+    events.ChoiceAsked(AT, "g", 0, "20260102-0304"),
+    events.MeasuresTaken(AT, Measured(100, {"g": 10}, {"g": 4})),
+    events.LanAsked(AT, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1"),
+    events.LanWritten(AT, 0),
 )
 
 
@@ -178,6 +190,34 @@ def planted() -> Iterator[tuple[str, NodeState, Decision]]:
     yield "not fed for ever", frozen, made(frozen, actions.Feed())
     promised = with_ledger(in_phase(Phase.PROMOTING), stands_down=True)
     yield "is kept", promised, made(promised)
+    resting = replace(idle, durable=replace(idle.durable, in_maintenance=True))
+    started = with_guest(with_ledger(resting, term=3), phase=Phase.PROMOTING)
+    started = with_guest(started, taking=Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2))
+    yield "only a person starts it", resting, made(started, actions.Promote("g", True))
+    for disk in (Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS):
+        part = with_resource(idle, disk=disk, link=Link.CONNECTING)
+        risen = with_guest(with_ledger(part, term=3), phase=Phase.PROMOTING)
+        risen = with_guest(risen, taking=Taking(PeerOff.OPERATOR, Newest.OPERATOR, 2))
+        yield "that DRBD will not start", part, made(risen, actions.Promote("g", True))
+    stopping = with_guest(in_phase(Phase.STOPPING), since=NOW - 60, lost=NOW - 60)
+    yield "not fed for ever", stopping, made(stopping, actions.Feed())
+    yield "asked once", stopping, made(stopping, actions.Shutdown("g"))
+    yield "asked once", holding, made(holding, actions.Shutdown("g"))
+    chosen = with_ledger(idle, choice=Choice(1, 0, "", True, True))
+    give_up = actions.Discard("g")
+    yield "on both disks", idle, made(idle, give_up)
+    proposed = with_ledger(idle, choice=Choice(1, 0, "", True, False))
+    yield "on both disks", proposed, made(proposed, give_up)
+    ours_counts = with_ledger(idle, choice=Choice(1, 1, "", True, True))
+    yield "on both disks", ours_counts, made(ours_counts, give_up)
+    yield "on both disks", idle, made(chosen, give_up)
+    unkept = with_ledger(idle, choice=Choice(1, 0, "20260102-0304", True, True))
+    yield "is kept first", unkept, made(unkept, give_up)
+    running = with_guest(chosen, is_running=True)
+    yield "does not run", running, made(running, give_up)
+    primary = with_resource(chosen, role=Role.PRIMARY)
+    yield "does not run", primary, made(primary, give_up)
+    yield "numbered upwards", chosen, made(with_ledger(chosen, choice=Choice()))
     unproven = with_guest(in_phase(Phase.PROMOTING), taking=None)
     yield "names both its proofs", unproven, made(unproven)
 

@@ -40,7 +40,7 @@ class Kernel:
         if argv[0] == "drbdsetup":
             assert argv[1:3] == ("events2", "--now")
             return self.dump()
-        self.done.append(argv[1])
+        self.done.append(" ".join(a for a in argv[1:] if a != "counter"))
         self.timeouts.append(timeout)
         if self.refusals:
             raise ToolError(argv, *self.refusals.pop(0))
@@ -54,6 +54,7 @@ class Kernel:
         elif verb == "down":
             self.exists = False
         elif verb == "connect":
+            assert self.connection == "StandAlone", "Device has a net-config (use disconnect first)"
             self.connection = "Connecting"
         elif verb == "disconnect":
             self.connection, self.peer_disk = "StandAlone", "DUnknown"
@@ -190,6 +191,31 @@ def test_a_resource_that_was_brought_up_by_half_is_finished() -> None:
     kernel.disk = "Diskless"
     drbd(kernel).up("counter")
     assert kernel.done == ["adjust"]
+
+
+@pytest.mark.parametrize("connection", ["StandAlone", "Connecting"])
+def test_data_is_given_up_with_a_new_connection(connection: str) -> None:
+    """DRBD takes no such word for a connection that it already has, or tries to have."""
+    kernel = Kernel(connection=connection)
+    drbd(kernel).discard("counter")
+    parted = [] if connection == "StandAlone" else ["disconnect"]
+    assert kernel.done == [*parted, "connect --discard-my-data"]
+
+
+def test_nothing_is_given_up_that_is_in_use_or_connected() -> None:
+    in_use = Kernel("Primary", "StandAlone")
+    with pytest.raises(ToolError, match="not tried: counter is Primary"):
+        drbd(in_use).discard("counter")
+    connected = Kernel()
+    drbd(connected).discard("counter")
+    assert in_use.done == connected.done == []
+
+
+def test_data_that_was_not_given_up_is_told() -> None:
+    kernel = Kernel(connection="StandAlone")
+    kernel.is_idle = True
+    with pytest.raises(ToolError, match="counter is Secondary, StandAlone"):
+        drbd(kernel).discard("counter")
 
 
 def test_outdate_disconnects_first() -> None:
@@ -381,3 +407,17 @@ def test_a_watch_that_was_stopped_before_does_not_begin() -> None:
     adapter = Drbd(stream=printing())
     adapter.stop()
     adapter.watch(lambda guest, resource: None)
+
+
+def test_another_secret_is_taken_up_without_hanging_up() -> None:
+    kernel = Kernel("Primary", "Connecting")
+    kernel.is_idle = True  # as far as anybody can see
+    drbd(kernel).adjust("counter")
+    assert kernel.done == ["adjust"]
+    assert (kernel.role, kernel.connection) == ("Primary", "Connecting")
+
+
+def test_whoever_loses_its_role_or_disk_by_that_is_told() -> None:
+    kernel = Kernel("Primary", "Connecting")  # this one obeys, and comes up anew
+    with pytest.raises(ToolError, match="Consistent"):
+        drbd(kernel).adjust("counter")

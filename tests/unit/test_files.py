@@ -91,3 +91,21 @@ def test_removes_what_is_there_and_does_not_mind_what_is_not(tmp_path: Path) -> 
     files.remove(tmp_path / "file")
     files.remove(tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_removes_what_a_power_cut_left_of_a_newer_one(tmp_path: Path) -> None:
+    """It may hold a secret, and nobody would look for it any more."""
+    (tmp_path / "file").touch()
+    (tmp_path / "file.new").write_text("secret")
+    (tmp_path / "other.new").touch()
+    files.remove(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.new"]
+
+
+def test_a_link_replaces_whatever_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "etc/localtime"
+    files.link(path, Path("/usr/share/zoneinfo/UTC"))
+    path.with_name("localtime.new").symlink_to("what a power cut left")
+    files.link(path, Path("/usr/share/zoneinfo/Europe/Berlin"))
+    assert str(path.readlink()) == "/usr/share/zoneinfo/Europe/Berlin"
+    assert [each.name for each in path.parent.iterdir()] == ["localtime"]

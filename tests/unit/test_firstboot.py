@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from firstboot.faces import line
+from firstboot.faces.pager import ROOM, WIDTH, wrapped
 from firstboot.hotplug import concerns_hardware
 from firstboot.probe import Disk, Machine, Nic, probe
+from haagent import __version__
 
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Old Faithful 3000\n\nprocessor\t: 1\n",
@@ -65,6 +67,8 @@ WHOLE = Machine(
         Disk("sda", "Stick", "", 4 << 30, True, True),
         Disk("sdb", "WDC WD10", "WD-123", 1953525168 * 512, False, False),
     ),
+    version=__version__,
+    clock=1000000000,
 )
 
 
@@ -78,7 +82,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_reads_a_whole_machine(root: Path) -> None:
-    assert probe(root) == WHOLE
+    assert probe(root, now=lambda: 1e9) == WHOLE
 
 
 @pytest.mark.parametrize("missing", FILES)
@@ -100,7 +104,17 @@ def test_an_empty_root_is_a_machine_with_nothing_in_it(tmp_path: Path) -> None:
 def test_the_page_fits_a_plain_terminal(machine: Machine) -> None:
     page = line.greeting(machine)
     assert page.isascii()
-    assert max(map(len, page.splitlines())) <= line.WIDTH
+    assert max(map(len, page.splitlines())) <= WIDTH
+    # Below it stands why nobody was found yet, in four lines at most.
+    assert len(wrapped(page)) <= ROOM - 4
+
+
+def test_what_does_not_fit_is_among_the_details() -> None:
+    many = replace(WHOLE, disks=WHOLE.disks * 3)
+    page = line.greeting(many)
+    assert "  And more    4 cards and disks" in page
+    assert page.count("  Disk  ") == 2 and "`details` shows everything" in page
+    assert line.details(many).count("  Disk  ") == 6
 
 
 def test_the_page_says_what_was_found() -> None:
@@ -110,9 +124,9 @@ def test_the_page_says_what_was_found() -> None:
         "DRBD 8.4.11",
         "iTCO_wdt, xen_wdt",
         "State       2.0 GiB",
-        "cable connected, 1000 Mbit/s",
+        "Card        eth0  52:54:00:00:00:01  cable connected, 1000 Mbit/s",
         "not in use yet",
-        "Stick, no serial (boot medium, removable)",
+        "Disk        sda (boot medium, removable)  4.0 GiB  Stick, no serial",
         "931.5 GiB  WDC WD10, serial WD-123",
     ):
         assert text in page
@@ -126,12 +140,12 @@ def test_says_what_is_on_a_disk(root: Path) -> None:
     database.write_text(blank + "E:ID_PART_TABLE_TYPE=gpt\n")
     (root / "sys/block/sdb/sdb1").mkdir()
     (root / "sys/block/sdb/sdb1/partition").write_text("1\n")
-    assert probe(root).disks[1].holds == ("gpt", "sdb1")
+    assert probe(root).disks[1].holds == ("a GPT partition table", "the partition sdb1")
     assert probe(root).disks[1].physical_volume == ""
 
     database.write_text(blank + "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=CcKxoH-s0fg\n")
     (root / "sys/block/sdb/sdb1/partition").unlink()
-    assert probe(root).disks[1].holds == ("LVM2_member",)
+    assert probe(root).disks[1].holds == ("an LVM volume",)
     assert probe(root).disks[1].physical_volume == "CcKxoH-s0fg"
 
     database.write_text(blank + "E:ID_FS_TYPE=ext4\nE:ID_FS_UUID=CcKxoH-s0fg\n")
@@ -147,14 +161,6 @@ def test_finds_the_esp_of_the_stick_it_booted_from(root: Path) -> None:
     assert probe(root).esp == ""
     (root / "sys/block/sda/sda2/uevent").write_text("DEVNAME=sda2\nPARTNAME=shoestring-esp\n")
     assert probe(root).esp == "sda2"
-
-
-def test_the_page_repeats_what_a_set_up_had_to_say() -> None:
-    page = line.greeting(WHOLE, "The set-up stopped.\n" + "No disk has the serial number X. " * 5)
-    assert "The set-up stopped.\nNo disk" in page
-    assert "This machine is not set up" not in page
-    assert max(map(len, page.splitlines())) <= line.WIDTH
-    assert "This machine is not set up" in line.greeting(WHOLE)
 
 
 @pytest.mark.parametrize(

@@ -253,9 +253,39 @@ def test_agreed_needs(without: str) -> None:
 
 
 def test_a_farewell_counts_for_its_term_only() -> None:
-    state = replace(with_ledger(survivor(), farewell=Farewell("a1", 2)), now=SILENT + 1)
+    state = replace(with_ledger(survivor(), farewell=Farewell("a1", 2, True)), now=SILENT + 1)
     assert proofs.peer_off(state, "g") is PeerOff.FAREWELL
     assert proofs.peer_off(with_ledger(state, term=4), "g") is None
+
+
+def handed_over() -> NodeState:
+    """Node 0 signed the guest off for us to start, stays, and says so; the copies are one."""
+    state = with_ledger(survivor(), farewell=Farewell("a1", 2, is_leaving=False))
+    state = with_words(state, phase=Phase.RELEASED, farewell=2)
+    state = with_peer(state, hello_at=NOW, confirmed=NOW - 0.5)
+    return with_resource(state, link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
+
+
+def test_a_farewell_of_a_machine_that_stays_counts_while_it_is_heard() -> None:
+    assert proofs.peer_off(handed_over(), "g") is PeerOff.FAREWELL
+    assert proofs.newest(handed_over(), "g") is Newest.IN_SYNC
+
+
+FAREWELL_OF_WHO_STAYS_NEEDS: dict[str, Change] = {
+    "this term": lambda s: with_ledger(s, term=4),
+    "a peer that is there": lambda s: with_peer(s, hello_at=NOW - 6),
+    "a peer that has not started it again": lambda s: with_words(s, phase=Phase.PROMOTING),
+    "a connection": lambda s: replace(
+        with_resource(s, link=Link.CONNECTING, peer_disk=Disk.UNKNOWN), now=SILENT + 5
+    ),
+    "copies that are one": lambda s: with_resource(s, link=Link.SYNC_TARGET),
+    "clocks to trust": lambda s: replace(s, doubted=NOW - 0.2),
+}
+
+
+@pytest.mark.parametrize("without", FAREWELL_OF_WHO_STAYS_NEEDS)
+def test_a_farewell_of_a_machine_that_stays_needs(without: str) -> None:
+    assert proofs.peer_off(FAREWELL_OF_WHO_STAYS_NEEDS[without](handed_over()), "g") is None
 
 
 def test_with_the_peers_consent_an_outdated_peer_makes_ours_the_newest() -> None:
@@ -300,6 +330,27 @@ GATEWAY_NEEDS: dict[str, Change] = {
 @pytest.mark.parametrize("without", GATEWAY_NEEDS)
 def test_evidence_by_the_gateway_needs(without: str) -> None:
     assert proofs.evidence(GATEWAY_NEEDS[without](frozen()), "g") is None
+
+
+def test_a_guest_that_is_shutting_down_goes_on_by_evidence_after_the_loss() -> None:
+    """Its phase began long before: what counts is when DRBD lost the peer."""
+    state = with_guest(frozen(), phase=Phase.STOPPING, since=NOW - 50, lost=NOW - 9)
+    assert proofs.is_waiting(state, "g")
+    assert proofs.evidence(state, "g") is Evidence.GATEWAY
+    assert proofs.evidence(with_guest(state, lost=NOW - 6), "g") is None
+    promised = with_ledger(state, evidence=1)
+    assert proofs.evidence(promised, "g") is Evidence.STAND_DOWN
+    assert proofs.evidence(with_guest(promised, lost=NOW - 1), "g") is None, "not in its gasp"
+    assert not proofs.is_waiting(with_ledger(state, alone=Evidence.GATEWAY), "g")
+    assert not proofs.is_waiting(with_resource(state, link=Link.CONNECTED), "g")
+
+
+def test_in_maintenance_it_is_the_first_thing_that_is_missing() -> None:
+    state = survivor()
+    resting = replace(state, durable=replace(state.durable, in_maintenance=True))
+    assert proofs.missing(resting, "g") == ["b is in maintenance, and starts nothing by itself"]
+    unknown = with_guest(resting, resource=None)
+    assert proofs.missing(unknown, "g")[1] == "DRBD has not told yet what our copy is"
 
 
 def test_other_evidence_of_a_holder() -> None:

@@ -8,10 +8,24 @@ from typing import Any
 
 import pytest
 
-from haagent.console.complaints import Surroundings
-from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale, snapshot, to_dict
+from haagent.console.alarms import Alarm
+from haagent.console.snapshot import (
+    VERSION,
+    NodeView,
+    OutlookView,
+    ResyncView,
+    Snapshot,
+    Verdict,
+    from_dict,
+    is_stale,
+    to_dict,
+)
+from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
 from haagent.core import proofs
+from haagent.core.foresight import Fate, Outlook
 from haagent.core.model import (
+    Choice,
     Disk,
     Durable,
     Evidence,
@@ -19,8 +33,11 @@ from haagent.core.model import (
     GuestHello,
     GuestState,
     Hello,
+    LanChange,
+    LanStage,
     Ledger,
     Link,
+    Measured,
     NodeState,
     Pair,
     Path,
@@ -32,6 +49,7 @@ from haagent.core.model import (
     Role,
 )
 from haagent.errors import PeerError
+from haagent.storage.resync import Progress
 
 NOW = 1000.0
 ARMED = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
@@ -116,6 +134,24 @@ def hello(**changes: Any) -> Change:
     return change
 
 
+def lan(stage: LanStage, runs: int = 0, files: int = 0, **said: Any) -> Change:
+    """A change of the LAN's addresses at STAGE here; berta SAID something about it."""
+    change_ = LanChange(2, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1", stage, "b0")
+
+    def change(state: NodeState) -> NodeState:
+        assert state.peer.hello is not None
+        told = replace(state.peer.hello, **{"lan": change_, **said})
+        return replace(
+            state,
+            pair=replace(state.pair, lan=runs),
+            durable=replace(state.durable, lan=change_),
+            lan_files=files,
+            peer=replace(state.peer, hello=told),
+        )
+
+    return change
+
+
 def words(**changes: Any) -> Change:
     return hello(guests={"counter": replace(WORDS, **changes)})
 
@@ -140,6 +176,10 @@ def both(*changes: Change) -> Change:
     return change
 
 
+def resting(state: NodeState) -> NodeState:
+    return replace(state, durable=replace(state.durable, in_maintenance=True))
+
+
 elsewhere = both(guest(phase=Phase.RELEASED, is_running=False), words(phase=Phase.HOLDING))
 
 
@@ -148,7 +188,10 @@ def test_a_pair_in_which_everything_holds_is_protected() -> None:
     assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
     assert shown.guests[0].runs_on == ("anna",)
     assert shown.referee == "answers anna and berta"
-    assert shown.watchdogs == "armed on anna, armed on berta"
+    assert shown.nodes == (
+        NodeView("anna", True, True, NOW, False, False, True, True, number=0, room=-1),
+        NodeView("berta", False, True, NOW - 0.4, False, False, True, True, number=1, room=-1),
+    )
 
 
 def test_so_is_one_whose_guest_is_on_the_peer() -> None:
@@ -157,14 +200,21 @@ def test_so_is_one_whose_guest_is_on_the_peer() -> None:
     assert shown.guests[0].runs_on == ("berta",)
 
 
+CHOSEN = Choice(3, 0, "20260102-0304", is_open=True, is_agreed=True)
+APART = both(resource(link=Link.STANDALONE), words(is_connected=False, is_alone=True, term=1))
+CHOOSING = both(
+    APART, ledger(choice=CHOSEN), words(choice=CHOSEN, is_connected=False, is_alone=True)
+)
 NOT_PROTECTED: list[tuple[str, Change]] = [
+    ("counter: the copy on berta is being given up for the one on anna.", CHOOSING),
     ("counter: its disk is not known yet.", guest(resource=None)),
     ("counter: the copy on berta is being brought up to date.", resource(link=Link.SYNC_SOURCE)),
     ("counter: the copy on anna is being brought up to date.", resource(link=Link.SYNC_TARGET)),
     ("counter: its copy is UpToDate on anna and Diskless on", resource(peer_disk=Disk.DISKLESS)),
     ("counter: its copy is Diskless on anna and UpToDate on", resource(disk=Disk.DISKLESS)),
     ("counter is not mirrored: DRBD is Connecting.", resource(link=Link.CONNECTING)),
-    ("counter: split brain.", resource(link=Link.STANDALONE)),
+    ("counter: split brain.", both(APART, ledger(alone=Evidence.GATEWAY))),
+    ("counter is not mirrored: DRBD is StandAlone.", resource(link=Link.STANDALONE)),
     (
         "counter is not mirrored: DRBD is StandAlone.",
         both(resource(link=Link.STANDALONE), ledger(is_parted=True)),
@@ -183,7 +233,16 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("Nothing comes from berta over the LAN.", path(Path.LAN, last_word=NOW - 5.1)),
     ("berta does not hear anna over the crossover", path(Path.CROSSOVER, two_way=NOW - 5.1)),
     ("berta does not hear anna over the LAN.", path(Path.LAN, two_way=NOW - 5.1)),
-    ("berta is shutting down.", words(farewell=2)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.ASKED)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.AGREED, runs=2)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.PROVEN)),
+    ("The addresses on the LAN are being changed.", lan(LanStage.DROPPED, runs=2)),
+    ("anna has not written its new address to its stick yet.", lan(LanStage.KEPT, runs=2)),
+    ("berta is shutting down.", hello(is_leaving=True)),
+    ("anna is in maintenance.", resting),
+    ("anna was replaced.", hello(has_replaced=True)),
+    ("The machine that berta replaced is switched on.", node(replaced_at=NOW - 4.0)),
+    ("berta is in maintenance.", hello(in_maintenance=True)),
     ("The time scale is 1 on anna and 6 on berta.", hello(scale=6.0)),
     ("anna stands down for counter.", ledger(stands_down=True)),
     ("berta stands down for counter.", words(stands_down=True)),
@@ -239,6 +298,8 @@ STOPPED: list[tuple[str, Change]] = [
         "counter is creating on berta.",
         both(guest(phase=Phase.RELEASED), words(phase=Phase.CREATING)),
     ),
+    ("counter is on its way to berta.", guest(phase=Phase.RELEASED, farewell=2)),
+    ("counter runs nowhere.", both(guest(phase=Phase.RELEASED, farewell=2), silent)),
     ("counter was on berta, and berta is silent.", both(elsewhere, silent)),
     ("counter runs nowhere.", both(guest(phase=Phase.RELEASED), node(peer=Peer()))),
 ]
@@ -267,13 +328,23 @@ def test_what_is_missing_is_said_where_the_guest_stops() -> None:
     shown = look(both(elsewhere, silent)(WELL))
     means = shown.complaints[0].means
     assert means == "It cannot start on anna: counter is not ready; berta is there."
-    assert "haagent start counter --anyway" in shown.complaints[0].do
+    assert "shoestring start counter --anyway" in shown.complaints[0].do
     assert shown.guests[0].missing == ("counter is not ready", "berta is there")
 
 
 def test_nobody_is_told_to_force_a_start_while_the_peer_talks() -> None:
     shown = look(guest(phase=Phase.RELEASED)(WELL))
     assert all("--anyway" not in complaint.do for complaint in shown.complaints)
+
+
+@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.OUTDATED, Disk.DISKLESS])
+@pytest.mark.parametrize("choice", [Choice(), Choice(2, 1, "20260102-0304", True, True)])
+def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: Choice) -> None:
+    lone = resource(link=Link.CONNECTING, disk=disk, role=Role.SECONDARY)
+    shown = look(both(guest(phase=Phase.RELEASED), lone, silent, ledger(choice=choice))(WELL))
+    assert all("--anyway" not in complaint.do for complaint in shown.complaints)
+    assert "cannot be started on anna, even by a person: our copy " in shown.complaints[0].do
+    assert str(disk) in (shown.guests[0].unstartable or "")
 
 
 def test_the_sentences_of_the_core_fit_in() -> None:
@@ -306,9 +377,59 @@ def test_a_holder_alone_is_said_to_be() -> None:
 
 
 def test_split_brain_discards_nothing_and_says_so() -> None:
-    (complaint, *_) = look(resource(link=Link.STANDALONE)(WELL)).complaints
+    (complaint, *_) = look(both(APART, ledger(alone=Evidence.GATEWAY))(WELL)).complaints
     assert "split brain" in complaint.what
     assert "Nothing was discarded" in complaint.means
+    assert "`shoestring resolve counter`" in complaint.do
+
+
+def test_a_choice_that_is_carried_out_is_no_split_brain_any_more() -> None:
+    shown = look(CHOOSING(WELL))
+    assert Alarm.SPLIT_BRAIN not in {complaint.code for complaint in shown.complaints}
+    choice = shown.guests[0].choice
+    assert choice is not None
+    assert (choice.counts, choice.given_up, choice.is_open) == ("anna", "berta", True)
+    assert shown.guests[0].unfit[0] is not None  # there is one already
+
+
+@pytest.mark.parametrize(
+    ("change", "words_"),
+    [
+        (hello(troubles={"counter": "no room"}), ("berta: no room", "is tried again")),
+        (guest(trouble="LVM fails"), ("anna: LVM fails", "is tried again")),
+        (silent, ("A person chose so", "Switch berta on.")),
+        (
+            both(silent, ledger(choice=replace(CHOSEN, node=1))),
+            ("A person chose so", "`shoestring start counter --anyway` on anna"),
+        ),
+    ],
+)
+def test_what_is_in_the_way_of_a_choice_is_told(change: Change, words_: tuple[str, str]) -> None:
+    (complaint,) = (
+        c for c in look(both(CHOOSING, change)(WELL)).complaints if c.code is Alarm.CHOICE
+    )
+    means, do = words_
+    assert means in complaint.means
+    assert do in complaint.do
+
+
+def test_what_a_chooser_wants_to_know_is_there() -> None:
+    measured = Measured(100, {"counter": 20}, {"counter": 5})
+    told = both(node(measured=measured), hello(room=50), APART)
+    shown = look(told(WELL))
+    assert [one.room for one in shown.nodes] == [100, 50]
+    assert (shown.guests[0].copy_needs, shown.guests[0].differs) == (20, (5, -1))
+    assert from_dict(json.loads(json.dumps(to_dict(shown)))) == shown
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_that_a_copy_is_kept_is_told_by_who_keeps_it(mine: bool) -> None:
+    here = replace(CHOSEN, node=1 if mine else 0, is_kept=True)
+    there = replace(here, is_kept=False)
+    change = both(APART, ledger(choice=here), words(choice=there))
+    choice = look(change(WELL)).guests[0].choice
+    assert choice is not None
+    assert choice.is_kept is mine
 
 
 def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
@@ -323,6 +444,42 @@ def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
     assert "is not mirrored" in look(one_wrote(WELL)).complaints[0].what
     assert "anna wrote alone" in look(one_wrote(WELL)).complaints[0].means
     assert "split brain" in look(both_wrote(WELL)).complaints[0].what
+
+
+def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
+    """Nobody is led to a choice between copies that are not apart; it is the cable."""
+    shown = look(both(resource(link=Link.STANDALONE), ledger(alone=Evidence.GATEWAY))(WELL))
+    assert not shown.guests[0].is_split_brain
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "its other end must be in berta" in complaint.do and "resolve" not in complaint.do
+    ours = both(resource(link=Link.STANDALONE), ledger(is_parted=True))
+    (complaint,) = (c for c in look(ours(WELL)).complaints if c.code is Alarm.NOT_MIRRORED)
+    assert "follows by itself" in complaint.do
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_named"),
+    [({}, True), ({"is_kept": False}, False), ({"node": 0}, False), ({"is_open": False}, True)],
+)
+def test_a_kept_copy_is_named_where_it_is_the_only_whole_one(
+    changes: dict[str, Any], is_named: bool
+) -> None:
+    """The machine whose copy counts died while ours was written over."""
+    choice = replace(CHOSEN, node=1, is_kept=True)
+    part = resource(link=Link.CONNECTING, disk=Disk.INCONSISTENT, role=Role.SECONDARY)
+    lost = both(part, guest(phase=Phase.RELEASED), silent)
+    shown = look(both(lost, ledger(choice=replace(choice, **changes)))(WELL))
+    told = [c for c in shown.complaints if c.code in (Alarm.RUNS_NOWHERE, Alarm.CHOICE)]
+    named = ["shoestring/counter-before-20260102-0304" in complaint.do for complaint in told]
+    assert named == [is_named] * len(told) and told
+    whole = look(both(lost, ledger(choice=choice), resource(link=Link.CONNECTING))(WELL))
+    assert all("-before-" not in complaint.do for complaint in whole.complaints)
+
+
+def test_who_died_after_a_split_brain_is_to_be_replaced() -> None:
+    shown = look(both(APART, ledger(alone=Evidence.GATEWAY), silent)(WELL))
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.SPLIT_BRAIN)
+    assert "Switch berta on" in complaint.do and "`shoestring replace` on anna" in complaint.do
 
 
 def test_an_agent_that_stood_still_is_noticed() -> None:
@@ -371,11 +528,14 @@ def test_it_survives_the_way_through_json(change: Change) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"version": 2},
+        {"version": VERSION + 1},
         {"verdict": "FINE"},
         {"guests": [{}]},
         {"guests": None},
         {"complaints": [{"what": "x"}]},
+        {"complaints": [{"code": "SHOE-999", "what": "x", "means": "x", "do": "x"}]},
+        {"nodes": [{"name": "anna"}]},
+        {"lately": [1.0]},
         {"more": 1},
     ],
 )
@@ -404,3 +564,154 @@ def test_who_may_not_start_a_guest_says_since_when_its_copy_may_be_old() -> None
     assert look(state, around).guests[0].in_sync_at == 1_000_000.0
     set_back = replace(around, wall=5.0)
     assert look(state, set_back).complaints[0].means.endswith("13:46:40 UTC.")
+
+
+def test_a_farewell_of_a_machine_that_stays_is_no_shutdown() -> None:
+    """It was moved to us: the other goes on."""
+    shown = look(words(farewell=2)(WELL))
+    assert shown.verdict is Verdict.PROTECTED
+    assert not shown.nodes[1].is_leaving
+    assert look(hello(is_leaving=True)(WELL)).nodes[1].is_leaving
+
+
+def test_a_lone_machine_in_maintenance_says_plainly_that_it_starts_nothing() -> None:
+    state = both(elsewhere, silent, resting, resource(link=Link.CONNECTING))(WELL)
+    shown = snapshot(state, proofs.missing, AROUND)
+    assert shown.verdict is Verdict.STOPPED
+    assert "anna is in maintenance, and starts nothing by itself" in shown.complaints[0].means
+    assert shown.complaints[0].do.startswith("`shoestring maintenance off` on anna: then it")
+    assert [node.in_maintenance for node in shown.nodes] == [True, False]
+
+
+def test_a_guest_that_stays_in_maintenance_has_its_reason_on_the_screen() -> None:
+    shown = look(both(resting, silent)(WELL))
+    means = next(c.means for c in shown.complaints if c.code is Alarm.MAINTENANCE)
+    assert means.endswith("counter stays on anna: berta is silent.")
+    moving = look(both(resting, guest(phase=Phase.STOPPING))(WELL))
+    means = next(c.means for c in moving.complaints if c.code is Alarm.MAINTENANCE)
+    assert "stays" not in means
+
+
+def test_what_keeps_a_guest_from_being_moved_is_told() -> None:
+    assert look(WELL).guests[0].blocker is None
+    assert look(silent(WELL)).guests[0].blocker == "berta is silent"
+
+
+def test_the_newest_term_is_that_of_whoever_has_it() -> None:
+    view = look(ledger(term=2, theirs=3)(WELL)).guests[0]
+    assert (view.term, view.newest_term) == (2, 3)
+
+
+def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
+    _, berta = look(node(peer=Peer())(WELL)).nodes
+    assert berta == NodeView("berta", False, False, None, False, None, None, None, 1, -1)
+
+
+def test_each_complaint_carries_its_code() -> None:
+    shown = look(both(elsewhere, silent)(WELL))
+    assert [complaint.code for complaint in shown.complaints] == [
+        Alarm.LOST_WITH_PEER,
+        Alarm.PEER_SILENT,
+    ]
+    assert to_dict(shown)["complaints"][0]["code"] == "SHOE-108"
+
+
+def foreseen(**changes: Any) -> Surroundings:
+    outlook = Outlook(Fate.GOES_ON, Phase.HOLDING, NOW - 3, 11.0, ())
+    return replace(AROUND, outlooks={"counter": replace(outlook, **changes)})
+
+
+def test_what_was_foreseen_is_told() -> None:
+    (view,) = look(WELL, foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 11.0, ())
+    (view,) = look(WELL, foreseen(fate=Fate.NOT, missing=("a proof",))).guests
+    assert view.outlook == OutlookView(Fate.NOT, None, ("a proof",))
+
+
+def test_when_the_peer_is_silent_the_wait_has_begun() -> None:
+    (view,) = look(silent(WELL), foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 8.0, ())
+    (view,) = look(silent(WELL), foreseen(seconds=1.0)).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 0.0, ())
+
+
+def test_who_is_about_to_take_over_by_itself_tells_nobody_to_force_it() -> None:
+    soon = foreseen(fate=Fate.STARTS, phase=Phase.RELEASED, at=NOW - 2, seconds=12.0)
+    (first, *_) = look(both(elsewhere, silent)(WELL), soon).complaints
+    assert first.means == "It starts on anna by itself in about 10 s, if berta stays silent."
+    assert first.do == "Wait. Then see what became of berta."
+
+
+@pytest.mark.parametrize(
+    "changes", [{"fate": Fate.NOT}, {"phase": Phase.HOLDING}, {"at": NOW - 70.0}]
+)
+def test_what_was_foreseen_before_the_peer_fell_silent_promises_nothing(
+    changes: dict[str, Any],
+) -> None:
+    known = {"fate": Fate.STARTS, "phase": Phase.RELEASED, "at": NOW - 2, **changes}
+    (first, *_) = look(both(elsewhere, silent)(WELL), foreseen(**known)).complaints
+    assert first.means.startswith("It cannot start on anna")
+
+
+def test_one_silence_is_complained_of_once() -> None:
+    deaf = Surroundings({"crossover": False, "lan": False})
+    assert [c.what for c in look(silent(WELL), deaf).complaints] == ["berta is silent."]
+    one_way = node(peer=replace(WELL.peer, paths={Path.LAN: HEARD}))(WELL)
+    told = look(one_way, Surroundings({"crossover": False, "lan": True})).complaints
+    assert [c.code for c in told] == [Alarm.PATH_SILENT]
+
+
+def test_what_was_foreseen_of_another_situation_is_not_told() -> None:
+    for around in (AROUND, foreseen(phase=Phase.RELEASED), foreseen(at=NOW - 21)):
+        assert look(WELL, around).guests[0].outlook is None
+    scaled = replace(WELL, pair=replace(WELL.pair, scale=4.0))
+    assert look(scaled, foreseen(at=NOW - 79)).guests[0].outlook is not None
+
+
+def test_how_far_a_resync_is_counts_only_while_there_is_one() -> None:
+    around = replace(AROUND, resyncs={"counter": Progress(8972, 11664, 62)})
+    (view,) = look(resource(link=Link.SYNC_SOURCE)(WELL), around).guests
+    assert view.resync == ResyncView(23.0, 62)
+    assert look(WELL, around).guests[0].resync is None
+
+
+def test_where_a_guest_is_and_what_was_decided() -> None:
+    lately = ((1_000_001.0, "anna: counter: alone in term 4"), (1_000_000.0, "anna: leaving"))
+    around = replace(AROUND, addresses={"counter": "10.0.2.20"}, lately=lately, wall=1_000_002.0)
+    shown = look(WELL, around)
+    assert shown.guests[0].address == "10.0.2.20"
+    assert shown.lately == ((1_000_001.0, "counter: alone in term 4"), (1_000_000.0, "leaving"))
+    assert shown.wall == 1_000_002.0
+
+
+def test_all_of_it_survives_the_way_through_json() -> None:
+    around = replace(
+        foreseen(fate=Fate.NOT, missing=("a proof",)),
+        resyncs={"counter": Progress(1, 2, None)},
+        lately=((1.5, "anna: leaving"),),
+    )
+    shown = look(resource(link=Link.SYNC_TARGET)(WELL), around)
+    back = from_dict(json.loads(json.dumps(to_dict(shown), allow_nan=False)))
+    assert back == shown
+    assert type(back.complaints[0].code) is Alarm
+
+
+def test_new_addresses_that_stay_are_no_complaint() -> None:
+    assert look(lan(LanStage.KEPT, runs=2, files=2)(WELL)).verdict is Verdict.PROTECTED
+    assert look(lan(LanStage.DROPPED)(WELL)).verdict is Verdict.PROTECTED
+
+
+def test_who_changes_its_addresses_is_not_sent_to_the_router() -> None:
+    deaf = both(ledger(stands_down=True), node(usable_since=None))
+    promised = {Alarm.STANDS_DOWN, Alarm.NO_REFEREE}
+    assert promised <= {one.code for one in look(deaf(WELL)).complaints}
+    shown = look(both(lan(LanStage.AGREED, runs=2), deaf)(WELL))
+    assert shown.verdict is Verdict.NOT_PROTECTED
+    assert not promised & {one.code for one in shown.complaints}
+
+
+def test_who_waits_for_a_verdict_says_for_whose() -> None:
+    """At the old addresses, while the other machine is away."""
+    shown = look(both(lan(LanStage.PROVEN), silent)(WELL))
+    (found,) = (one for one in shown.complaints if one.code is Alarm.LAN_CHANGES)
+    assert found.do == "Switch berta on, or bring the crossover cable back."

@@ -10,9 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from haagent.core.model import Durable, Evidence, Farewell, Figures, Ledger
+from haagent.core.model import (
+    Choice,
+    Durable,
+    Evidence,
+    Farewell,
+    Figures,
+    LanChange,
+    LanStage,
+    Ledger,
+)
 from haagent.errors import BugError
-from haagent.state import NAMES, Folder, StateError, StateFile, decode, encode, examine
+from haagent.state import (
+    NAMES,
+    Folder,
+    NotUnderstood,
+    StateError,
+    StateFile,
+    decode,
+    encode,
+    examine,
+)
 
 A, B = NAMES
 STEPS = 7  # of a save: the folder; write, rename, sync for each copy
@@ -20,6 +38,7 @@ DATA = Path(__file__).parent.parent / "data" / "state"
 GUESTS = ("counter",)
 OLD = Durable({"counter": Ledger(term=0)})
 NEW = Durable({"counter": Ledger(term=2, promise=1, stands_down=True, held_in="boot")})
+CHOICE = Choice(7, 1, "20260102-0304", is_open=True, is_agreed=True, is_kept=True)
 FULL = Durable(
     {
         "counter": Ledger(
@@ -31,13 +50,17 @@ FULL = Durable(
             stands_down=True,
             evidence=2,
             returned=1,
-            farewell=Farewell("0b5e", 5),
+            farewell=Farewell("0b5e", 5, is_leaving=True),
             is_parted=True,
             held_in="1c2d",
+            choice=CHOICE,
         ),
         "mail": Ledger(term=1),
     },
     Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0),
+    in_maintenance=True,
+    mark="5eed",
+    lan=LanChange(3, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1", LanStage.PROVEN, "1c2d"),
 )
 
 
@@ -230,13 +253,18 @@ def altered(data: bytes, old: str, new: str) -> bytes:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"version": 1', '"version": 2'),
+        ('"version": 3', '"version": 4'),
+        ('"version": 3', '"version": 0'),
+        ('"version": 3', '"version": true'),
+        ('"version": 3', '"version": 1'),
+        ('"version": 3', '"version": 2'),
         ('"by_operator": false', '"by_operator": 0'),
         ('"term": 0', '"term": "0"'),
         ('"term": 0', '"term": true'),
         ('"alone": null', '"alone": "a guess"'),
         ('"held_in"', '"held_at"'),
         ('"peer_figures": null', '"peer_figures": null, "more": 1'),
+        ('"in_maintenance": false', '"in_maintenance": 0'),
         (
             '"peer_figures": null',
             '"peer_figures": {"is_armed": true, "self_fence": Infinity, "watchdog": 5.0, '
@@ -292,15 +320,57 @@ def test_everything_is_read_back_as_it_was() -> None:
     assert decode(encode(FULL, 7)).counter == 7
 
 
-def test_nothing_of_a_ledger_is_left_out_of_the_tests() -> None:
+def test_nothing_that_is_kept_is_left_out_of_the_tests() -> None:
+    assert [f.name for f in fields(Durable) if getattr(FULL, f.name) == getattr(OLD, f.name)] == []
     full, usual = FULL.ledgers["counter"], Ledger(term=0)
     assert [f.name for f in fields(Ledger) if getattr(full, f.name) == getattr(usual, f.name)] == []
 
 
 def test_the_golden_file_of_version_1() -> None:
-    golden = (DATA / "version-1.json").read_bytes()
+    """It knew of no maintenance, and of no farewell but that of a machine that went down."""
+    copy = decode((DATA / "version-1.json").read_bytes())
+    assert copy.durable == replace(without_choice(), in_maintenance=False)
+    assert copy.counter == 42
+
+
+def without_choice() -> Durable:
+    """What older versions could say."""
+    ledgers = {guest: replace(ledger, choice=Choice()) for guest, ledger in FULL.ledgers.items()}
+    return replace(FULL, ledgers=ledgers, mark="", lan=LanChange())
+
+
+def test_the_golden_file_of_version_2() -> None:
+    """Nobody could choose between two copies yet, and it knew of no pair but one."""
+    assert decode((DATA / "version-2.json").read_bytes()).durable == without_choice()
+
+
+def test_the_golden_file_of_version_3() -> None:
+    golden = (DATA / "version-3.json").read_bytes()
     assert decode(golden).durable == FULL
     assert encode(FULL, 42) == golden
+
+
+def test_a_state_of_version_1_is_taken_over_and_written_anew(tmp_path: Path) -> None:
+    old = (DATA / "version-1.json").read_bytes()
+    for name in NAMES:
+        (tmp_path / name).write_bytes(old)
+    state = StateFile(tmp_path)
+    durable = state.load(FULL.ledgers)
+    assert durable is not None and state.warnings == ()
+    state.save(replace(durable, in_maintenance=True))
+    assert {(tmp_path / name).read_bytes() for name in NAMES} == {encode(without_choice(), 43)}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("durable", [None, [], {"ledgers": []}, {"ledgers": {"a": 1}}])
+def test_what_only_claims_to_be_of_an_older_version_is_refused(
+    durable: object, version: int
+) -> None:
+    content = {"version": version, "counter": 1, "durable": durable}
+    spelled = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    checksum = hashlib.sha256(spelled).hexdigest()
+    with pytest.raises(NotUnderstood):
+        decode(json.dumps({"content": content, "sha256": checksum}).encode())
 
 
 class FullDisk(ForgetfulDisk):

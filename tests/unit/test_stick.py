@@ -13,6 +13,7 @@ from firstboot.answers import AnswersError, read
 from haagent.errors import OperatorError, ToolError
 
 TEXT = (Path(__file__).parents[1] / "data/answers/a.yaml").read_text()
+HASH = "scrypt:AAAAAAAAAAAAAAAAAAAAAA==:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 SECRET = "5f1d6e0b9c3a4728b6d0e1f2a3948576"
 
 
@@ -72,6 +73,32 @@ def test_puts_them_away_without_the_secret(folder: Path, text: str) -> None:
     done = (folder / "answers.done.yaml").read_bytes().decode()
     assert done == re.sub(SECRET, "erased", text, flags=re.IGNORECASE)
     assert (folder / "answers.done.yaml").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("quote", ['"', "'", ""])
+def test_the_hash_of_the_password_goes_as_well(folder: Path, quote: str) -> None:
+    (folder / "answers.yaml").write_text(f"{TEXT}password: {quote}{HASH}{quote}\n")
+    stick.retire_answers(folder)
+    assert HASH not in (folder / "answers.done.yaml").read_text()
+    assert f"password: {quote}erased{quote}\n" in (folder / "answers.done.yaml").read_text()
+
+
+def test_what_is_written_with_escapes_is_erased_as_a_whole(folder: Path) -> None:
+    escaped = HASH.replace(":", "\\x3a")
+    (folder / "answers.yaml").write_text(f'{TEXT}password: "{escaped}"\n')
+    stick.retire_answers(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_what_was_put_away_is_forgotten_with_the_pair(folder: Path) -> None:
+    stick.retire_answers(folder)
+    (folder / "answers.yaml").write_text("of the next pair")
+    held = (folder / "answers.done.yaml").open("rb")
+    stick.forget_answers(folder)
+    stick.forget_answers(folder)
+    assert everything(folder) == "of the next pair"
+    with held:
+        assert not held.read().strip(b"\0"), "only its name is gone"
 
 
 def test_twice_is_as_good_as_once(folder: Path) -> None:

@@ -45,6 +45,9 @@ class Terminal:
             self.raw += os.read(self.outside, 65536)
         text = self.raw.decode("ascii")
         assert "\n" not in text  # nothing scrolls
+        _, erased, text = text.rpartition("\x1b[2J")
+        if erased:
+            self.rows.clear()
         pieces = re.findall(r"\x1b\[(\d+);1H([^\x1b]*)(\x1b\[K)?", text)
         assert "".join(f"\x1b[{r};1H{line}{erase}" for r, line, erase in pieces) == text
         for row, line, erase in pieces:
@@ -149,8 +152,8 @@ def test_an_agent_that_stands_still_is_not_believed(desk: Desk, server: Server) 
 
 
 def test_an_agent_of_another_version_is_said_to_be_one(desk: Desk, server: Server) -> None:
-    server.publish({**to_dict(CALM), "version": 2})
-    desk.until("has version 2, not 1")
+    server.publish({**to_dict(CALM), "version": 99})
+    desk.until("has version 99, not")
 
 
 def test_only_lines_that_changed_are_written(desk: Desk, server: Server) -> None:
@@ -178,6 +181,36 @@ def test_a_key_paints_the_page_anew(desk: Desk, server: Server) -> None:
     desk.console.turn()
     desk.terminal.look()
     assert desk.terminal.raw.count(b"\x1b[K") == 24
+
+
+@pytest.mark.parametrize("enter", [b"\r", b"\n"])
+def test_enter_lends_the_terminal_to_the_menu(desk: Desk, server: Server, enter: bytes) -> None:
+    inside = desk.terminal.inside
+    visits: list[tuple[int, int]] = []
+    path = desk.console._path
+    desk.console = Console(
+        inside, inside, path, lambda: desk.now, lambda keys, screen: visits.append((keys, screen))
+    )
+    server.publish(to_dict(CALM))
+    quieten(inside)
+    assert desk.until("PROTECTED  ").endswith(tty.FOOT)
+    os.write(desk.terminal.outside, b"x")
+    desk.console.turn()
+    assert visits == []  # any other key only paints the page
+    os.write(desk.terminal.outside, enter)
+    desk.console.turn()
+    assert visits == [(inside, inside)]
+    desk.terminal.look()
+    assert desk.terminal.rows == {}, "what the menu left there"
+    desk.until("PROTECTED  ")
+
+
+def test_without_a_menu_the_page_names_none(desk: Desk, server: Server) -> None:
+    server.publish(to_dict(CALM))
+    quieten(desk.terminal.inside)
+    assert "menu" not in desk.until("PROTECTED  ")
+    os.write(desk.terminal.outside, b"\r")
+    desk.console.turn()
 
 
 def test_the_page_is_painted_anew_once_a_minute(desk: Desk, server: Server) -> None:

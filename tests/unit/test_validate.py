@@ -111,6 +111,7 @@ BAD_MACHINES = [
     (disk(is_boot_medium=True), Reason.DISK_IS_BOOT_MEDIUM),
     (disk(holds=("gpt",)), Reason.DISK_NOT_EMPTY),
     (disk(holds=("LVM2_member",), physical_volume=OURS), Reason.DISK_NOT_EMPTY),
+    (disk(holds=("gpt",), group="shoestring"), Reason.DISK_OURS),
     (disk(size=512 << 20), Reason.DISK_TOO_SMALL),
     (replace(MACHINE, nics=MACHINE.nics[:1]), Reason.NIC_NOT_FOUND),
     (replace(MACHINE, state_size=None), Reason.STATE_MISSING),
@@ -120,6 +121,16 @@ BAD_MACHINES = [
 @pytest.mark.parametrize(("machine", "reason"), BAD_MACHINES)
 def test_finds_what_is_wrong_with_the_machine(machine: Machine, reason: Reason) -> None:
     assert reasons(machine=machine) == [reason]
+
+
+def test_what_a_person_consented_to_lose_is_no_problem_and_guests_are() -> None:
+    erasing = replace(ANSWERS, erases=True)
+    assert reasons(erasing, disk(holds=("gpt", "ntfs"))) == []
+    assert reasons(erasing, disk(holds=("lvm",), group="other")) == []
+    assert reasons(erasing, disk(holds=("lvm",), group="shoestring")) == [Reason.DISK_OURS]
+    assert reasons(erasing, disk(holds=("gpt",), is_boot_medium=True)) == [
+        Reason.DISK_IS_BOOT_MEDIUM
+    ]
 
 
 @pytest.mark.parametrize("scale", [0.5, 30.5, float("nan"), float("inf")])

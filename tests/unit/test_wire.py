@@ -12,9 +12,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from haagent.cluster import wire
-from haagent.cluster.wire import LARGEST, decode, encode
+from haagent.cluster.wire import LARGEST, decode, encode, is_of_another
 from haagent.core.model import (
     NEVER,
+    Choice,
     Disk,
     Figures,
     GuestHello,
@@ -23,6 +24,8 @@ from haagent.core.model import (
     Phase,
     Request,
 )
+from haagent.core.resolving import LONGEST_TROUBLE
+from haagent.core.saying import TOLD
 from haagent.errors import BugError, PeerError
 
 KEY = b"k" * 32
@@ -64,13 +67,14 @@ def random_value(kind: Any, rng: random.Random) -> Any:
 
 
 def without_times(hello: Hello) -> Hello:
-    """HELLO as the peer must see it: a request's time is the sender's own."""
+    """HELLO as the peer must see it: a request's time, and a start, are the sender's own."""
 
     def bare(request: Request | None) -> Request | None:
         return request and replace(request, at=NEVER)
 
     return replace(
         hello,
+        lan=replace(hello.lan, boot=""),
         guests={
             name: replace(guest, request=bare(guest.request), grant=bare(guest.grant))
             for name, guest in hello.guests.items()
@@ -103,14 +107,20 @@ def test_the_format_is_fixed() -> None:
     """Two nodes with different versions of us must read each other, or refuse by version."""
     assert encode(PLAIN, KEY) == signed(
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
-        b'"watchdog":5.0},"guests":{},"has_referee":false,"heard":{"LAN":3},"heard_boot":"",'
-        b'"node":1,"number":7,"scale":1.0},"version":1}'
+        b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,'
+        b'"heard":{"LAN":3},"heard_boot":"",'
+        b'"in_maintenance":false,"is_leaving":false,"lan":{"first":"","gateway":"","number":0,'
+        b'"second":"","stage":"kept"},"lan_runs":0,"lan_trouble":"",'
+        b'"node":1,"number":7,"room":-1,"scale":1.0,'
+        b'"troubles":{}},"version":3}'
     )
 
 
 def largest_guest() -> GuestHello:
     """Every field as long as it gets."""
-    largest = {bool: False, int: -(2**63) + 1, Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
+    largest: dict[Any, Any] = {bool: False, int: -(2**63) + 1}
+    largest |= {Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
+    largest[Choice] = Choice(2**63 - 1, 1, "20260102-0304")
     request = Request(2**63 - 1, 2**63 - 1)
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(GuestHello).items():
@@ -121,7 +131,9 @@ def largest_guest() -> GuestHello:
 
 def test_twenty_guests_fit() -> None:
     guest = largest_guest()
-    twenty = replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(20)})
+    troubles = {"g" * 32 + str(n): "x" * LONGEST_TROUBLE for n in range(TOLD)}
+    guests = {f"{n:02}" + "g" * 61: guest for n in range(20)}
+    twenty = replace(PLAIN, troubles=troubles, guests=guests)
     assert decode(encode(twenty, KEY), KEY) == twenty
     with pytest.raises(BugError, match="too large"):
         encode(replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(40)}), KEY)
@@ -168,17 +180,19 @@ def test_another_pair_is_not_understood() -> None:
     [
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),
-        (b'{"version":1,"version":1,"hello":{}}', "twice"),
-        (b'{"version":1,"hello":NaN}', "NaN is no number"),
-        (b'{"version":1,"hello":-Infinity}', "-Infinity is no number"),
+        (b'{"version":3,"version":3,"hello":{}}', "twice"),
+        (b'{"version":3,"hello":NaN}', "NaN is no number"),
+        (b'{"version":3,"hello":-Infinity}', "-Infinity is no number"),
         (b"[" * 10000, "not JSON"),
         (b"1" * 5000, "not JSON"),
         (b"[]", "version None"),
-        (b'{"version":2,"hello":{}}', "version 2, we speak 1"),
+        (b'{"version":1,"hello":{}}', "version 1, we speak 3"),
+        (b'{"version":2,"hello":{}}', "version 2, we speak 3"),
+        (b'{"version":4,"hello":{}}', "version 4, we speak 3"),
         (b'{"version":true,"hello":{}}', "version True"),
-        (b'{"version":1}', "message lacks hello"),
-        (b'{"version":1,"hello":[]}', "hello is not an object"),
-        (b'{"version":1,"hello":{},"more":1}', "message has unknown fields"),
+        (b'{"version":3}', "message lacks hello"),
+        (b'{"version":3,"hello":[]}', "hello is not an object"),
+        (b'{"version":3,"hello":{},"more":1}', "message has unknown fields"),
     ],
 )
 def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
@@ -196,6 +210,8 @@ def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
         ("number", None, "hello.number is None"),
         ("scale", 1, "hello.scale is 1, which is no float"),
         ("has_referee", 0, "hello.has_referee is 0, which is no bool"),
+        ("in_maintenance", None, "hello.in_maintenance is None, which is no bool"),
+        ("is_leaving", "no", "hello.is_leaving is 'no', which is no bool"),
         ("boot", "b\n1", "hello.boot is out of bounds"),
         ("boot", "\ud800", "hello.boot is out of bounds"),
         ("boot", "x" * 256, "hello.boot is out of bounds"),
@@ -251,3 +267,13 @@ def test_a_request_does_not_tell_its_time() -> None:
     guest = replace(largest_guest(), request=Request(1, 2, at=99.0))
     said = content(replace(PLAIN, guests={"mail": guest}))["hello"]["guests"]["mail"]
     assert said["request"] == {"nonce": 1, "term": 2}
+
+
+def test_a_replaced_machine_is_known_by_its_old_key() -> None:
+    data = encode(PLAIN, KEY)
+    other = bytes(32)
+    assert PLAIN.node == 1
+    assert is_of_another(data, (other, KEY), me=0)
+    assert not is_of_another(data, (other, KEY), me=1), "what we say ourselves"
+    assert not is_of_another(data, (other,), me=0)
+    assert not is_of_another(data[:-1] + b"!", (KEY,), me=0)

@@ -2,11 +2,11 @@
 """Hears the built-in guest's beacons on the LAN, from a port of its own, and remembers them."""
 
 import json
-import socket
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.vm.ear import Ear
 
 ETHERNET = 14  # bytes of header, without a VLAN tag
 UDP = 17  # RFC 790
@@ -37,27 +37,16 @@ def parse(frame: bytes, at: float) -> Beacon | None:
 
 
 class Beacons:
-    """Listens on SEGMENT's port PORT of the relay in FOLDER until `close`."""
+    """Listens on the LAN of the relay in FOLDER until `close`."""
 
-    def __init__(self, folder: Path, segment: str = "lan", port: str = "ear") -> None:
+    def __init__(self, folder: Path) -> None:
         self.heard: list[Beacon] = []
-        self._path = folder / f"{segment}-{port}.in"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(self._path))
-        self._is_closed = False
-        threading.Thread(target=self._listen, daemon=True, name="beacons").start()
+        self._ear = Ear(folder, "lan", self._frame)
 
-    def _listen(self) -> None:
-        while not self._is_closed:
-            try:
-                frame = self._socket.recv(65536)
-            except OSError:
-                return
-            beacon = parse(frame, time.monotonic())
-            if beacon is not None:
-                self.heard.append(beacon)
+    def _frame(self, frame: bytes) -> None:
+        beacon = parse(frame, time.monotonic())
+        if beacon is not None:
+            self.heard.append(beacon)
 
     def close(self) -> None:
-        self._is_closed = True
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
+        self._ear.close()

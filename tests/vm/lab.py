@@ -54,17 +54,28 @@ class Lab:
         """Two machines as their users have them: a crossover cable, a LAN with a gateway, blank
         data disks.
         """
-        self.cables = Cables(
-            self.folder, {"xo": ["a", "b"], "lan": ["a", "b", "ear"]}, gateway=True
-        )
-        macs = {"a": "52:54:00:00:0a", "b": "52:54:00:00:0b"}
-        a, b = (
-            self.machine(
-                name, image, data=True, nics=[Nic("xo", f"{mac}:01"), Nic("lan", f"{mac}:02")]
-            )
-            for name, mac in macs.items()
-        )
+        a, b = self.connected("a", "b", image=image)
         return a, b
+
+    def connected(self, *names: str, image: Path = TEST_FLAVOUR) -> tuple[Machine, ...]:
+        """The same with as many machines as there are NAMES, a letter each: what should be a
+        crossover cable is a switch then.
+        """
+        self.cables = Cables(
+            self.folder, {"xo": [*names, "ear"], "lan": [*names, "ear"]}, gateway=True
+        )
+        return tuple(
+            self.machine(
+                name,
+                image,
+                data=True,
+                nics=[
+                    Nic(segment, f"52:54:00:00:0{name}:0{number}")
+                    for number, segment in enumerate(("xo", "lan"), 1)
+                ],
+            )
+            for name in names
+        )
 
     def checkpoint_key(self, name: str) -> Path:
         """Where a checkpoint called NAME of exactly this image, QEMU, command line and harness is

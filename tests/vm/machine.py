@@ -204,6 +204,12 @@ class Machine:
     def plug(self, segment: str) -> None:
         self.qmp("set_link", name=segment, up=True)
 
+    def plug_in_stick(self, image: Path) -> None:
+        """A USB stick with the content of IMAGE is plugged in while the machine runs."""
+        node = {"node-name": "plugged", "driver": "file", "filename": str(image)}
+        self.qmp("blockdev-add", **node)
+        self.qmp("device_add", driver="usb-storage", drive="plugged", id="plugged")
+
     def close(self) -> None:
         """Ends everything, whatever state it is in."""
         self._kill_qemu()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from haagent.core.timing import Timing
-from tests.vm import stick
+from tests.vm import evening, stick
 from tests.vm.cables import GATEWAY, GUEST
 from tests.vm.counter import Recorder
+from tests.vm.evening import LAN
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
@@ -18,7 +19,8 @@ from tests.vm.wait import wait_until
 SCALE = float(os.environ.get("TIME_SCALE", "4"))  # emulated machines are slow
 TIMING = Timing().scaled(SCALE)
 CROSSOVER = ("192.168.77.1", "192.168.77.2")
-LAN = ("10.0.2.11", "10.0.2.12")
+# The one whose digest is higher asks for the code, and runs the guest first: a.
+IDENTITIES = ("1" * 32, "2" * 32)
 GUEST_MAC = "00:16:3e:00:00:01"
 SETUP = 900  # seconds; generous, for two emulated machines on a busy host
 
@@ -113,21 +115,35 @@ def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) 
     )
 
 
-def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:
-    """Two machines that are off, with answers on their sticks."""
+def blank_pair(lab: Lab, scale: float = SCALE, identities: tuple[str, str] = IDENTITIES) -> Pair:
+    """Two machines that are off, with freshly flashed sticks."""
     a, b = lab.pair()
     assert lab.cables is not None
-    secret = secrets.token_hex(32)
-    for me, (machine, peer) in enumerate(((a, b), (b, a))):
-        file = machine.disks[0].file(machine.folder)
-        stick.put(file, "answers.yaml", answers(machine, peer, me, secret, policy))
-        stick.stretch_time(file, scale)
+    for machine, identity in zip((a, b), identities, strict=True):
+        prepare(machine, scale, identity)
     return Pair(lab, a, b, Recorder(lab.cables.guest_port))
 
 
+def prepare(machine: Machine, scale: float, identity: str) -> None:
+    """For the first boot of an emulated MACHINE."""
+    file = machine.disks[0].file(machine.folder)
+    stick.stretch_time(file, scale)
+    stick.identify(file, identity)
+
+
+def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:
+    """The same, with answers on their sticks: nobody types."""
+    pair = blank_pair(lab, scale)
+    secret = secrets.token_hex(32)
+    for me, (machine, peer) in enumerate((pair.both, pair.both[::-1])):
+        file = machine.disks[0].file(machine.folder)
+        stick.put(file, "answers.yaml", answers(machine, peer, me, secret, policy))
+    return pair
+
+
 def healthy_pair(lab: Lab) -> Pair:
-    """PROTECTED, the counter serving on `a`: from its checkpoint, or set up now."""
-    pair = flash(lab)
+    """PROTECTED, the counter serving on `a`: from its checkpoint, or typed in now."""
+    pair = blank_pair(lab)
     checkpoint = lab.checkpoint_key(f"healthy-pair-x{SCALE:g}")
     if checkpoint.exists():
         lab.load(checkpoint)
@@ -136,6 +152,7 @@ def healthy_pair(lab: Lab) -> Pair:
             machine.power_on()
         for machine in pair.both:
             machine.control.wait_for_boot(SETUP)
+        evening.type_all(*pair.both)
         wait_until("the guest's first number", pair.first_number, SETUP, 2)
         pair.await_protected(SETUP)
         lab.save(checkpoint)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Two machines to play with: `make run-pair`. Pull plugs and cables, look at screens."""
+"""Two machines to play with: `make run-pair`. Type them into a pair, pull plugs and cables, look at
+screens. With --answers they make themselves one.
+"""
 
 import cmd
 import contextlib
@@ -13,9 +15,11 @@ from pathlib import Path
 from pexpect import EOF, TIMEOUT
 
 from tests.vm.accel import acceleration
-from tests.vm.lab import SHIPPED, Lab
+from tests.vm.cables import GATEWAY, GUEST
+from tests.vm.evening import LAN
+from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import flash
+from tests.vm.pair import blank_pair, flash
 
 LEAVE = "\x1d"  # Ctrl-]
 
@@ -26,8 +30,9 @@ class Pair(cmd.Cmd):
     prompt = "pair> "
     intro = (
         "Two machines, a and b, with a crossover cable (xo) and a LAN (lan). They boot in two or\n"
-        "three minutes and set themselves up in three more. `console a` looks at one, `help`\n"
-        "lists what else there is: cables and plugs to pull."
+        f"three minutes. `console a` sits down at one: type there. On the LAN, {LAN[0]}/24 and\n"
+        f"{LAN[1]} are free for them, {GUEST} for the guest, and the gateway is {GATEWAY}.\n"
+        "`help` lists what else there is: cables and plugs to pull."
     )
 
     def __init__(self, lab: Lab) -> None:
@@ -148,9 +153,8 @@ def raw_terminal() -> Iterator[None]:
 def main() -> None:
     lab = Lab(acceleration())
     try:
-        # Without answers on their sticks they greet, as freshly flashed ones do.
-        is_blank = "--blank" in sys.argv
-        for machine in lab.pair(SHIPPED) if is_blank else flash(lab).both:
+        pair = flash(lab) if "--answers" in sys.argv else blank_pair(lab)
+        for machine in pair.both:
             machine.power_on()
         Pair(lab).cmdloop()
     finally:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Changes what is on a stick that was just flashed, as a person would on another PC: files of its
-ESP, with mtools; neither root nor a loop device is needed.
+"""Reads and changes what is on a stick, as a person would on another PC: files of its FAT, which is
+the ESP on one that was just flashed. mtools does it; neither root nor a loop device is needed.
 """
 
 import json
@@ -24,8 +24,29 @@ def get(stick: Path, name: str) -> str:
 
 def stretch_time(stick: Path, scale: float) -> None:
     """Every timer of the agent takes SCALE times as long: emulated machines are slow."""
+    _add_argument(stick, f"shoestring.timescale={scale}")
+
+
+def identify(stick: Path, machine_id: str) -> None:
+    """The machine takes MACHINE_ID, 32 hexadecimal digits, at its first boot, and makes up none:
+    what is decided by the order of two of them is the same each time (kernel-command-line(7)).
+    """
+    _add_argument(stick, f"systemd.machine_id={machine_id}")
+
+
+def make_blank(image: Path) -> None:
+    """A stick of 64 MiB without partitions and files, as some are sold."""
+    _mtools("mformat", "-C", "-T", str((64 << 20) // SECTOR), "-i", str(image), "::")
+
+
+def read(image: Path, name: str) -> str:
+    """The file NAME of a stick without partitions."""
+    return _mtools("mcopy", "-i", str(image), f"::/{name}", "-")
+
+
+def _add_argument(stick: Path, argument: str) -> None:
     config = get(stick, "grub/grub.cfg")
-    changed = config.replace('set linux_args="', f'set linux_args="shoestring.timescale={scale} ')
+    changed = config.replace('set linux_args="', f'set linux_args="{argument} ')
     assert changed != config, "grub.cfg has no linux_args any more"
     put(stick, "grub/grub.cfg", changed)
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""The set-up from its first page to its end, whatever the power does meanwhile.
+
+Answers may come from a file on the stick or from a person; from then on both are the same.
+"""
+
+import logging
+import time
+from ipaddress import IPv6Address
+
+import haagent
+from firstboot import agreement as agreements
+from firstboot import answers as answer_file
+from firstboot.agreement import Stage
+from firstboot.appliance import Appliance, hidden
+from firstboot.apply import set_up
+from firstboot.description import Description
+from firstboot.driven import Driven
+from firstboot.driving import Driving
+from firstboot.faces import line
+from firstboot.faces.pager import ROOM, wrapped
+from firstboot.herald import Herald
+from firstboot.hotplug import Changes
+from firstboot.meeting import Gone, Meeting, Met
+from firstboot.pairing import stream
+from firstboot.pairing.announcement import Party, party
+from firstboot.pairing.cards import ethernet_cards
+from firstboot.pairing.discovery import Observation, RouterSeen
+from firstboot.pairing.radio import Radio
+from firstboot.pairing.stream import Listener, Stream
+from firstboot.terminals import Terminals
+from firstboot.wording import sentence
+from haagent.daemon import BOOT_ID
+from haagent.errors import OperatorError, PeerError, ShoestringError
+
+OUR_FAULT = (
+    "The set-up stopped by a fault of its own. `journalctl -u shoestring-setup` tells more, in the"
+    " shell of the boot menu's Rescue entry."
+)
+
+log = logging.getLogger(__name__)
+
+
+class RealCable:
+    """The cards and sockets of this machine, for meeting.py. SCALE stretches their limits."""
+
+    def __init__(self, scale: float) -> None:
+        self._limit = stream.LIMIT * scale
+
+    def address(self, card: str) -> IPv6Address:
+        """Raises PeerError."""
+        found = next((one.address for one in ethernet_cards() if one.name == card), None)
+        if found is None:
+            raise PeerError(f"{card} has no address yet")
+        return found
+
+    def mac(self, card: str) -> str:
+        """Raises PeerError."""
+        found = next((one.mac for one in ethernet_cards() if one.name == card), None)
+        if found is None:
+            raise PeerError(f"{card} is gone")
+        return found
+
+    def call(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Stream:
+        return stream.call(card, ours, peer, limit=self._limit)
+
+    def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener:
+        return Listener(card, ours, peer, limit=self._limit)
+
+
+class LeaseRadio(Radio):
+    """Also hears of the addresses that DHCP gives: a cable with such a server is no crossover."""
+
+    def __init__(self, hands: Appliance) -> None:
+        super().__init__()
+        self._hands = hands
+
+    def look(self, at: float) -> tuple[Observation, ...]:
+        given = {lease.card for lease in self._hands.leases()}
+        return (*super().look(at), *(RouterSeen(at, card) for card in sorted(given)))
+
+
+def spend(hands: Appliance, screens: Terminals) -> None:
+    """Returns when this machine is one half of a pair."""
+    while True:
+        try:
+            if _set_up(hands, screens):
+                return
+            _meet(hands, screens)
+            continue
+        except ShoestringError as error:
+            hint = error.hint if isinstance(error, OperatorError) else ""
+            screens.tell(hidden(_stopped(str(error), hint)))
+        except Exception:
+            # A dead screen helps nobody: whatever it was, there is a person before it.
+            log.exception("a bug")
+            screens.tell(OUR_FAULT)
+        screens.tell("Press Enter to try again. What is done already is kept.")
+        while screens.read(None) is None:
+            pass
+
+
+def _stopped(error: str, hint: str) -> str:
+    """One screen, with a line left for what Enter does."""
+    lines, rest = wrapped(error), wrapped(hint)
+    room = ROOM - len(rest) - 2
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} lines more"]
+    return "\n".join(["The set-up of this machine stopped.", *lines, *rest])
+
+
+def _set_up(hands: Appliance, screens: Terminals) -> bool:
+    """Whether there were answers, and they were carried out. Raises ShoestringError."""
+    agreed = agreements.from_file(hands.read(agreements.PATH))
+    if agreed is None or agreed.stage is not Stage.COMMITTED:
+        return set_up(hands, screens.tell)
+    with Herald(_me(hands), agreed, answer_file.read(agreed.answers).crossover.mac):
+        return set_up(hands, screens.tell)
+
+
+def _meet(hands: Appliance, screens: Terminals) -> None:
+    """Returns when both machines have agreed. Raises OperatorError."""
+    hands.start_looking_for_addresses()
+    radio = LeaseRadio(hands)
+    try:
+        scale = hands.time_scale()
+        cable = RealCable(scale)
+        meeting = Meeting(_me(hands), screens, radio, cable, hands, time.monotonic, scale)
+        if meeting.agreement is not None:
+            screens.tell("Continuing the set-up that was interrupted: all was agreed on already.")
+        while not (meeting.agreement is not None and meeting.commit()):
+            _agree(meeting, hands)
+    finally:
+        radio.close()
+
+
+def _agree(meeting: Meeting, hands: Appliance) -> None:
+    """From the first page to where this machine is prepared; or to where nothing came of it."""
+
+    def describe() -> Description:
+        return Description(
+            hands.examined_machine(), hands.leases(), hands.time_scale(), hands.time_servers()
+        )
+
+    crossover = meeting.find(
+        lambda: line.greeting(hands.machine()), Changes(), lambda: line.details(hands.machine())
+    )
+    met: Met | None = None
+    try:
+        met = meeting.pair(crossover)
+        if met.drives:
+            Driving(meeting, met, describe).run()
+        else:
+            Driven(meeting, met, describe).run()
+    except (Gone, PeerError) as error:
+        log.info("%s", error)
+        if meeting.agreement is None:
+            meeting.screens.tell(f"{sentence(str(error))}\nNothing was written. Beginning again.")
+    finally:
+        meeting.screens.hide(False)
+        if met is not None:
+            met.session.close()
+
+
+def _me(hands: Appliance) -> Party:
+    return party(hands.machine().machine_id, BOOT_ID.read_text().strip(), haagent.__version__)

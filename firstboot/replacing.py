@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""The conversation of a survivor with the blank machine that takes the dead one's place: looks at
+it, asks a person, agrees. Until both have agreed nothing is written on either.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from firstboot.agreement import Agreement, Stage
+from firstboot.description import Description, from_message
+from firstboot.driving import LOOK, MEND, PREPARE, Driving, card_of
+from firstboot.fitness import candidates, is_plain, page, unfit
+from firstboot.meeting import Meeting, Met
+from firstboot.probe import Disk
+from firstboot.proposal import in_words
+from firstboot.question import TELLING, telling
+from firstboot.survivor import Successor, Survivor, compose
+from firstboot.values import HOST_NAME
+from firstboot.wording import in_short
+from haagent.errors import PeerError
+
+IN_THE_WAY = "Something is in the way; the screen of the other machine says what."
+BACK = ("back", "b")
+
+
+class Refused(ValueError):
+    """What was typed will not do; the text is a sentence that says why and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question: its lines, what Enter means ("" for nothing), and what a line means."""
+
+    lines: tuple[str, ...]
+    default: str
+    take: Callable[[str], object]
+
+
+class Replacing(Driving):
+    """One conversation, driven by the survivor."""
+
+    def __init__(
+        self,
+        meeting: Meeting,
+        met: Met,
+        describe: Callable[[], Description],
+        survivor: Survivor,
+        assert_alone: Callable[[], object],
+        commit: Callable[[Agreement], None],
+        shielded: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        """ASSERT_ALONE raises OperatorError if this machine does not serve alone any more. COMMIT
+        writes the agreement down: what it says is done from then on. SHIELDED is a context that no
+        key ends.
+        """
+        super().__init__(meeting, met, describe)
+        self._survivor = survivor
+        self._assert_alone = assert_alone
+        self._commit = commit
+        self._shielded = shielded
+
+    def run(self) -> None:
+        """Until both are agreed. Raises PeerError if the other one went away."""
+        there = self._look_at_both()
+        told = ""
+        while True:
+            successor = self._choose(there, told)
+            texts = compose(self._survivor, successor, self._met.keys.secret)
+            answer = self._ask({"ask": "check", "answers": texts[1]}, LOOK)
+            found = answer.get("problems")
+            if not isinstance(found, list):
+                raise PeerError("the other machine does not say whether it can")
+            if not found:
+                break
+            told = f"The other machine says: {found[0]!s:.400}"
+        self._agree(texts)
+
+    def _look_at_both(self) -> Description:
+        """The new machine, once nothing is in the way and somebody has seen the page."""
+        survivor, screens = self._survivor, self._meeting.screens
+        self._tell_other(
+            f"This machine takes the place of {survivor.dead} beside {survivor.name}. Go to"
+            f" {survivor.name}: all is asked there, and nothing is written here before it is."
+        )
+        while True:
+            screens.tell("Looking at the new machine. Disks that sleep take a while ...")
+            here, there = self._describe(), from_message(self._ask({"ask": "look"}, LOOK))
+            speed = self._measure()
+            found = list(unfit(survivor, here, there))
+            lines = page(survivor, here.machine, there.machine, speed)
+            if not found:
+                self.show("\n".join([*lines, "", "Press Enter to go on to the questions."]))
+                self._read()
+                return there
+            for number, (sentence, remedy) in enumerate(found, 1):
+                lines += [f"{number}. {sentence}", f"   -> {remedy}"]
+            self._tell_other(IN_THE_WAY)
+            self.show("\n".join([*lines, MEND.partition(";")[0] + "."]))
+            self._read()
+
+    def _choose(self, there: Description, told: str) -> Successor:
+        """What a person wants of the new machine, to the consent. TOLD is what was wrong before."""
+        survivor = self._survivor
+        crossover_mac = self._met.crossover.peer_mac
+        lan_mac = there.lan_mac(card_of(there, crossover_mac))
+        if lan_mac is None:
+            raise PeerError(
+                "it cannot be told which card of the new machine is for the LAN: leave only one of"
+                " the others plugged in"
+            )
+        disks = candidates(survivor, there.machine)
+        given: list[object] = []
+        typed: list[str] = ["", "", "", ""]
+        while len(given) < len(typed):
+            number = len(given)
+            prompt = self._prompt(number, disks, given, there)
+            default = typed[number] or prompt.default
+            self.show("\n".join([*([told] if told else []), "", *prompt.lines]))
+            self._meeting.screens.prompt(f"[{default}] > " if default else "> ")
+            line, told = self._read().strip(), ""
+            if line.lower() in BACK:
+                told = "" if given else "This is the first question."
+                given = given[:-1]
+                continue
+            try:
+                given.append(prompt.take(line or default))
+            except Refused as error:
+                told = str(error)
+                continue
+            if number < len(typed) - 1:
+                typed[number] = line or default
+        disk, address, name, _ = given
+        assert isinstance(disk, Disk) and isinstance(address, IPv4Interface)
+        return Successor(str(name), address, disk.serial, bool(disk.holds), crossover_mac, lan_mac)
+
+    def _prompt(
+        self, number: int, disks: tuple[Disk, ...], given: list[object], there: Description
+    ) -> Prompt:
+        match number:
+            case 0:
+                return _disk_prompt(disks, is_plain(self._survivor, there.machine))
+            case 1:
+                return _address_prompt(self._survivor)
+            case 2:
+                return _name_prompt(self._survivor)
+        disk = given[0]
+        assert isinstance(disk, Disk)
+        return _consent_prompt(self._survivor, disk)
+
+    def _agree(self, texts: tuple[str, str]) -> None:
+        """The new machine is prepared, and then this one decides: alone, for it has the guests."""
+        self._meeting.screens.tell("Writing down on both machines what was agreed ...")
+        self._assert_alone()
+        with self._shielded():
+            answer = self._ask({"ask": "prepare", "answers": texts[1]}, PREPARE)
+            if answer.get("problems") != []:
+                raise PeerError(f"the other machine cannot do it: {answer.get('problems')!r:.200}")
+            self._commit(
+                Agreement(
+                    Stage.COMMITTED,
+                    self._met.crossover.peer.party.identity,
+                    texts[0],
+                    self._met.keys.secret,
+                )
+            )
+
+
+def _disk_prompt(disks: tuple[Disk, ...], is_plain: bool) -> Prompt:
+    lines = ["(1 of 4) Which disk of the new machine shall hold the guests?"]
+    for number, disk in enumerate(disks, 1):
+        lines.append(f"  {number}  {in_words(disk)}")
+        if disk.holds:
+            lines.append(f"     NOT BLANK: {in_short(disk.holds)}")
+    lines.append("All that is on it will be erased. `back` goes back, here and later.")
+
+    def take(text: str) -> Disk:
+        if not re.fullmatch("[0-9]{1,3}", text) or not 0 < int(text) <= len(disks):
+            raise Refused(f"Type the number of a disk, 1 to {len(disks)}.")
+        return disks[int(text) - 1]
+
+    return Prompt(tuple(lines), "1" if is_plain else "", take)
+
+
+def _address_prompt(survivor: Survivor) -> Prompt:
+    network = survivor.lan.address.network
+    default = f"{survivor.lan.peer}/{network.prefixlen}"
+
+    def take(text: str) -> IPv4Interface:
+        try:
+            address = IPv4Interface(text if "/" in text else f"{text}/{network.prefixlen}")
+        except ValueError:
+            raise Refused(f"{text:.40} is not an address such as {default}.") from None
+        if address.network != network:
+            raise Refused(f"{address} is not in the LAN of {survivor.name}, {network}.")
+        return address
+
+    lines = (
+        "(2 of 4) Which address shall the new machine have on the LAN?",
+        f"{survivor.dead} had the one in [ ]: Enter takes it.",
+    )
+    return Prompt(lines, default, take)
+
+
+def _name_prompt(survivor: Survivor) -> Prompt:
+    def take(text: str) -> str:
+        if not HOST_NAME.fullmatch(text) or text == "localhost":
+            raise Refused("A name has lower case letters, digits and hyphens, and no dot.")
+        if text == survivor.name:
+            raise Refused(f"This machine is called {survivor.name} already.")
+        return text
+
+    lines = (
+        "(3 of 4) What shall the new machine be called?",
+        "Enter gives it the name of the dead one.",
+    )
+    return Prompt(lines, survivor.dead, take)
+
+
+def _apart(survivor: Survivor) -> list[str]:
+    """What a split brain means for the consent."""
+    me, dead = survivor.name, survivor.dead
+    return [
+        f"  SPLIT BRAIN: both machines wrote {guest} without the other. The copy on {me} counts"
+        f" then, and what {dead} wrote meanwhile is lost for good."
+        for guest in survivor.apart
+    ]
+
+
+def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
+    dead, words = survivor.dead, in_words(disk).removesuffix(f", serial {disk.serial}")
+    lost = f"LOST: {in_short(disk.holds)}" if disk.holds else "it is blank"
+    lines = (
+        "(4 of 4) This will be erased on the new machine, and cannot be brought back.",
+        f"ERASED:  {words}",
+        f"  serial {disk.serial}; {lost}",
+        f"The disk of {survivor.name} is not touched: its guests run on, and are copied meanwhile.",
+        f"GIVEN UP:  whatever {dead} wrote that {survivor.name} has not. Never switch {dead} on"
+        " again with its old stick and its data disk: it has no place here any more.",
+        *_apart(survivor),
+        f"To go on, type the last {TELLING} characters of the serial number: {'?' * TELLING}",
+    )
+
+    def take(text: str) -> bool:
+        if text.upper() != telling(disk.serial):
+            raise Refused(
+                f"Nothing is erased: those are not the last {TELLING} characters of the serial"
+                " number."
+            )
+        return True
+
+    return Prompt(lines, "", take)

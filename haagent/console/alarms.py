@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""Owns the codes of everything that can be wrong with a pair: the one table of codes and headlines.
+
+Pure. A code means the same for ever: it is never given to anything else, and one that is no longer
+used stays out of use. Run as a program it prints docs/alarms.md.
+"""
+
+import textwrap
+from collections.abc import Mapping
+from enum import StrEnum
+
+WIDTH = 100  # of the document
+
+
+class Alarm(StrEnum):
+    """A code, and what it stands for in general; the screen says what it is about this time."""
+
+    headline: str
+    means: str
+    do: str
+
+    def __new__(cls, code: str, headline: str, means: str, do: str) -> "Alarm":
+        alarm = str.__new__(cls, code)
+        alarm._value_ = code
+        alarm.headline, alarm.means, alarm.do = headline, means, do
+        return alarm
+
+    RUNS_TWICE = (
+        "SHOE-101",
+        "A guest runs on both machines",
+        "Both were sure that the other was off, which two cables cut in the same second, or a "
+        "machine that stood still together with its clocks, can bring about. Each copy of the disk "
+        "has writes that the other has not.",
+        "The machine with the older claim ends its guest within a minute of hearing the other. If "
+        "both go on, pull the power cord of the machine that you trust less, and keep its disk: "
+        "the mirror will say split brain (SHOE-201), and you choose which copy counts.",
+    )
+    FROZEN = (
+        "SHOE-102",
+        "A guest is frozen",
+        "It runs, but what it writes waits: the mirror lost the other machine, and nothing proves "
+        "yet that the other machine is off. Nothing is lost by waiting.",
+        "Wait for the time that the screen names. Then it goes on here, or it ends here so that "
+        "the other machine may start it. Meanwhile look at both cables and at the other machine.",
+    )
+    BEING_SHUT_DOWN = (
+        "SHOE-103",
+        "A guest is being shut down",
+        "Its machine goes down or is in maintenance, or a person moves it. A guest that does not "
+        "shut down by itself is ended after a minute.",
+        "Wait: it starts on the other machine when its disk is released.",
+    )
+    BEING_STARTED = (
+        "SHOE-104",
+        "A guest is being started",
+        "Both questions are answered: the other machine surely does not run it, and the copy of "
+        "its disk here is surely the newest.",
+        "Wait. If it comes back again and again, `journalctl -b -u haagent` says what fails.",
+    )
+    BEING_ENDED = (
+        "SHOE-105",
+        "A guest is being ended",
+        "It must not go on here: the other machine has taken it, or may take it soon.",
+        "Wait. If the guest cannot be ended, the machine resets itself.",
+    )
+    CHANGES_ELSEWHERE = (
+        "SHOE-106",
+        "A guest is on its way on the other machine",
+        "The other machine is starting or ending it. It does not run yet, or any more.",
+        "Wait, and look at the other machine's screen.",
+    )
+    RUNS_NOWHERE = (
+        "SHOE-107",
+        "A guest runs nowhere",
+        "The screen names the proofs that are missing for a start here. A start without them could "
+        "lose what was written last, or have two machines write.",
+        "Wait a minute if both machines are on. If one is off, switch it on: the one that ran the "
+        "guest last has its newest data. Only if that machine will not come back: "
+        "`shoestring start GUEST --anyway`, which shows both histories before it asks. A copy that "
+        "DRBD calls Outdated or Inconsistent cannot be started even so.",
+    )
+    LOST_WITH_PEER = (
+        "SHOE-108",
+        "A guest was on the other machine, and that machine is silent",
+        "This machine waits until the other is surely off, or lacks a proof; the screen names what "
+        "is missing.",
+        "Switch the other machine on, or look at why it is silent. Only if it is off and stays "
+        "off: `shoestring start GUEST --anyway`, which gives up whatever it wrote last.",
+    )
+
+    SPLIT_BRAIN = (
+        "SHOE-201",
+        "Split brain: the two copies of a disk do not connect",
+        "Both were written to without the other, so that neither is a part of the other. DRBD "
+        "refuses to choose, and nothing was discarded.",
+        "Leave both machines on. `shoestring resolve GUEST` on either of them shows both histories "
+        "and asks which copy counts. It keeps a copy of the other one, then gives it up, and stays "
+        "until both are the same.",
+    )
+    CHOSEN_COPY = (
+        "SHOE-202",
+        "The other machine must not be powered up alone",
+        "A person started a guest in spite of missing proofs. The other machine has another copy, "
+        "and does not know of this one until the two have met.",
+        "Power it up only while this machine runs. The alarm goes away when they have met.",
+    )
+    DISK_NOT_KNOWN = (
+        "SHOE-203",
+        "The disk of a guest is not known yet",
+        "DRBD has not said what it has; that is usual for the first seconds of the agent.",
+        "Wait a minute. If it stays so: `journalctl -b -u haagent -u drbd-up`.",
+    )
+    RESYNC = (
+        "SHOE-204",
+        "A copy is being brought up to date",
+        "Only what is missing is copied. Until that is done, everything is on one machine alone, "
+        "and the other could not take the guest over.",
+        "Wait, and leave both machines on. The screen shows how far it is.",
+    )
+    DISK_NOT_UP_TO_DATE = (
+        "SHOE-205",
+        "A copy is not usable",
+        "The machines are connected, but one of them has no working disk for this guest. The guest "
+        "goes on with the other's.",
+        "Look for disk errors on both machines, `journalctl -k`, and replace the disk.",
+    )
+    NOT_MIRRORED = (
+        "SHOE-206",
+        "A guest is not mirrored",
+        "What it writes is on one machine only, and the other copy falls behind. If that machine "
+        "dies now, the other waits for it: its own copy is not the newest.",
+        "Bring the other machine and the crossover cable back. The mirror follows by itself.",
+    )
+
+    CHOICE = (
+        "SHOE-207",
+        "A copy is being given up, as a person chose",
+        "After a split brain a person said which copy counts. The machine with the other one ends "
+        "the guest if it runs there, keeps a copy of its volume if that was asked for, and is then "
+        "brought up to date. A power cut does not undo the choice.",
+        "Wait, and leave both machines on. If something is in the way the screen says what, and "
+        "`shoestring resolve GUEST` says what can be done. If the machine whose copy counts is "
+        "gone for good: `shoestring start GUEST --anyway` on the other one takes the choice back. "
+        "That is too late when the copying has begun: then the only whole copy without that "
+        "machine is the one that was kept. The screen names it. Ask for help before you touch it.",
+    )
+
+    PEER_SILENT = (
+        "SHOE-301",
+        "The other machine is silent",
+        "It is off, or it hangs, or no cable carries its words. From this machine these look the "
+        "same.",
+        "Go and look at it: switch it on, or read its screen. Then look at both cables. If it died "
+        "for good: `shoestring replace` gives its place to another PC, while the guests run on.",
+    )
+    GAVE_UP = (
+        "SHOE-302",
+        "A machine has given up",
+        "It lost the other machine and found no proof that it is not the one cut off. So it ended "
+        "its guests and lets its watchdog restart it, in order that the other may take over.",
+        "Wait for the restart, then look at both cables and at the router.",
+    )
+    LEAVING = (
+        "SHOE-303",
+        "A machine is shutting down",
+        "Its guests go to the other machine, which is on its own then.",
+        "Wait; switch it on again when you are done.",
+    )
+    WATCHDOG = (
+        "SHOE-304",
+        "The watchdog of a machine is not armed",
+        "If that machine hangs, nothing ends its guests. So the other must not take over, however "
+        "long it is silent.",
+        "See why on that machine: `journalctl -b -u haagent`. The board may have no watchdog, or "
+        "its firmware may have it switched off.",
+    )
+    TIME_SCALE = (
+        "SHOE-305",
+        "The two machines have different time scales",
+        "Their timers do not fit together, and neither may rely on the other's.",
+        "Take shoestring.timescale= off both kernel command lines, and restart both machines.",
+    )
+    MAINTENANCE = (
+        "SHOE-306",
+        "A machine is in maintenance",
+        "A person wants to work on it. Its guests went to the other machine, where they could, and "
+        "nothing starts on it by itself, also after a reboot. So if the other machine dies, the "
+        "guests are off.",
+        "When you are done: `shoestring maintenance off` on that machine. Nothing moves back by "
+        "itself.",
+    )
+
+    REPLACED = (
+        "SHOE-321",
+        "This machine was replaced",
+        "Another machine has its place in the pair. The copies on this one are old, its keys are "
+        "not taken any more, and it starts nothing by itself. It may have the address of the "
+        "machine that replaced it.",
+        "Switch it off. To use this PC again, flash its stick anew and empty its data disk.",
+    )
+    REPLACED_IS_ON = (
+        "SHOE-322",
+        "A machine that was replaced is switched on",
+        "It speaks on the LAN with a key that counts no more. It was told so, and starts nothing; "
+        "but it may have the address of the machine that replaced it, and disturb it.",
+        "Switch it off, or pull its LAN cable. To use that PC again, flash its stick anew and "
+        "empty its data disk.",
+    )
+
+    PATH_SILENT = (
+        "SHOE-401",
+        "Nothing comes over one of the two cables",
+        "The other cable still works, so nothing stops. If that one fails too, no machine knows of "
+        "the other.",
+        "Look at the cable that the screen names and at its lamps on both sides; for the LAN, at "
+        "the switch too.",
+    )
+    PATH_ONE_WAY = (
+        "SHOE-402",
+        "One of the two cables works in one direction only",
+        "This machine hears the other there, but is not heard. Such a way does not count.",
+        "Exchange that cable. For the LAN, look for a filter in the switch.",
+    )
+    HEARTBEAT_NO_LINK = (
+        "SHOE-403",
+        "heartbeat has no link to the other machine",
+        "heartbeat runs, but knows of no cable to the other machine: a third way of hearing it is "
+        "missing.",
+        "It is restarted by itself. If this stays: `systemctl status heartbeat` on both machines.",
+    )
+    HEARTBEAT_LINK_DOWN = (
+        "SHOE-404",
+        "heartbeat hears nothing on one cable",
+        "The agents hear each other on that cable, heartbeat does not: one of the ways to the "
+        "other machine is down.",
+        "It mends by itself. If it stays so, look at `systemctl status heartbeat` on both "
+        "machines.",
+    )
+
+    LAN_CHANGES = (
+        "SHOE-405",
+        "The addresses on the LAN are being changed",
+        "A person asked for other ones. The two machines take them up one after the other, and "
+        "keep them only if both hear each other there and the gateway answers both. Meanwhile "
+        "guests stay where they run, and neither machine takes over from the other.",
+        "Wait, and leave both machines on: it takes a minute, and a few if the new addresses do "
+        "not work and the old ones are taken up again. If it stays: switch the other machine on, "
+        "as it is waited for; a machine that cannot write its stick says so.",
+    )
+
+    NO_REFEREE = (
+        "SHOE-501",
+        "No gateway answers both machines",
+        "The gateway tells a machine that it is not the one cut off. Without it neither takes over "
+        "when the other falls silent.",
+        "Look at the router, the switch and the LAN cables. `haagent show-config` lists the "
+        "gateways that are asked; they must answer pings.",
+    )
+    STANDS_DOWN = (
+        "SHOE-502",
+        "A machine has promised not to start a guest",
+        "While no gateway answered both, it promised to leave the guest to the other. That lets "
+        "the other go on alone; but if the other dies, nobody takes over.",
+        "Bring the gateway back. The promise is then given back by itself.",
+    )
+
+    UNIT_FAILED = (
+        "SHOE-601",
+        "A part of the system has failed",
+        "systemd could not start it, or it ended badly. The guests may run all the same.",
+        "See why: `journalctl -b -u UNIT`. `systemctl reset-failed UNIT` when it is solved.",
+    )
+    HEARTBEAT_SILENT = (
+        "SHOE-602",
+        "heartbeat does not answer",
+        "Its daemon does not run, or does not take the agent's connection: a third way of hearing "
+        "the other machine is missing.",
+        "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
+    )
+
+
+BY_CODE: Mapping[str, Alarm] = {str(alarm): alarm for alarm in Alarm}
+GROUPS: Mapping[str, str] = {
+    "1": "Guests",
+    "2": "Data",
+    "3": "Machines",
+    "4": "Cables",
+    "5": "Gateway",
+    "6": "System",
+}
+
+INTRODUCTION = """\
+<!-- Made by `python -m haagent.console.alarms`; a test compares. Change the table there. -->
+# Alarms
+
+Every line on the screen that begins with `!` ends with a code. It stays the same in all versions,
+so it can be searched for, and `shoestring status --json` has it as `code`. The screen says what the
+alarm is about this time, and what to do; this page says what it means in general. GUEST, UNIT: what
+the screen names.
+
+Commands are typed in the menu behind the Enter key of the screen, as they stand here; those that do
+not begin with `shoestring`, in its shell.
+"""
+
+
+def group(alarm: Alarm) -> str:
+    """The key of its group, in GROUPS."""
+    return alarm.partition("-")[2][0]
+
+
+def document() -> str:
+    """docs/alarms.md."""
+    parts = [INTRODUCTION]
+    for key, name in GROUPS.items():
+        parts.append(f"## {name}\n")
+        for alarm in Alarm:
+            if group(alarm) == key:
+                parts += [f"### {alarm}: {alarm.headline}\n", _wrapped(alarm.means)]
+                parts.append(_wrapped(f"**What to do.** {alarm.do}"))
+    return "\n".join(parts)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Complaints about the machines themselves: that one is silent, unguarded, leaving or replaced."""
+
+from collections.abc import Iterator
+
+from haagent.console.alarms import Alarm
+from haagent.console.complaints.complaint import Complaint
+from haagent.console.facts import is_recent, is_talking
+from haagent.console.surroundings import Surroundings
+from haagent.core import moving
+from haagent.core.model import NodeState, Phase
+from haagent.core.together import names
+
+
+def ours(state: NodeState) -> Iterator[Complaint]:
+    """About this machine."""
+    me, peer = names(state)
+    if state.is_fenced:
+        yield Complaint(
+            Alarm.GAVE_UP,
+            f"{me} has given up.",
+            f"Nothing proved that {peer} was off, so {me} ended its guests.",
+            "Wait: its watchdog restarts it.",
+        )
+    if state.left is not None:
+        yield Complaint(
+            Alarm.LEAVING,
+            f"{me} is shutting down.",
+            f"Its guests go to {peer}, if {peer} can take them.",
+            "Wait.",
+        )
+    if state.durable.in_maintenance:
+        yield Complaint(
+            Alarm.MAINTENANCE,
+            f"{me} is in maintenance.",
+            " ".join((_maintenance_means(me, peer), *_staying(state))),
+            f"When you are done: `shoestring maintenance off` on {me}.",
+        )
+    if not state.is_armed:
+        yield Complaint(
+            Alarm.WATCHDOG,
+            f"The watchdog of {me} is not armed.",
+            f"If {me} hangs, nothing ends its guests: {peer} must not take over.",
+            "See why: `journalctl -b -u haagent`.",
+        )
+
+
+def replaced(state: NodeState) -> Iterator[Complaint]:
+    """About machines whose place another one has: this one, or one that came back."""
+    me, peer = names(state)
+    hello = state.peer.hello
+    if hello is not None and hello.has_replaced:
+        yield Complaint(
+            Alarm.REPLACED,
+            f"{me} was replaced.",
+            f"Another machine has its place beside {peer}, and perhaps its address. The copies "
+            f"here are old, and {me} starts nothing any more.",
+            f"Switch {me} off. To use this PC again: a stick flashed anew, and an empty data disk.",
+        )
+    if is_recent(state, state.replaced_at):
+        yield Complaint(
+            Alarm.REPLACED_IS_ON,
+            f"The machine that {peer} replaced is switched on.",
+            f"It was told so, and starts nothing; but it may have the address of {peer}.",
+            "Switch it off, or pull its LAN cable.",
+        )
+
+
+def silence(state: NodeState) -> Iterator[Complaint]:
+    """About a peer that nothing is heard of."""
+    _, peer = names(state)
+    if not is_talking(state):
+        yield Complaint(
+            Alarm.PEER_SILENT,
+            f"{peer} is silent.",
+            "It is off, or it hangs, or no cable carries its words.",
+            f"Look at {peer}: switch it on, or look at its screen. Then at both cables.",
+        )
+
+
+def peers(state: NodeState) -> Iterator[Complaint]:
+    """About the other machine, by what it says of itself."""
+    me, peer = names(state)
+    hello = state.peer.hello
+    if hello is None or not is_talking(state):
+        return
+    if not hello.figures.is_armed:
+        yield Complaint(
+            Alarm.WATCHDOG,
+            f"The watchdog of {peer} is not armed.",
+            f"If {peer} hangs, nothing ends its guests: {me} must not take over.",
+            f"See why, on {peer}: `journalctl -b -u haagent`.",
+        )
+    if hello.is_leaving:
+        yield Complaint(
+            Alarm.LEAVING,
+            f"{peer} is shutting down.",
+            f"{me} is on its own then.",
+            "Switch it on again.",
+        )
+    if hello.in_maintenance:
+        yield Complaint(
+            Alarm.MAINTENANCE,
+            f"{peer} is in maintenance.",
+            _maintenance_means(peer, me),
+            f"When you are done: `shoestring maintenance off` on {peer}.",
+        )
+    if hello.scale != state.pair.scale:
+        yield Complaint(
+            Alarm.TIME_SCALE,
+            f"The time scale is {state.pair.scale:g} on {me} and {hello.scale:g} on {peer}.",
+            "Their timers do not fit together: neither may rely on the other's.",
+            "Take shoestring.timescale= off both kernel command lines, and restart them.",
+        )
+
+
+def units(around: Surroundings) -> Iterator[Complaint]:
+    """About this machine's parts."""
+    for unit in around.failed_units:
+        yield Complaint(
+            Alarm.UNIT_FAILED,
+            f"{unit} has failed.",
+            "A part of the system does not run.",
+            f"See why: `journalctl -b -u {unit}`.",
+        )
+
+
+def _maintenance_means(who: str, other: str) -> str:
+    return f"Nothing starts on {who} by itself: if {other} dies, its guests are off."
+
+
+def _staying(state: NodeState) -> Iterator[str]:
+    """The guests that are still here, and why."""
+    for guest, mine in state.guests.items():
+        why = moving.blocker(state, guest)
+        if mine.phase in (Phase.HOLDING, Phase.FROZEN) and why is not None:
+            yield f"{guest} stays on {names(state)[0]}: {why}."

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""All complaints about a pair, the worst first. The one place that orders them."""
+
+from haagent.console.complaints import data, guests, machines, ways
+from haagent.console.complaints.complaint import Complaint, Missing
+from haagent.console.surroundings import Surroundings
+from haagent.core.model import NodeState
+
+
+def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Complaint, ...]:
+    """Everything that keeps the pair from being protected, the worst first."""
+    names = list(state.guests)
+    return (
+        *(c for guest in names for c in guests.whereabouts(state, around, guest, missing)),
+        *(c for guest in names for c in data.copies(state, around, guest)),
+        *machines.ours(state),
+        *machines.replaced(state),
+        *ways.lan(state),
+        *machines.silence(state),
+        *ways.paths(state),
+        *machines.peers(state),
+        *ways.gateway(state),
+        *ways.heartbeat(state, around),
+        *machines.units(around),
+    )

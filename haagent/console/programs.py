@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Gives one terminal to another program, and takes it back whatever became of that.
+
+It must not end because of a key that was meant for the program, and knows no program.
+"""
+
+import os
+import signal
+import subprocess
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from haagent.console.menu import WIDTH, wrapped
+from haagent.errors import ToolError
+
+NOT_STARTED = 127  # what a shell says of a program that cannot be started
+KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)  # what keys send to whoever is in front
+SHELL = ("bash", "--noprofile", "--norc", "-i")
+SHELL_QUIET = 600  # seconds at the prompt without a key, until the shell ends by itself
+# A shell of systemd's knows none of these.
+ENVIRONMENT = {
+    "HISTFILE": "",
+    "HOME": "/root",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    "TMOUT": str(SHELL_QUIET),  # bash(1)
+}
+
+
+def shell_environment(me: str) -> dict[str, str]:
+    """Of a root shell on the machine ME."""
+    return {**os.environ, **ENVIRONMENT, "PS1": f"root@{me}:\\w# "}
+
+
+class Programs:
+    """Runs programs on the terminal open as KEYS and SCREEN. USUAL is how that terminal is for
+    them, as termios.tcgetattr returned it; None: it is no terminal.
+    """
+
+    def __init__(self, keys: int, screen: int, usual: list[Any] | None) -> None:
+        self._keys = keys
+        self._screen = screen
+        self._usual = usual
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+        """Runs ARGV to its end, with the whole terminal; its exit status, or minus its signal."""
+        self._make_usual()
+        try:
+            return subprocess.run(
+                argv,
+                stdin=self._keys,
+                stdout=self._screen,
+                stderr=self._screen,
+                env=environment,
+                cwd="/",
+                check=False,
+            ).returncode
+        except OSError as error:
+            raise ToolError(argv, NOT_STARTED, error.strerror or str(error)) from error
+        finally:
+            self._take_back()
+
+    def lines(self, argv: Sequence[str]) -> list[str]:
+        """What ARGV prints, with its complaints, as `readable`. Ctrl-C ends it early."""
+        self._make_usual()
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                check=False,
+            )
+        except OSError as error:
+            raise ToolError(argv, NOT_STARTED, error.strerror or str(error)) from error
+        finally:
+            self._take_back()
+        return readable(done.stdout)
+
+    def _make_usual(self) -> None:
+        if self._usual is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(self._keys, termios.TCSANOW, self._usual)
+
+    def _take_back(self) -> None:
+        """We are in front again. A shell that was killed has not given the terminal back, and
+        whoever reads it from behind is stopped (termios(3), SIGTTIN).
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        try:
+            with suppress(OSError):  # it is not the terminal that we belong to
+                os.tcsetpgrp(self._keys, os.getpgrp())
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def readable(printed: bytes) -> list[str]:
+    """PRINTED in lines that no terminal wraps, and without anything that one obeys: a log may hold
+    whatever somebody wrote into it.
+    """
+    lines = []
+    for line in printed.decode("utf-8", "replace").expandtabs().split("\n"):
+        plain = "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\r"))
+        lines += [plain] if len(plain) <= WIDTH else wrapped(plain)
+    return lines[:-1] if lines[-1:] == [""] else lines
+
+
+@contextmanager
+def deaf_to_keys() -> Iterator[None]:
+    """Ctrl-C and its like reach the programs in front of us, and not us.
+
+    They are heard and forgotten: a program that is started inherits what is ignored, and would be
+    deaf as well.
+    """
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        pass
+
+    before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {
+        key: signal.signal(key, hear) for key in KEYS
+    }
+    try:
+        yield
+    finally:
+        for key, handler in before.items():
+            signal.signal(key, handler)

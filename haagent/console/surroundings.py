@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""What a page about a pair is made of and the core does not know, or must not. Values only.
+
+Whoever decides never looks at any of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from haagent.core.foresight import Outlook
+from haagent.storage.resync import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A mapping is by the guest's name, and lacks those of which nothing is known."""
+
+    heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
+    failed_units: tuple[str, ...] = ()
+    wall: float = 0.0  # seconds since the epoch, now
+    in_sync_at: Mapping[str, float] = field(default_factory=dict)  # when it last was, so too
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
+    resyncs: Mapping[str, Progress] = field(default_factory=dict)
+    lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""What a node says of itself, in every hello. Changes nothing."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from haagent.core import proofs
+from haagent.core.model import (
+    Disk,
+    Figures,
+    GuestHello,
+    GuestState,
+    Hello,
+    Ledger,
+    NodeState,
+    Phase,
+)
+
+TOLD = 3  # troubles; a hello must not grow beyond what can be sent
+
+
+def hello(state: NodeState) -> Hello:
+    """Our public state."""
+    peer, timing = state.peer, state.timing
+    return Hello(
+        node=state.me,
+        boot=state.boot,
+        number=state.number,
+        heard_boot=peer.hello.boot if peer.hello else "",
+        heard={path: heard.number for path, heard in peer.paths.items()},
+        scale=state.pair.scale,
+        figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
+        has_referee=proofs.has_referee(state),
+        guests={
+            guest: _about(mine, state.durable.ledgers[guest], state.measured.differs.get(guest, -1))
+            for guest, mine in state.guests.items()
+        },
+        is_leaving=state.left is not None,
+        in_maintenance=state.durable.in_maintenance,
+        room=state.measured.room,
+        troubles=dict(islice(_troubles(state), TOLD)),
+        lan=state.durable.lan,
+        lan_runs=state.pair.lan,
+        lan_trouble=state.lan_trouble,
+    )
+
+
+def _troubles(state: NodeState) -> Iterator[tuple[str, str]]:
+    return ((guest, mine.trouble) for guest, mine in state.guests.items() if mine.trouble)
+
+
+def _about(mine: GuestState, ledger: Ledger, differs: int) -> GuestHello:
+    resource = mine.resource
+    is_answered = mine.phase is Phase.RELEASED  # not while our copy is being marked
+    return GuestHello(
+        term=ledger.term,
+        theirs=ledger.theirs,
+        phase=mine.phase,
+        disk=resource.disk if resource else Disk.UNKNOWN,
+        is_connected=mine.is_connected,
+        is_alone=ledger.alone is not None,
+        request=mine.request,
+        grant=mine.grant if is_answered else None,
+        promise=ledger.promise,
+        stands_down=ledger.stands_down,
+        evidence=ledger.evidence,
+        returned=ledger.returned,
+        farewell=mine.farewell,
+        keeps_farewell=ledger.farewell is not None,
+        choice=ledger.choice,
+        proposal=mine.proposal,
+        is_refused=proofs.is_refused(mine, ledger),
+        has_dropped=mine.has_dropped,
+        differs=differs,
+    )

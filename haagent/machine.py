@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: MIT
+"""The machine that the agent runs on: its adapters, the threads that listen, and who acts.
+
+It holds no policy: whatever an adapter hears is put into the loop's queue as an event, and what was
+decided is carried out.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path as File
+
+from haagent import config as settings
+from haagent import lan
+from haagent.cluster.datagrams import Address, Datagrams, Way
+from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
+from haagent.cluster.wire import decode, encode, is_of_another
+from haagent.config import Config
+from haagent.console.snapshot import to_dict
+from haagent.console.surroundings import Surroundings
+from haagent.console.survey import snapshot
+from haagent.control import SOCKET, Server
+from haagent.core import actions, events, proofs
+from haagent.core.events import Event
+from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
+from haagent.errors import PeerError, ToolError
+from haagent.fencing.watchdog import Watchdog, WatchdogError
+from haagent.guests.definition import Guest
+from haagent.guests.xen import Xen
+from haagent.hands import GRACE, GuestAction, Hands
+from haagent.last_in_sync import LOOK, LastInSync
+from haagent.lookout import Lookout
+from haagent.measures import Measures
+from haagent.network.announce import announce
+from haagent.network.probes import PeerProbe, RefereeProbe
+from haagent.run import run
+from haagent.state import FOLDER, StateFile
+from haagent.storage.drbd import Drbd
+from haagent.storage.kept import Kept
+
+FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+QUIET = 10.0  # seconds between two complaints about what came from outside
+LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
+SYSRQ = File("/proc/sysrq-trigger")
+
+log = logging.getLogger(__name__)
+
+
+def ways(config: Config) -> dict[Path, Way]:
+    """The two ways to the peer, in the order in which a hello is sent over them.
+
+    Who dies between the two must have said its last word on the LAN: one on the crossover alone
+    would leave the LAN's proof too old for a takeover.
+    """
+    return {
+        path: Way(way.interface, way.address, way.peer_address)
+        for path, way in ((Path.LAN, config.lan), (Path.CROSSOVER, config.crossover))
+    }
+
+
+class Machine:
+    """The real outside: sockets, heartbeat, DRBD, Xen, the watchdog, the state on disk."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.key = settings.read_key(config.key_file)
+        self.replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
+        self.state_file = StateFile(FOLDER)
+        self.drbd = Drbd(limit=30.0 * config.pair.scale)
+        self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
+        self.watchdog = Watchdog()
+        self.datagrams = Datagrams(ways(config))
+        self.heartbeat = Heartbeat()
+        self.referee = RefereeProbe(config.referees, config.bridge)
+        expected = {config.lan.peer_address: config.lan.peer_mac}
+        self._guest_at: dict[IPv4Address, str] = {}
+        for name, guest in config.guests.items():
+            if guest.address is not None:
+                expected[guest.address] = guest.mac
+                self._guest_at[guest.address] = name
+        self.peer = PeerProbe(config.bridge, config.lan.address, expected)
+        self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
+        self.links: dict[str, bool] | None = None
+        self.failed_units: tuple[str, ...] = ()
+        self.last_in_sync = LastInSync(FOLDER, config.guests)
+        self.lookout = Lookout(config.guests)
+        self.kept = Kept()
+        self.measures = Measures(config.guests, self.kept)
+        self.addresses = lan.Addresses()
+        self._is_armed = False
+        self._is_leaving = False
+        self._complain_again = 0.0
+
+    def start(self, post: Callable[[Event | BaseException], None]) -> None:
+        """Opens everything that listens. POST takes events, and what ends the agent."""
+        self._post = post
+        self._hands = Hands(
+            self.config.guests,
+            self.drbd,
+            self.xen,
+            self.kept,
+            self._announce,
+            post,
+            patience=90.0 * self.config.pair.scale,
+            grace=GRACE,
+        )
+        self._server = Server(SOCKET, list(self.config.guests), post)
+        self._server.start()
+        for name, guest in self.config.guests.items():
+            self.xen.define(
+                Guest(name, guest.memory, guest.vcpus, guest.disks, guest.mac, self.config.bridge)
+            )
+        for adapter in (
+            self._watch_drbd,
+            self._watch_xen,
+            self._hear_datagrams,
+            self._hear_heartbeat,
+            self._hear_referee,
+            self._hear_peer,
+            self._look_at_units,
+            self._keep_last_in_sync,
+            self._measure,
+        ):
+            threading.Thread(
+                target=_guarded(adapter, post), name=adapter.__name__, daemon=True
+            ).start()
+        self.lookout.start()
+
+    def arm(self) -> bool:
+        """Opens the watchdog, before the first guest may start."""
+        try:
+            self.watchdog.open(self.config.pair.timing.watchdog)
+        except WatchdogError as error:
+            log.error("%s %s", error, error.hint)
+            return False
+        log.info("watchdog: %s", self.watchdog.identity)
+        self._is_armed = True
+        return True
+
+    def save(self, durable: Durable) -> None:
+        self.state_file.save(durable)
+
+    def send(self, hello: Hello) -> None:
+        data = encode(hello, self.key)
+        self.datagrams.send(data)
+        self.heartbeat.send(data)
+
+    def tell_replaced(self, hello: Hello) -> None:
+        if self._replaced is not None:
+            path, sender = self._replaced
+            for key in self.replaced_keys:
+                self.datagrams.answer(path, sender, encode(hello, key))
+
+    def probe_referee(self) -> None:
+        self.referee.send()
+
+    def probe_peer(self) -> None:
+        self.peer.send()
+
+    def feed(self) -> None:
+        if self._is_armed:
+            self.watchdog.feed()
+
+    def do(self, action: GuestAction) -> None:
+        self._hands.do(action)
+
+    def answer_fence(self, guest: str, answer: FenceAnswer) -> None:
+        self._server.answer_fence(guest, answer)
+
+    def answer_operator(self, guest: str, refusal: str | None) -> None:
+        self._server.answer_operator(guest, refusal)
+
+    def take_up_lan(self, order: actions.LanOrder) -> None:
+        self.addresses.take_up(order, self._post)
+
+    def reset(self) -> None:
+        log.critical("resetting this machine")
+        SYSRQ.write_text("b")  # sysrq.rst: reboots at once, without syncing
+
+    def finish_leaving(self) -> None:
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        if self._is_armed:
+            # A shutdown may take longer than the watchdog waits, and nothing of ours runs any more.
+            self._is_armed = False
+            self.watchdog.disarm()
+        self._hands.down(self._server.finish_leaving)
+
+    def decided(self, reasons: tuple[str, ...]) -> None:
+        self.lookout.decided(reasons)
+
+    def publish(self, state: NodeState) -> None:
+        for guest, mine in state.guests.items():
+            if mine.is_in_sync:
+                self.last_in_sync.seen(guest)
+        self.lookout.seen(state)
+        self.measures.seen(state)
+        around = Surroundings(
+            heartbeat=self.links,
+            failed_units=self.failed_units,
+            wall=time.time(),
+            in_sync_at=self.last_in_sync.moments,
+            addresses=self.lookout.addresses,
+            outlooks=self.lookout.outlooks,
+            resyncs=self.lookout.resyncs,
+            lately=self.lookout.lately,
+        )
+        self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
+
+    def _announce(self, guest: str) -> None:
+        announce(self.config.bridge, self.config.guests[guest].mac)
+
+    def _watch_drbd(self, post: Callable[[Event], None]) -> None:
+        def seen(guest: str, resource: Resource) -> None:
+            if guest in self.config.guests:
+                post(events.ResourceChanged(time.monotonic(), guest, resource))
+
+        self.drbd.watch(seen)
+
+    def _watch_xen(self, post: Callable[[Event], None]) -> None:
+        def seen(running: frozenset[str]) -> None:
+            for guest in self.config.guests:
+                post(events.DomainSeen(time.monotonic(), guest, guest in running))
+
+        self.xen.watch(seen)
+
+    def _hear_datagrams(self, post: Callable[[Event], None]) -> None:
+        def heard(path: Path, data: bytes, sender: Address) -> None:
+            if not self._is_replaced(post, path, data, sender):
+                self._heard(post, path, data)
+
+        def stranger(path: Path, data: bytes, sender: Address) -> None:
+            self._is_replaced(post, path, data, sender)
+
+        self.datagrams.receive(heard, stranger)
+
+    def _is_replaced(
+        self, post: Callable[[Event], None], path: Path, data: bytes, sender: Address
+    ) -> bool:
+        """Whether a machine that has no place here any more spoke; from wherever it now is."""
+        if not is_of_another(data, self.replaced_keys, self.config.pair.me):
+            return False
+        self._replaced = path, sender
+        post(events.ReplacedHeard(time.monotonic()))
+        return True
+
+    def _heard(self, post: Callable[[Event], None], path: Path, data: bytes) -> None:
+        try:
+            hello = decode(data, self.key)
+        except PeerError as error:
+            self._complain(f"{path}: {error}")
+            return
+        if hello.scale != self.config.pair.scale:
+            # safety: a peer whose timers run otherwise keeps none of our promises about time.
+            ours = self.config.pair.scale
+            self._complain(f"the peer's time scale is {hello.scale:g}, ours is {ours:g}")
+            return
+        post(events.HelloHeard(time.monotonic(), path, hello))
+
+    def _complain(self, message: str) -> None:
+        """Logs what anybody on the LAN can make us say; a stranger must not fill the journal."""
+        now = time.monotonic()
+        if now >= self._complain_again:
+            self._complain_again = now + QUIET
+            log.warning("%s", message)
+
+    def _hear_heartbeat(self, post: Callable[[Event], None]) -> None:
+        while True:
+            try:
+                self.heartbeat.sign_on()
+                me = self.config.pair.names[self.config.pair.me]
+                peer = self.config.pair.names[1 - self.config.pair.me]
+                links = {link: up == "up" for link, up in self.heartbeat.links(peer).items()}
+                self.links = links
+                log.info("heartbeat: signed on as %s, links to %s: %s", me, peer, links)
+                self.heartbeat.receive(
+                    lambda node, data: self._heard(post, Path.HEARTBEAT, data),
+                    lambda node, status: log.info("heartbeat: %s is %s", node, status),
+                    self._link_changed,
+                )
+                return
+            except HeartbeatLost as error:
+                if self.links is not None:
+                    log.warning("%s", error)
+                self.links = None
+                time.sleep(1.0)  # there is no event to wait for: heartbeat is not there
+
+    def _link_changed(self, node: str, link: str, status: str) -> None:
+        if node == self.config.pair.names[1 - self.config.pair.me]:
+            log.info("heartbeat: link %s to %s is %s", link, node, status)
+            self.links = {**(self.links or {}), link: status == "up"}
+
+    def _hear_referee(self, post: Callable[[Event], None]) -> None:
+        self.referee.receive(lambda sent: post(events.RefereeAnswered(time.monotonic(), sent)))
+
+    def _hear_peer(self, post: Callable[[Event], None]) -> None:
+        def hear(address: IPv4Address) -> None:
+            post(events.ProbeAnswered(time.monotonic(), self._guest_at.get(address, "")))
+
+        self.peer.receive(hear)
+
+    def _look_at_units(self, post: Callable[[Event], None]) -> None:
+        while True:
+            try:
+                listing = run(FAILED_UNITS, timeout=60)
+            except ToolError as error:
+                log.warning("%s", error)
+            else:
+                lines = filter(None, map(str.split, listing.splitlines()))
+                self.failed_units = tuple(line[0] for line in lines)
+            time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
+
+    def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:
+        while True:
+            try:
+                self.last_in_sync.keep()
+            except OSError as error:
+                log.warning("cannot note when the copies were last the same: %s", error)
+            time.sleep(LOOK)
+
+    def _measure(self, post: Callable[[Event], None]) -> None:
+        self.measures.watch(post)
+
+
+def _guarded(
+    adapter: Callable[[Callable[[Event], None]], None],
+    post: Callable[[Event | BaseException], None],
+) -> Callable[[], None]:
+    """An adapter that cannot go on ends the agent: a blind agent must not decide."""
+
+    def run() -> None:
+        try:
+            adapter(post)
+        except Exception as error:
+            post(error)
+
+    return run

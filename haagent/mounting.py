@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Mounts a file system that a person may have written to, for the moment that it is needed."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from haagent.run import Run, run
+
+LIMIT = 120.0  # seconds for one program; a bad stick is slow
+
+
+@contextlib.contextmanager
+def mounted(
+    device: str, kind: str, point: Path, *, is_writable: bool = False, run: Run = run
+) -> Iterator[Path]:
+    """/dev/DEVICE, a FAT or exFAT file system as mount(8) names its KIND, as the folder POINT.
+    Raises ToolError.
+    """
+    point.mkdir(parents=True, exist_ok=True)
+    if point.is_mount():
+        run(("umount", str(point)), timeout=LIMIT)
+    # safety: what is in there may be a secret, and FAT knows no modes.
+    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
+    run(("mount", "-t", kind, "-o", options, f"/dev/{device}", str(point)), timeout=LIMIT)
+    try:
+        yield point
+    finally:
+        run(("umount", str(point)), timeout=LIMIT)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""The command line of whoever owns the pair: what is, and the everyday acts.
+
+It must not decide anything: it asks the agent, and tells what the agent shows.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from haagent import client, handover, password, report, resolution, saving
+from haagent.asking import ask, ask_unseen, new_password
+from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
+from haagent.console.render import guest_line, render
+from haagent.console.snapshot import GuestView, Snapshot
+from haagent.errors import OperatorError
+from haagent.handover import guest_of
+
+WIDTH = 80
+
+
+def main(argv: list[str], places: Places | None = None) -> int:
+    """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
+    program = CommandLine("shoestring", "What your pair does, and the everyday acts.")
+    add_status(program)
+    program.add("guests", guests, "list the guests, and whether each can be moved from here")
+    move = program.add("move", handover.move, "shut a guest down here and start it on the other")
+    move.add_argument("guest", metavar="GUEST")
+    rest = program.add(
+        "maintenance",
+        handover.maintenance,
+        "empty this machine and let nothing start on it by itself; or end that",
+    )
+    rest.add_argument("switch", choices=("on", "off"))
+    down = program.add(
+        "shutdown", handover.shutdown, "hand the guests over, then switch this machine off"
+    )
+    again = program.add(
+        "reboot", handover.reboot, "hand the guests over, then restart this machine"
+    )
+    for act in (move, rest, down, again):
+        act.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    add_resolve(program)
+    add_start(program)
+    program.add("replace", replace, "give the place of the other machine, which died, to a new one")
+    program.add("lan", lan, "give both machines other addresses on the LAN, and another gateway")
+    add_report(program)
+    program.add("save-report", saving.save_report, "write the report onto a USB stick")
+    add_password(program)
+    add_factory_reset(program)
+    return program.run(argv, places)
+
+
+def add_status(program: CommandLine) -> None:
+    command = program.add("status", status, "say whether the pair is protected, and what is wrong")
+    command.add_argument("--json", action="store_true", help="everything there is, for programs")
+
+
+def add_resolve(program: CommandLine) -> None:
+    help = "end a split brain: choose which of two copies counts, and keep the other aside"
+    command = program.add("resolve", resolution.resolve, help)
+    command.add_argument("guest", metavar="GUEST", nargs="?")
+
+
+def add_start(program: CommandLine) -> None:
+    command = program.add("start", start, "start a guest in spite of what the agent misses")
+    command.add_argument("guest", metavar="GUEST")
+    command.add_argument(
+        "--anyway",
+        action="store_true",
+        required=True,
+        help="needed: the agent starts a guest by itself as soon as that is safe",
+    )
+
+
+def add_report(program: CommandLine) -> None:
+    help = "print all there is to know about this machine, without keys"
+    command = program.add("report", tell_all, help)
+    command.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a new file to write")
+
+
+def add_password(program: CommandLine) -> None:
+    command = program.add("password", change_password, "change the password of this machine")
+    command.add_argument(
+        "--print",
+        action="store_true",
+        help="change nothing, and print one as `password` of an answers.yaml holds it",
+    )
+
+
+def add_factory_reset(program: CommandLine) -> None:
+    help = "make this machine leave the pair and forget it"
+    program.add("factory-reset", forget_the_pair, help)
+
+
+def status(arguments: argparse.Namespace, places: Places) -> Exit:
+    data, shown = look(places)
+    if arguments.json:
+        print(json.dumps(data, indent=2))
+    else:
+        for line in render(shown, WIDTH, sys.maxsize, time.monotonic()):
+            print(line)
+    return VERDICTS[shown.verdict]
+
+
+def guests(arguments: argparse.Namespace, places: Places) -> Exit:
+    _, shown = look(places)
+    column = max((len(guest.name) for guest in shown.guests), default=0)
+    for guest in shown.guests:
+        print(guest_line(guest, column))
+        if guest.blocker is None:
+            print(f"  can be moved to {shown.peer}")
+        else:
+            print(f"  cannot be moved from {shown.me}: {guest.blocker}")
+    return Exit.PROTECTED
+
+
+def start(arguments: argparse.Namespace, places: Places) -> Exit:
+    """safety: the one way past the proofs. It takes a person who saw both histories."""
+    if not is_at_a_terminal():
+        raise OperatorError(
+            "A start in spite of all takes a person at a terminal.",
+            "Log in, and type the command yourself; no script may do it.",
+        )
+    _, shown = look(places)
+    view = _startable(shown, arguments.guest)
+    print("\n".join(_histories(shown, view)))
+    if ask(f"Type the guest's name to start it on {shown.me}: ") != view.name:
+        raise OperatorError(
+            "The name was not typed: nothing was done.",
+            "`shoestring status` tells what is missing.",
+        )
+    # The world may have moved while the person was reading.
+    _, now = look(places)
+    again = _startable(now, view.name)
+    if (again.ours, again.theirs) != (view.ours, view.theirs):
+        raise OperatorError(
+            "The histories changed meanwhile: nothing was done.", "Look at them again."
+        )
+    client.confirm(view.name, places.socket)
+    print("The agent took note. `shoestring status` shows what comes of it.")
+    return Exit.PROTECTED
+
+
+def _startable(shown: Snapshot, guest: str) -> GuestView:
+    """Raises OperatorError if there is no such guest, if it runs, or if DRBD would refuse."""
+    view = guest_of(shown, guest)
+    if view.runs_on:
+        raise OperatorError(
+            f"{guest} runs on {' and '.join(view.runs_on)}: nothing was done.",
+            "A second one would destroy its data.",
+        )
+    if view.unstartable is not None:
+        raise OperatorError(
+            f"{guest} cannot be started on {shown.me}: {view.unstartable}. Nothing was done.",
+            f"Switch {shown.peer} on. If it is lost for good, ask for help before anything is done "
+            "to the disks: what is left is in the copies.",
+        )
+    return view
+
+
+def _histories(shown: Snapshot, view: GuestView) -> list[str]:
+    there = f"{shown.peer} is there and talks. " if view.peer_phase else ""
+    return [
+        f"The copy of {view.name} on {shown.me}, the one that would run:",
+        *(f"  - {sentence}" for sentence in view.ours),
+        f"The copy on {shown.peer}:",
+        *(f"  - {sentence}" for sentence in view.theirs),
+        "What the agent misses:",
+        *(f"  - {sentence}" for sentence in view.missing or ("nothing; it is about to start",)),
+        "",
+        f"{there}If {shown.peer} runs {view.name} now, both copies are written and one of them is",
+        f"lost. Whatever {shown.peer} wrote last is given up. Make sure that {shown.peer} is off,",
+        f"and do not power it up alone until it has met {shown.me} again.",
+    ]
+
+
+def replace(arguments: argparse.Namespace, places: Places) -> Exit:
+    # Not above: nothing else here needs the set-up's part of the house.
+    from firstboot import replacement
+
+    return replacement.replace(places)
+
+
+def lan(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot import relocation  # as above
+
+    return relocation.relocate(places)
+
+
+def change_password(arguments: argparse.Namespace, places: Places) -> Exit:
+    if not is_at_a_terminal() and not (arguments.print and sys.stdin.isatty()):
+        raise OperatorError(
+            "A password is typed at a terminal, where nobody sees it.",
+            "Nothing was changed. Type the command yourself; no script may do it.",
+        )
+    if arguments.print:
+        print(f'password: "{password.kept(new_password(), os.urandom(16))}"')
+        return Exit.PROTECTED
+    guard = places.guard
+    if guard.has_password:
+        guard.check_wait()
+        if not guard.admits(ask_unseen("The old password: ")):
+            raise OperatorError("That is not the password.", "Nothing was changed.")
+    guard.keep(new_password())
+    print("The new password counts, on this machine only: the other one keeps its own.")
+    return Exit.PROTECTED
+
+
+def forget_the_pair(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot import leaving  # the set-up knows what it made; no other command needs it
+
+    leaving.leave_the_pair(places)
+    return Exit.PROTECTED
+
+
+def tell_all(arguments: argparse.Namespace, places: Places) -> Exit:
+    sources = report.Sources(places.file, places.cmdline, places.folder, places.socket)
+    if arguments.file is None:
+        for part in report.report(sources):
+            print(part, end="", flush=True)
+        return Exit.PROTECTED
+    try:
+        # Never one that is there: a name that is mistyped may be that of a disk.
+        with open(arguments.file, "x", encoding="utf-8", opener=_private) as file:
+            file.writelines(report.report(sources))
+    except OSError as error:
+        raise OperatorError(
+            f"{arguments.file} cannot be written: {error.strerror}.",
+            "Name a file that does not exist yet, in a folder that does.",
+        ) from error
+    print(f"{arguments.file}: written. It holds no keys; read it before you give it away.")
+    return Exit.PROTECTED
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

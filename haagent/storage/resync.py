@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Owns what /proc/drbd tells of a resync: its text -> how far each device is, or how far apart.
+
+Pure. events2 does not carry it. A line that is not known is no progress, and no error: only a
+screen shows it, and nothing may ever be decided by it.
+
+The text is that of DRBD 8.4, drivers/block/drbd/drbd_proc.c: a block for each device that begins
+with ` 0: cs:SyncSource ...`, and while a resync runs
+
+    [===>................] sync'ed: 23.1% (8972/11664)K
+    finish: 0:01:02 speed: 12,345 (11,111) K/sec
+
+with K or M. `verified:` in the place of `sync'ed:` is a verification, which is no resync, and
+` (stalled)` at the end means that nothing moved for minutes. `oos:` is always there: KiB that are
+marked as different; without a connection that is what was written here since.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+DEVICE = re.compile(r"^ *(\d+): cs:", re.MULTILINE)
+SYNCED = re.compile(r"sync'ed: *\d+\.\d% *\((?P<left>\d+)/(?P<total>\d+)\)(?P<unit>[KM])")
+FINISH = re.compile(r"finish: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d) (?P<rest>.*)")
+OUT_OF_SYNC = re.compile(r"\boos:(?P<left>\d+)")
+STALLED = "(stalled)"
+KIB = {"K": 1, "M": 1024}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A resync, of one device or of several that belong together."""
+
+    left: int  # KiB that are still to be copied
+    total: int  # KiB when it began
+    seconds: int | None  # until it is done, by DRBD's estimate; None: nothing moves
+
+    @property
+    def percent(self) -> float:
+        """What is done, with one decimal, rounded down: 100 only when nothing is left."""
+        return 1000 * (self.total - self.left) // self.total / 10 if self.total else 100.0
+
+
+def parse(text: str) -> dict[int, Progress]:
+    """The resyncs that TEXT tells of, by the number of their device."""
+    _, *parts = DEVICE.split(text)
+    blocks = zip(parts[::2], parts[1::2], strict=True)
+    return {int(minor): found for minor, block in blocks if (found := _progress(block))}
+
+
+def _progress(block: str) -> Progress | None:
+    synced, finish = SYNCED.search(block), FINISH.search(block)
+    if synced is None:
+        return None
+    kib = KIB[synced["unit"]]
+    seconds = None
+    if finish is not None and STALLED not in finish["rest"]:
+        hours, minutes = int(finish["hours"]), int(finish["minutes"])
+        seconds = hours * 3600 + minutes * 60 + int(finish["seconds"])
+    return Progress(int(synced["left"]) * kib, int(synced["total"]) * kib, seconds)
+
+
+def out_of_sync(text: str) -> dict[int, int]:
+    """KiB that are marked as different, by the number of the device."""
+    _, *parts = DEVICE.split(text)
+    blocks = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        int(n): int(found["left"]) for n, block in blocks if (found := OUT_OF_SYNC.search(block))
+    }
+
+
+def together(found: Iterable[Progress]) -> Progress | None:
+    """Several devices as one; None if there are none. They are copied side by side."""
+    parts = list(found)
+    if not parts:
+        return None
+    times = [part.seconds for part in parts if part.seconds is not None]
+    return Progress(
+        sum(part.left for part in parts),
+        sum(part.total for part in parts),
+        max(times) if len(times) == len(parts) else None,
+    )
+
+
+def by_guest(text: str, minors: Mapping[str, Iterable[int]]) -> dict[str, Progress]:
+    """What TEXT tells, for each guest of MINORS, whose devices are those."""
+    devices = parse(text)
+    return {
+        guest: whole
+        for guest, numbers in minors.items()
+        if (whole := together(devices[n] for n in numbers if n in devices))
+    }

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""Named histories of machines that die, leave, boot or stand still, and of agents that do."""
+
+from collections.abc import Mapping
+
+from haagent.core.model import Disk
+from tests.sim.telling import A, B, Scenario, disk, expect, name_of, named, recovers, stays, wait
+from tests.sim.world import World
+
+
+def holder_loses_power(world: World) -> None:
+    world.power_off(A)
+    expect(world, B, 25)
+    world.power_on(A)
+    recovers(world)
+    stays(world, B, 30)  # nothing fails back
+    world.power_off(B)
+    expect(world, A, 25)
+    recovers(world)
+
+
+def standby_loses_power(world: World) -> None:
+    world.power_off(B)
+    stays(world, A, 60)
+    timing = world.timing
+    assert world.audit.longest_gap["g"] <= timing.dead + timing.resume + 1
+    recovers(world)
+
+
+def holder_leaves(world: World) -> None:
+    world.leave(A)
+    expect(world, B, 6)
+    recovers(world)
+    stays(world, B, 30)
+
+
+def standby_leaves(world: World) -> None:
+    world.leave(B)
+    stays(world, A, 60)
+    recovers(world)
+
+
+def stale_one_returns_first(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.power_off(A)
+    wait(world, 5)
+    world.power_on(B)
+    expect(world, None, 120)
+    recovers(world)
+    assert world.holders() == [A]
+
+
+def newer_one_returns_first(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.power_off(A)
+    wait(world, 5)
+    world.power_on(A)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def both_reboot(world: World) -> None:
+    for node in (A, B):
+        world.reset(node)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def both_lose_power_one_returns(world: World) -> None:
+    world.power_off(A)
+    world.power_off(B)
+    world.power_on(A)
+    expect(world, None, 120)
+    recovers(world)
+
+
+def holder_returns_before_the_takeover(world: World) -> None:
+    world.power_off(A)
+    world.power_on(A, 8)
+    expect(world, A, 60)
+    recovers(world)
+
+
+def standby_stalls_while_the_holder_writes_and_dies(world: World) -> None:
+    world.stall(B, 20)
+    wait(world, 17)
+    world.power_off(A)
+    expect(world, None, 90)
+    recovers(world)
+
+
+def standby_dies_and_holder_reboots(world: World) -> None:
+    world.power_off(B)
+    wait(world, 30)
+    world.reset(A)
+    expect(world, A, 70)
+    recovers(world)
+
+
+def farewell_of_long_ago(world: World) -> None:
+    for node in (A, B):
+        world.leave(node)
+        expect(world, 1 - node, 6)
+        wait(world, 60)
+    world.kill_nics(A)
+    wait(world, 60)
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def holder_without_a_watchdog(world: World) -> None:
+    world.machines[A].has_watchdog = False
+    world.machines[A].fed = None
+    world.restart_agent(A)
+    wait(world, 10)
+    world.kill_nics(A)
+    wait(world, 60)
+    assert world.holders() in ([A], [])
+    recovers(world)
+
+
+def somebody_answers_for_the_dead(world: World) -> None:
+    world.ghost = True
+    world.power_off(A)
+    expect(world, None, 90)
+    recovers(world)
+
+
+def agent_restarts(world: World) -> None:
+    for node in (A, B, A):
+        world.restart_agent(node)
+        stays(world, A, 10)
+    assert disk(world, B) is Disk.UP_TO_DATE
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
+def agent_hangs(world: World) -> None:
+    world.stall_agent(A, 30)
+    wait(world, 60)
+    assert world.machines[A].resets == 1
+    assert world.audit.together == 0
+    recovers(world)
+
+
+def taker_dies_too(world: World) -> None:
+    world.power_off(A)
+    expect(world, B, 25)
+    wait(world, 5)
+    world.power_off(B)
+    world.power_on(A)
+    expect(world, None, 90)
+    recovers(world)
+    assert world.holders() == [B]
+
+
+def frozen_holder(world: World) -> None:
+    world.freeze(A, 30)
+    expect(world, B, 25) if not world.holders() else wait(world, 25)
+    wait(world, 20)
+    assert A not in world.holders()
+    recovers(world)
+
+
+def frozen_standby(world: World) -> None:
+    world.freeze(B, 24)
+    wait(world, 20)
+    world.power_off(A)
+    wait(world, 60)
+    recovers(world)
+
+
+DEATHS: Mapping[str, Scenario] = named(
+    holder_loses_power,
+    standby_loses_power,
+    holder_leaves,
+    standby_leaves,
+    stale_one_returns_first,
+    newer_one_returns_first,
+    both_reboot,
+    both_lose_power_one_returns,
+    holder_returns_before_the_takeover,
+    standby_stalls_while_the_holder_writes_and_dies,
+    standby_dies_and_holder_reboots,
+    farewell_of_long_ago,
+    holder_without_a_watchdog,
+    somebody_answers_for_the_dead,
+    agent_restarts,
+    agent_hangs,
+    taker_dies_too,
+    frozen_standby,
+) | {name_of(frozen_holder): Scenario(frozen_holder, is_exempt=True)}

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""What two simulated machines stand on: time, cables, gateway, mirrors, and the audit.
+
+Time is a heap of things to do; nothing here reads a clock. `audit` sees every acknowledged write.
+What a scenario does to all this, and what it asks, is in `world`.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from random import Random
+
+from haagent.core import events
+from haagent.core.events import Event
+from haagent.core.model import Hello, LanStage, Path, Policy
+from haagent.core.timing import Timing
+from tests.sim.audit import Audit
+from tests.sim.drbd import Mirror
+from tests.sim.hands import STEP
+from tests.sim.machine import NAMES, Machine
+
+HELLO_TAKES = 0.02  # seconds
+HOLE = 2.0  # both paths cut within this many seconds are cut in one moment
+
+
+class Ground:
+    """The two machines, what is between them, and what happens there by itself."""
+
+    def __init__(
+        self,
+        *,
+        guests: dict[str, int] | None = None,
+        policy: Policy = Policy.AUTOMATIC,
+        seed: int = 0,
+        timing: Timing | None = None,
+    ) -> None:
+        self.now = 0.0
+        self.random = Random(seed)
+        self.guests = guests or {"g": 0}
+        self.policy = policy
+        self.timing = timing or Timing()
+        self.machines = (Machine(self, 0), Machine(self, 1))
+        self.log: list[str] = []
+        self.audit = Audit()
+        self.gateway = True
+        self.ghost = False  # something answers probes for a machine that is off
+        self.cut: set[tuple[Path, int]] = set()  # (path, the node whose frames are lost)
+        self.nic_dead: set[tuple[Path, int]] = set()
+        self.refusals: list[str | None] = []  # what persons were told; None: it is done
+        self.saves = 0  # how often a state was written
+        self.cut_at_save: int | None = None  # the machine that writes this one loses its power
+        self.sync_takes: float | None = None  # seconds of a resync that begins; None: a few
+        self.is_hole = False
+        self.is_frozen_class = False
+        self._broken: dict[Path, float] = {}
+        self.gateway_cut: set[int] = set()  # nodes that the gateway does not hear
+        self.maintained: set[int] = set()  # nodes whose maintenance ends when their agent starts
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self.write_numbers = itertools.count(1)
+        self.start_numbers = itertools.count(1)
+        self.bad_gateways: set[int] = set()  # changes that name a gateway that is none
+        self.bad_lans: set[int] = set()  # changes to addresses at which the two hear nothing
+        self.stuck: set[int] = set()  # nodes that cannot take addresses up
+        self.unwritable: set[int] = set()  # nodes whose sticks keep no other addresses
+        self.gateway_moves = True  # an agent with addresses of before does not reach it
+        self.services_take = (0.5, 4.0)  # seconds: heartbeat's restart, until the agent's
+        self.shadow: Ground | None = None  # where a machine lives on that was replaced here
+        self.mirrors = {guest: self._mirror(guest) for guest in self.guests}
+        self.after(0.0, self.step)
+
+    def _mirror(self, guest: str) -> Mirror:
+        return Mirror(
+            lambda a, b: self.carries(Path.CROSSOVER, a, b),
+            lambda node: self.machines[node].resource_changed(guest),
+            lambda node: self.after(0.05, lambda: self.machines[node].ask_handler(guest)),
+            lambda node, writes: self.audit.discarded(self.now, guest, node, writes),
+        )
+
+    # time
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (self.now + seconds, next(self._order), do))
+
+    def at(self, moment: float, do: Callable[[], None]) -> None:
+        self.after(moment - self.now, do)
+
+    def run(self, until: float) -> None:
+        while self._heap and self._heap[0][0] <= until:
+            self.now, _, do = heapq.heappop(self._heap)
+            do()
+        self.now = until
+
+    def run_until(self, holds: Callable[[], bool], limit: float) -> None:
+        """Raises AssertionError if LIMIT comes first."""
+        while not holds():
+            if self.now >= limit:
+                raise AssertionError(f"not within {limit} s:\n" + "\n".join(self.log[-40:]))
+            self.run(min(self.now + STEP, limit))
+
+    def clock(self, node: int) -> float:
+        """The machine's monotonic clock: another base for each, and slow where it froze."""
+        return self.machines[node].clock()
+
+    def note(self, line: str) -> None:
+        self.log.append(f"{self.now:7.2f}  {line}")
+
+    # what reaches whom
+
+    def post(self, node: int, make: Callable[[], Event]) -> None:
+        """Puts an event into the agent's queue."""
+        self.machines[node].post(make)
+
+    def is_live(self, node: int) -> bool:
+        return self.machines[node].is_live
+
+    def carries(self, path: Path, source: int, target: int) -> bool:
+        """Whether a frame from SOURCE reaches TARGET, and both kernels are there to handle it."""
+        if not (self.is_live(source) and self.is_live(target)):
+            return False
+        is_deaf = path is Path.LAN and not self._is_one_lan()
+        return not is_deaf and self._reaches(path, source, target)
+
+    def _reaches(self, path: Path, source: int, target: int) -> bool:
+        """Whether cable and cards are whole."""
+        return (path, source) not in self.cut and not {
+            (path, source),
+            (path, target),
+        } & self.nic_dead
+
+    def _is_one_lan(self) -> bool:
+        """Both kernels have addresses of one change, and both agents speak from them."""
+        [first, *others] = [one for m in self.machines for one in (m.lan, m.lan_agent)]
+        return first not in self.bad_lans and all(one == first for one in others)
+
+    def sees_gateway(self, node: int) -> bool:
+        machine = self.machines[node]
+        if self.gateway_moves and machine.lan != machine.lan_agent:
+            return False
+        if machine.lan in self.bad_gateways:
+            return False
+        is_reached = node not in self.gateway_cut and (Path.LAN, node) not in self.nic_dead
+        return self.gateway and is_reached and self.is_live(node)
+
+    def sees_lan(self, node: int) -> bool:
+        """Whether NODE reaches those on the LAN who are not of the pair."""
+        is_cut = {(Path.LAN, node)} & (self.cut | self.nic_dead)
+        return self.is_live(node) and not is_cut
+
+    def send(self, node: int, hello: Hello) -> None:
+        peer = 1 - node
+        carried = [path for path in (Path.CROSSOVER, Path.LAN) if self.carries(path, node, peer)]
+        for path in (*carried, *((Path.HEARTBEAT,) if carried else ())):
+            delay = HELLO_TAKES * self.random.uniform(0.5, 2.0)
+
+            def arrive(path: Path = path, key: str = self.machines[node].key) -> None:
+                if self.machines[peer].key == key:
+                    there = self.machines[peer]
+                    there.post(lambda: events.HelloHeard(there.clock(), path, hello))
+
+            self.after(delay, arrive)
+
+    def probe_peer(self, node: int) -> None:
+        """Its own address, and the guests', which may be here, too: a bridge carries that."""
+        peer = 1 - node
+        reached = self.carries(Path.LAN, node, peer) and self.carries(Path.LAN, peer, node)
+        answering = [""] * (self.ghost or reached) + list(self.machines[node].domains)
+        answering += list(self.machines[peer].domains) * reached
+        if self.shadow is not None and self.sees_lan(node):
+            answering += self.shadow.domains()
+        for guest in answering:
+            self.machines[node].probe_answered(guest)
+
+    # a machine that was replaced, and is on the LAN all the same
+
+    def told(self, keys: frozenset[str], hello: Hello) -> None:
+        """The pair says something to its replaced machine."""
+
+    def domains(self) -> list[str]:
+        """What runs on it, for those who look over the LAN."""
+        return []
+
+    # the kernel's and the guests' turn
+
+    def step(self) -> None:
+        for guest, mirror in self.mirrors.items():
+            detect, sync = self._detect(), self.random.uniform(2.0, 6.0)
+            mirror.step(self.now, detect, self.sync_takes or sync)
+            for machine in self.machines:
+                if guest in machine.domains and machine.is_live:
+                    number = next(self.write_numbers)
+                    waiting = mirror.copies[machine.node].pending
+                    if mirror.write(machine.node, number):
+                        self.audit.acknowledged(self.now, guest, machine.node, waiting or number)
+        for machine in self.machines:
+            machine.look_at_watchdog()
+        self._look_for_hole()
+        if self.shadow is not None:
+            self.shadow.run(self.now)
+        self.after(STEP, self.step)
+
+    def _look_for_hole(self) -> None:
+        """Whether both paths were cut in one moment while both nodes see the gateway."""
+        for path in (Path.CROSSOVER, Path.LAN):
+            # Addresses that are changed by us are no fault that the pair may be excused by.
+            is_whole = self._reaches(path, 0, 1) and self._reaches(path, 1, 0)
+            if is_whole or not (self.is_live(0) and self.is_live(1)):
+                self._broken.pop(path, None)
+            else:
+                self._broken.setdefault(path, self.now)
+        if len(self._broken) == 2 and self.sees_gateway(0) and self.sees_gateway(1):
+            crossover, lan = self._broken.values()
+            if abs(crossover - lan) <= HOLE:
+                self.is_hole = True
+
+    def _detect(self) -> float:
+        return self.random.uniform(0.25, 1.0) * self.timing.drbd_notices
+
+    def look_at_lan(self, node: int) -> None:
+        """Nobody keeps addresses before the other has on disk that they work."""
+        ours, theirs = (self.machines[one].kept for one in (node, 1 - node))
+        if ours is None or theirs is None or ours.lan.stage is not LanStage.KEPT:
+            return
+        is_told = theirs.lan.stage in (LanStage.PROVEN, LanStage.KEPT)
+        if ours.lan.number and theirs.lan.number <= ours.lan.number and not is_told:
+            self.audit.violations.append(f"{self.now:.2f}: {NAMES[node]} keeps what is not proven")

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""What a simulated agent does to DRBD and Xen: each deed takes time, and ends in Done or Failed.
+
+It holds no policy, and nothing of its own: what is true is in the machine and in the mirror.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from haagent.core import actions, events
+from haagent.core.events import Deed, Event
+from haagent.core.model import FenceAnswer, Role
+from tests.sim.drbd import Refused
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+
+STEP = 0.25  # seconds between two looks of the kernel, and two writes of a guest
+GRACE = 60.0  # a guest that does not shut down by itself is ended then
+
+
+class NotYetError(Exception):
+    """What was to be done has to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Those of one machine's agent."""
+
+    machine: "Machine"
+
+    def do(self, action: actions.Action) -> None:
+        match action:
+            case actions.AnswerFence(guest, answer):
+                self._handler_ends(guest, answer)
+            case actions.Connect(guest):
+                self._work(guest, Deed.CONNECT, 0.1, lambda: self._connect(guest))
+            case actions.KeepCopy(guest, _, _):
+                self._work(guest, Deed.KEEP, 0.8, lambda: self._keep(guest))
+            case actions.Discard(guest):
+                self._work(guest, Deed.DISCARD, 0.3, lambda: self._discard(guest))
+            case actions.Outdate(guest):
+                self._work(guest, Deed.OUTDATE, 0.4, lambda: self._outdate(guest))
+            case actions.Promote(guest, disconnect):
+                self._promote(guest, disconnect)
+            case actions.Create(guest):
+                self._work(guest, Deed.CREATE, 1.0, lambda: self._create(guest))
+            case actions.Shutdown(guest):
+                limit = self.machine.ground.now + GRACE
+                self._work(guest, Deed.SHUTDOWN, 2.0, partial(self._shut_down, guest, limit))
+            case actions.Destroy(guest):
+                self._work(guest, Deed.DESTROY, 0.4, lambda: self._destroy(guest))
+
+    def stop_domain(self, guest: str) -> None:
+        machine, ground = self.machine, self.machine.ground
+        if machine.domains.pop(guest, None) is not None:
+            ground.audit.stopped(ground.now, guest, machine.node)
+            machine.post(machine.domain_seen(guest))
+
+    def _work(self, guest: str, deed: Deed, takes: float, do: Callable[[], None]) -> None:
+        """One action of an adapter: it takes time, and ends in Done or Failed."""
+        machine, ground = self.machine, self.machine.ground
+        epoch, agent = machine.epoch, machine.agent_epoch
+
+        def fire() -> None:
+            if machine.epoch != epoch:
+                return
+            if not machine.is_live:
+                ground.after(STEP, fire)
+                return
+            try:
+                do()
+            except NotYetError:
+                ground.after(STEP, fire)
+                return
+            except Refused as refused:
+                why = str(refused)
+                event: Callable[[], Event] = lambda: events.Failed(  # noqa: E731
+                    machine.clock(), guest, deed, why
+                )
+            else:
+                event = lambda: events.Done(machine.clock(), guest, deed)  # noqa: E731
+            if machine.agent_epoch == agent:
+                machine.post(event)
+
+        ground.after(takes * ground.random.uniform(0.7, 1.3), fire)
+
+    def _connect(self, guest: str) -> None:
+        self.machine.ground.mirrors[guest].connect(self.machine.node)
+
+    def _keep(self, guest: str) -> None:
+        machine, ground = self.machine, self.machine.ground
+        if machine.has_no_room:
+            raise Refused("insufficient free space")
+        ground.audit.kept(guest, ground.mirrors[guest].copies[machine.node].data)
+
+    def _discard(self, guest: str) -> None:
+        machine, ground = self.machine, self.machine.ground
+        if guest in machine.domains:
+            ground.audit.violations.append(f"{ground.now:.2f}: {guest} runs on what is given up")
+        ground.mirrors[guest].discard(machine.node)
+
+    def _outdate(self, guest: str) -> None:
+        mirror = self.machine.ground.mirrors[guest]
+        mirror.disconnect(self.machine.node)
+        mirror.outdate(self.machine.node)
+
+    def _promote(self, guest: str, disconnect: bool) -> None:
+        machine, mirror = self.machine, self.machine.ground.mirrors[guest]
+        if disconnect:
+            mirror.disconnect(machine.node)
+        if mirror.needs_handler(machine.node):
+            machine.promoting.add(guest)
+            machine.later(0.2, lambda: events.FenceAsked(machine.clock(), guest))
+        else:
+            self._work(guest, Deed.PROMOTE, 0.3, lambda: mirror.promote(machine.node, None))
+
+    def _handler_ends(self, guest: str, answer: FenceAnswer) -> None:
+        machine, mirror = self.machine, self.machine.ground.mirrors[guest]
+        if guest in machine.promoting:
+            machine.promoting.discard(guest)
+            self._work(guest, Deed.PROMOTE, 0.3, lambda: mirror.promote(machine.node, answer))
+        else:
+            epoch = machine.epoch
+            machine.ground.after(
+                0.02,
+                lambda: mirror.answer(machine.node, answer) if machine.epoch == epoch else None,
+            )
+
+    def _create(self, guest: str) -> None:
+        machine, ground = self.machine, self.machine.ground
+        copy = ground.mirrors[guest].copies[machine.node]
+        if copy.role is not Role.PRIMARY:
+            raise Refused("the device is not Primary")
+        if machine.is_full:
+            raise Refused("not enough memory")
+        machine.domains[guest] = next(ground.start_numbers)
+        ground.note(f"{machine.name}: {guest}: running")
+        ground.audit.started(ground.now, guest, machine.node, copy.data)
+        machine.post(machine.domain_seen(guest))
+
+    def _shut_down(self, guest: str, limit: float) -> None:
+        """A guest whose write waits cannot come to its end."""
+        machine, ground = self.machine, self.machine.ground
+        if ground.mirrors[guest].copies[machine.node].pending is not None and ground.now < limit:
+            raise NotYetError
+        self._destroy(guest)
+
+    def _destroy(self, guest: str) -> None:
+        self.stop_domain(guest)
+        self.machine.ground.mirrors[guest].demote(self.machine.node)

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: MIT
+"""One PC of the pair: its power, its stick, its watchdog, and the agent with the unchanged core.
+
+What the agent asks for goes to DRBD and Xen through `Hands`, and to everybody else through the
+`Ground`. Nothing here knows the other machine.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from haagent.core import actions, events
+from haagent.core.decide import decide, first_state
+from haagent.core.events import Event
+from haagent.core.invariants import check
+from haagent.core.model import Durable, LanStage, NodeState, Pair
+from haagent.core.resolving import RESTING
+from tests.sim.hands import Hands
+
+if TYPE_CHECKING:
+    from tests.sim.ground import Ground
+
+NAMES = ("a", "b")
+GATEWAYS_ANSWER = 0.005  # seconds
+BOOT_TAKES = 25.0
+
+
+@dataclass(slots=True, eq=False)
+class Machine:
+    """What is not marked as kept is gone with the power."""
+
+    ground: "Ground"
+    node: int
+    boots: int = 0
+    is_on: bool = False  # the kernel runs
+    is_booting: bool = False
+    epoch: int = 0  # counts power changes: what was under way before one is void
+    kept: Durable | None = None  # on its stick
+    state: NodeState | None = None  # the agent's; None while it does not run
+    agent_epoch: int = 0
+    queue: list[Callable[[], Event]] = field(default_factory=list)
+    stalled_until: float = 0.0  # the whole machine, its clocks running on
+    agent_stalled_until: float = 0.0  # only the agent
+    frozen_until: float = 0.0  # the machine with all its clocks
+    clock_lost: float = 0.0  # what its monotonic clock missed while frozen
+    fed: float | None = None
+    domains: dict[str, int] = field(default_factory=dict)  # guest -> the start's number
+    promoting: set[str] = field(default_factory=set)
+    resets: int = 0
+    has_watchdog: bool = True
+    is_full: bool = False  # Xen cannot start a guest
+    has_no_room: bool = False  # for a copy of a volume
+    key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
+    next_key: str = ""  # agreed on with another peer; not taken up yet
+    replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
+    lan_files: int = 0  # kept: the change that the files with the LAN's addresses are from
+    lan_trial: int | None = None  # the change on trial: of files that a start does not find
+    lan_agent: int = 0  # the one that the agent has read
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.node]
+
+    @property
+    def lan(self) -> int:
+        """The change whose addresses the kernel has."""
+        return self.lan_files if self.lan_trial is None else self.lan_trial
+
+    @property
+    def is_live(self) -> bool:
+        """Its kernel is there to handle a frame."""
+        return self.is_on and self.ground.now >= max(self.stalled_until, self.frozen_until)
+
+    @property
+    def is_awake(self) -> bool:
+        """Its agent is there to handle an event, if it runs."""
+        return self.is_live and self.ground.now >= self.agent_stalled_until
+
+    def clock(self) -> float:
+        """Its monotonic clock: another base for each machine, and slow where it froze."""
+        return self.ground.now + 1000.0 * (self.node + 1) - self.clock_lost
+
+    # power and stalls
+
+    def power_on(self, boot: float) -> None:
+        if self.is_on or self.is_booting:
+            return
+        self.is_booting = True
+        self.epoch += 1
+        epoch = self.epoch
+        self.ground.after(boot, lambda: self._booted() if self.epoch == epoch else None)
+
+    def power_off(self, why: str) -> None:
+        self.ground.note(f"-- {self.name} {why}")
+        self.is_on = self.is_booting = False
+        self.epoch += 1
+        self.agent_epoch += 1
+        self.state, self.fed = None, None
+        self.lan_trial = None
+        self.queue.clear()
+        self.promoting.clear()
+        self.stalled_until = self.agent_stalled_until = self.frozen_until = 0.0
+        for guest in list(self.domains):
+            Hands(self).stop_domain(guest)
+        for mirror in self.ground.mirrors.values():
+            mirror.copies[self.node].detach()
+
+    def reset(self, why: str) -> None:
+        self.power_off(why)
+        self.power_on(BOOT_TAKES)
+
+    def _booted(self) -> None:
+        self.is_booting, self.is_on = False, True
+        self.boots += 1
+        self.ground.note(f"-- {self.name} is up")
+        self.take_up()
+        for mirror in self.ground.mirrors.values():
+            mirror.copies[self.node].attach()
+        self.start_agent()
+
+    def take_up(self) -> None:
+        """The files of what was agreed on are written; DRBD has its secret at once."""
+        if self.next_key:
+            self.replaced_keys |= {self.key}
+            self.key, self.next_key = self.next_key, ""
+            for mirror in self.ground.mirrors.values():
+                mirror.copies[self.node].secret = self.key
+
+    def look_at_watchdog(self) -> None:
+        """The watchdog's turn: it resets a machine that has not fed it."""
+        if self.fed is None or self.ground.now < self.frozen_until:
+            return
+        if self.ground.now - self.fed > self.ground.timing.watchdog:
+            self.resets += 1
+            self.reset("is reset by its watchdog")
+
+    def stall(self, seconds: float) -> None:
+        self.stalled_until = self.ground.now + seconds
+        self.ground.after(seconds, self._wake)
+
+    def stall_agent(self, seconds: float) -> None:
+        self.agent_stalled_until = self.ground.now + seconds
+        self.ground.after(seconds, self._wake)
+
+    def freeze(self, seconds: float) -> None:
+        self.frozen_until = self.ground.now + seconds
+        epoch = self.epoch
+
+        def thaw() -> None:
+            if self.epoch == epoch:
+                self.clock_lost += seconds
+                if self.fed is not None:
+                    self.fed += seconds
+                self.post(lambda: events.ClockBroke(self.clock(), seconds))
+                self._wake()
+
+        self.ground.after(seconds, thaw)
+
+    # the agent
+
+    def restart_agent(self) -> None:
+        if self.is_on:
+            self.ground.note(f"-- {self.name}'s agent is killed")
+            self.start_agent()
+
+    def start_agent(self) -> None:
+        ground = self.ground
+        self.agent_epoch += 1
+        self.queue.clear()
+        self.promoting.clear()
+        pair = Pair(
+            me=self.node,
+            names=NAMES,
+            guests=ground.guests,
+            policy=ground.policy,
+            timing=ground.timing,
+            mark=self.key,
+            lan=self.lan,
+        )
+        boot = f"{self.name}{self.boots}"
+        self.lan_agent = self.lan
+        self.state = first_state(pair, boot, self.kept, self.clock(), lan_files=self.lan_files)
+        if self.has_watchdog:
+            self.fed = ground.now
+        self.post(lambda: events.WatchdogArmed(self.clock(), self.has_watchdog))
+        for guest in ground.guests:
+            self.resource_changed(guest)
+            self.post(self.domain_seen(guest))
+        if self.node in ground.maintained:
+            self.end_maintenance()
+        epoch = self.agent_epoch
+        ground.after(ground.random.uniform(0.0, 0.4), lambda: self._tick(epoch))
+
+    def end_maintenance(self) -> None:
+        self.post(lambda: events.MaintenanceAsked(self.clock(), False))
+
+    def domain_seen(self, guest: str) -> Callable[[], Event]:
+        return lambda: events.DomainSeen(self.clock(), guest, guest in self.domains)
+
+    def resource_changed(self, guest: str) -> None:
+        mirror = self.ground.mirrors[guest]
+        self.later(
+            0.02, lambda: events.ResourceChanged(self.clock(), guest, mirror.show(self.node))
+        )
+
+    def probe_answered(self, guest: str) -> None:
+        """Something answers our probe: the peer's address, or that of GUEST."""
+        self.later(0.01, lambda: events.ProbeAnswered(self.clock(), guest))
+
+    def ask_handler(self, guest: str) -> None:
+        self.post(lambda: events.FenceAsked(self.clock(), guest))
+
+    def later(self, seconds: float, make: Callable[[], Event]) -> None:
+        """Posts an event, if this agent still runs then."""
+        epoch = self.agent_epoch
+
+        def fire() -> None:
+            if self.agent_epoch == epoch:
+                self.post(make)
+
+        self.ground.after(seconds, fire)
+
+    def post(self, make: Callable[[], Event]) -> None:
+        """Puts an event into the agent's queue; it is handled now unless the agent stands still."""
+        if self.state is not None:
+            self.queue.append(make)
+            self._wake()
+
+    def _tick(self, epoch: int) -> None:
+        if self.agent_epoch != epoch or self.state is None:
+            return
+        if self.is_awake:
+            self._drain()
+            self._feed_in(events.Tick(self.clock()))
+        self.ground.after(self.ground.timing.keepalive, lambda: self._tick(epoch))
+
+    def _wake(self) -> None:
+        if self.is_awake:
+            self._drain()
+
+    def _drain(self) -> None:
+        while self.queue and self.state is not None:
+            self._feed_in(self.queue.pop(0)())
+
+    def _feed_in(self, event: Event) -> None:
+        """What the daemon does: decide, check, persist, log, act."""
+        ground = self.ground
+        if self.state is None:
+            return
+        before = self.state
+        decision = decide(before, event)
+        check(before, decision)
+        self.state = decision.state
+        for reason in decision.reasons:
+            ground.note(reason)
+        if self.kept != decision.state.durable:
+            self.kept = decision.state.durable
+            ground.look_at_lan(self.node)
+            ground.saves += 1
+            if ground.saves == ground.cut_at_save:
+                self.power_off("loses power, having saved its state and done nothing yet")
+        epoch = self.agent_epoch
+        for action in decision.actions:
+            if self.agent_epoch == epoch:
+                self._act(action)
+
+    def _act(self, action: actions.Action) -> None:
+        ground = self.ground
+        match action:
+            case actions.SendHello(hello):
+                ground.send(self.node, hello)
+            case actions.TellReplaced(hello):
+                if ground.shadow is not None:
+                    ground.shadow.told(self.replaced_keys, hello)
+            case actions.ProbeReferee():
+                if ground.sees_gateway(self.node):
+                    sent = self.clock()
+                    self.later(GATEWAYS_ANSWER, lambda: events.RefereeAnswered(self.clock(), sent))
+            case actions.ProbePeer():
+                ground.probe_peer(self.node)
+            case actions.Feed():
+                if self.fed is not None:
+                    self.fed = ground.now
+            case actions.AnswerOperator(_, refusal):
+                ground.refusals.append(refusal)
+            case actions.TakeUpLan(order):
+                self._take_up_lan(order)
+            case actions.Reset():
+                self.reset("resets itself")
+            case actions.FinishLeaving():
+                self._shut_down()
+            case _:
+                Hands(self).do(action)
+
+    def _shut_down(self) -> None:
+        for mirror in self.ground.mirrors.values():
+            mirror.disconnect(self.node)
+            mirror.copies[self.node].was_primary = False
+        self.power_off("shuts down in order")
+        self.power_on(BOOT_TAKES)
+
+    # its addresses on the LAN
+
+    def _take_up_lan(self, order: actions.LanOrder) -> None:
+        """A program of its own: files, then the network, then heartbeat, then the agent."""
+        ground = self.ground
+        if self.node in ground.stuck and order is actions.LanOrder.TRY:
+            return
+        if self.node in ground.unwritable and order is actions.LanOrder.KEEP:
+            return
+        epoch, number = self.epoch, self.kept.lan.number if self.kept else 0
+
+        def write() -> None:
+            if self.epoch != epoch:
+                return
+            match order:
+                case actions.LanOrder.TRY:
+                    if self.kept is None or self.kept.lan.stage is not LanStage.AGREED:
+                        return
+                    self.lan_trial = number
+                case actions.LanOrder.KEEP:
+                    self.lan_files, self.lan_trial = number, None
+                case actions.LanOrder.BACK:
+                    self.lan_trial = None
+            ground.note(f"-- {self.name} has the addresses of change {self.lan}")
+            ground.after(ground.random.uniform(*ground.services_take), restart)
+
+        def restart() -> None:
+            if self.epoch != epoch:
+                return
+            if self.lan != self.lan_agent:
+                if not self._is_resting():  # what it began would meet what the next one does
+                    ground.after(0.5, restart)
+                    return
+                self.restart_agent()
+            elif order is not actions.LanOrder.TRY:
+                files = self.lan_files
+                self.post(lambda: events.LanWritten(self.clock(), files))
+
+        ground.after(ground.random.uniform(0.3, 2.0), write)
+
+    def _is_resting(self) -> bool:
+        """The agent is at nothing that takes time; or it does not run."""
+        state = self.state
+        return state is None or all(mine.phase in RESTING for mine in state.guests.values())

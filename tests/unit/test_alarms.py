@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""The codes of the alarms: each is one, each is used, each is in the document."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from haagent.console import alarms, complaints
+from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
+from haagent.console.surroundings import Surroundings
+from tests.unit.test_snapshot import (
+    AROUND,
+    NOT_PROTECTED,
+    NOW,
+    STOPPED,
+    WELL,
+    Change,
+    both,
+    look,
+    node,
+    silent,
+)
+
+ROOT = Path(__file__).parents[2]
+AROUNDS = (
+    Surroundings(),
+    Surroundings(heartbeat={}),
+    Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
+)
+
+# A code stays what it is for ever: a line is added here, and none is changed.
+FOR_EVER = {
+    "SHOE-101": "RUNS_TWICE",
+    "SHOE-102": "FROZEN",
+    "SHOE-103": "BEING_SHUT_DOWN",
+    "SHOE-104": "BEING_STARTED",
+    "SHOE-105": "BEING_ENDED",
+    "SHOE-106": "CHANGES_ELSEWHERE",
+    "SHOE-107": "RUNS_NOWHERE",
+    "SHOE-108": "LOST_WITH_PEER",
+    "SHOE-201": "SPLIT_BRAIN",
+    "SHOE-202": "CHOSEN_COPY",
+    "SHOE-203": "DISK_NOT_KNOWN",
+    "SHOE-204": "RESYNC",
+    "SHOE-205": "DISK_NOT_UP_TO_DATE",
+    "SHOE-206": "NOT_MIRRORED",
+    "SHOE-207": "CHOICE",
+    "SHOE-301": "PEER_SILENT",
+    "SHOE-302": "GAVE_UP",
+    "SHOE-303": "LEAVING",
+    "SHOE-304": "WATCHDOG",
+    "SHOE-305": "TIME_SCALE",
+    "SHOE-306": "MAINTENANCE",
+    "SHOE-321": "REPLACED",
+    "SHOE-322": "REPLACED_IS_ON",
+    "SHOE-401": "PATH_SILENT",
+    "SHOE-402": "PATH_ONE_WAY",
+    "SHOE-403": "HEARTBEAT_NO_LINK",
+    "SHOE-404": "HEARTBEAT_LINK_DOWN",
+    "SHOE-405": "LAN_CHANGES",
+    "SHOE-501": "NO_REFEREE",
+    "SHOE-502": "STANDS_DOWN",
+    "SHOE-601": "UNIT_FAILED",
+    "SHOE-602": "HEARTBEAT_SILENT",
+}
+
+
+def test_a_code_is_never_given_to_anything_else() -> None:
+    assert {str(alarm): alarm.name for alarm in Alarm} == FOR_EVER
+
+
+def test_each_code_is_one_and_in_its_group() -> None:
+    assert len(BY_CODE) == len(Alarm.__members__)  # two of one code would be one with two names
+    assert all(re.fullmatch(r"SHOE-[1-6]\d\d", alarm) for alarm in Alarm)
+    assert list(Alarm) == sorted(Alarm)
+    assert {group(alarm) for alarm in Alarm} == set(GROUPS)
+
+
+def test_no_two_alarms_say_the_same() -> None:
+    assert len({alarm.headline for alarm in Alarm}) == len(Alarm)
+    for alarm in Alarm:
+        assert not alarm.headline.endswith(".")
+        for text in (alarm.headline, alarm.means, alarm.do):
+            assert text.isascii()
+        for text in (alarm.means, alarm.do):
+            assert text.endswith((".", "`"))
+
+
+def test_every_alarm_is_made_by_some_state() -> None:
+    states = [change(WELL) for _, change in NOT_PROTECTED + STOPPED]
+    made = {c.code for state in states for c in look(state).complaints}
+    made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
+    assert made == set(Alarm)
+
+
+def test_every_complaint_that_is_written_has_a_code_of_the_table() -> None:
+    """Also those that no state of these tests leads to."""
+    folder = Path(complaints.__file__).parent
+    calls = [
+        node
+        for file in sorted(folder.glob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Complaint"
+    ]
+    used: set[str] = set()
+    for call in calls:
+        names = {
+            node.attr
+            for node in ast.walk(call.args[0])
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "Alarm"
+        }
+        assert names, f"line {call.lineno}: a complaint without a code"
+        used |= names
+    assert used == set(Alarm.__members__)
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        (Alarm.PEER_SILENT, silent),
+        (Alarm.GAVE_UP, node(is_fenced=True)),
+        (Alarm.LEAVING, node(left=NOW)),
+        (Alarm.NO_REFEREE, node(usable_since=None)),
+        (Alarm.WATCHDOG, both(node(is_armed=False))),
+    ],
+)
+def test_a_complaint_has_the_code_that_is_meant(code: Alarm, change: Change) -> None:
+    assert code in [complaint.code for complaint in look(change(WELL), AROUND).complaints]
+
+
+def test_the_document_is_made_from_the_table() -> None:
+    made = (ROOT / "docs/alarms.md").read_text()
+    assert made == document(), "python -m haagent.console.alarms > docs/alarms.md"
+    for alarm in Alarm:
+        assert made.count(f"### {alarm}: {alarm.headline}\n") == 1
+
+
+def test_codes_stand_nowhere_but_in_the_table() -> None:
+    for file in (ROOT / "haagent").rglob("*.py"):
+        assert file == Path(alarms.__file__) or "SHOE-" not in file.read_text(), file

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""What /proc/drbd says of a resync: the text is in tests/data/drbd/proc-resync.txt."""
+
+from pathlib import Path
+
+import pytest
+
+from haagent.storage.resync import Progress, by_guest, out_of_sync, parse, together
+
+TEXT = (Path(__file__).parents[1] / "data/drbd/proc-resync.txt").read_text()
+
+
+def test_only_what_is_being_copied_has_a_progress() -> None:
+    assert parse(TEXT) == {
+        0: Progress(7352 * 1024, 10236 * 1024, 222),
+        2: Progress(8972, 11664, None),  # stalled: its estimate means nothing
+    }
+
+
+@pytest.mark.parametrize(
+    ("left", "total", "percent"),
+    [(7352, 10236, 28.1), (0, 100, 100.0), (1, 10_000_000, 99.9), (100, 100, 0.0), (0, 0, 100.0)],
+)
+def test_a_hundred_percent_is_said_only_of_what_is_done(
+    left: int, total: int, percent: float
+) -> None:
+    assert Progress(left, total, None).percent == percent
+
+
+def test_devices_that_belong_together_are_one() -> None:
+    one, two = Progress(100, 400, 20), Progress(50, 100, 60)
+    assert together([one, two]) == Progress(150, 500, 60)
+    assert together([one, Progress(1, 1, None)]) == Progress(101, 401, None)
+    assert together([]) is None
+
+
+def test_a_guest_has_the_devices_that_are_its_own() -> None:
+    found = by_guest(TEXT, {"counter": (0, 1), "mail": (1,), "web": (2, 7)})
+    assert sorted(found) == ["counter", "web"]
+    assert found["counter"].seconds == 222
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "version: 8.4.11\n",
+        " 0: cs:SyncSource ro:Primary/Secondary\n\t[>...] resynced: 1 of 3\n",
+        " 0: cs:SyncSource ro:Primary/Secondary\n\t[>...] sync'ed: 28.3% (7352/10236)G\n",
+        "sync'ed: 28.3% (7352/10236)M\n",
+    ],
+)
+def test_what_is_not_understood_is_no_progress(text: str) -> None:
+    assert parse(text) == {}
+
+
+def test_what_is_marked_as_different_is_told_of_every_device() -> None:
+    assert out_of_sync(TEXT) == {0: 7530908, 1: 0, 2: 8972, 4: 0}
+    assert out_of_sync(" 0: cs:Unconfigured\n 1: cs:StandAlone\n    oos:12\n") == {1: 12}
+
+
+def test_an_estimate_that_is_missing_is_none() -> None:
+    text = " 0: cs:SyncSource\n\t[=>..] sync'ed:  3.6% (459876/476792)K\n"
+    assert parse(text) == {0: Progress(459876, 476792, None)}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""The unit files that the image brings: what the set-up and the clock depend on."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firstboot import agreement, apply, forgetting
+from firstboot.apply import COMPLETE
+from firstboot.rendering import SETTINGS
+from haagent.console import menu
+from haagent.lan import LIMIT, UNIT
+
+IMAGE = Path(__file__).parents[2] / "image"
+EXTRA = IMAGE / "mkosi.extra"
+UNITS = EXTRA / "usr/lib/systemd/system"
+ENDED = EXTRA / "usr/lib/shoestring/setup-ended"
+
+
+def settings(path: Path) -> dict[str, list[str]]:
+    """Every setting of a unit, with all of its values."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_a_set_up_that_dies_comes_back_however_often() -> None:
+    """systemd.service(5): Restart=on-failure is all that a oneshot may have."""
+    setup = settings(UNITS / "shoestring-setup.service")
+    assert setup["Type"] == ["oneshot"]
+    assert setup["Restart"] == ["on-failure"]
+    assert 1 <= int(setup["RestartSec"][0]) <= 10
+    assert setup["StartLimitIntervalSec"] == ["0"], "a limit would leave the screen dead"
+    assert setup["TimeoutStartSec"] == ["infinity"]
+    assert setup["ConditionPathExists"] == ["!/state/setup/complete"]
+    assert setup["ExecStopPost"] == [f"/{ENDED.relative_to(EXTRA)}"]
+    assert os.access(ENDED, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "expected"),
+    [
+        ("signal", "KILL", "The set-up ended by itself (signal KILL)."),
+        ("exit-code", "1", "The set-up ended by itself (exit-code 1)."),
+        ("signal", "TERM", ""),  # the machine is being switched off
+        ("success", "0", ""),
+    ],
+)
+def test_every_console_is_told(tmp_path: Path, result: str, status: str, expected: str) -> None:
+    for name in ("tty1", "hvc0"):
+        (tmp_path / name).touch()
+    (tmp_path / "active").write_text("tty0 hvc0\n")
+    script = ENDED.read_text().replace("/sys/class/tty/console/active", f"{tmp_path}/active")
+    script = script.replace('"/dev/$2"', f'"{tmp_path}/$2"')
+    subprocess.run(
+        ["sh", "-c", script],
+        env={**os.environ, "SERVICE_RESULT": result, "EXIT_STATUS": status},
+        check=True,
+        timeout=60,
+    )
+    for name in ("tty1", "hvc0"):
+        told = (tmp_path / name).read_text()
+        assert told.strip().startswith(expected) if expected else told == ""
+    assert not (tmp_path / "tty0").exists()
+
+
+def test_the_clock_is_set_and_the_batterys_clock_never() -> None:
+    """safety: the agent takes a jump of the real-time clock for a machine that stood still."""
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable systemd-timesyncd.service\n" in preset
+    assert "\n        systemd-timesyncd\n" in (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
+    binds = settings(UNITS / "systemd-timesyncd.service.d/50-shoestring.conf")["BindReadOnlyPaths"]
+    (adjtime, resolv) = (bind.split(":") for bind in binds)
+    # What it sees says LOCAL, and then it leaves the battery's clock alone; everybody else's UTC.
+    assert adjtime[1] == "/etc/adjtime"
+    assert (EXTRA / adjtime[0][1:]).read_text().splitlines()[2] == "LOCAL"
+    assert (EXTRA / "etc/adjtime").read_text().splitlines()[2] == "UTC"
+    # Both have to be there to be bound over: the root is read-only.
+    assert resolv == ["-/state/etc/timesyncd-resolv.conf", "/etc/resolv.conf"]
+    assert "nameserver" not in (EXTRA / "etc/resolv.conf").read_text()
+
+
+def test_what_is_per_machine_leads_to_the_state_partition() -> None:
+    link = EXTRA / "etc/systemd/timesyncd.conf.d/50-shoestring.conf"
+    assert str(link.readlink()) == "/state/etc/systemd/timesyncd.conf"
+    finalize = (IMAGE / "mkosi.finalize").read_text()
+    assert 'ln -sf ../state/etc/localtime "$BUILDROOT/etc/localtime"' in finalize
+    assert 'ln -sf /usr/share/zoneinfo/UTC "$BUILDROOT/state/etc/localtime"' in finalize
+
+
+def test_what_a_survivor_agreed_on_is_written_before_anything_reads_it() -> None:
+    unit = settings(UNITS / "shoestring-replace.service")
+    readers = {"drbd-up.service", "heartbeat.service", "haagent.service"}
+    assert set(unit["Before"][0].split()) == readers
+    assert unit["Type"] == ["notify"], "it waits for the other machine when the files are written"
+    assert unit["ConditionPathExists"] == ["/state/setup/complete", "/state/setup/agreement.json"]
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])
+    # haagent.service has a limit: what restarts it must not do so more often.
+    assert int(unit["RestartSec"][0]) >= 30
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-replace.service\n" in preset
+
+
+def test_it_is_about_the_files_that_the_set_up_writes() -> None:
+    conditions = settings(UNITS / "shoestring-replace.service")["ConditionPathExists"]
+    assert conditions == [apply.COMPLETE.path, agreement.PATH]
+
+
+def test_the_page_has_a_menu_and_an_open_shell_holds_up_no_shutdown() -> None:
+    for name, program in (("console@", "console --menu"), ("rescue-console@", "rescue")):
+        unit = settings(UNITS / f"{name}.service")
+        assert unit["ExecStart"] == [f"/usr/bin/haagent {program}"]
+        assert unit["StandardInput"] == ["tty-force"]  # or Ctrl-C would reach no program
+        assert unit["SendSIGHUP"] == ["yes"] and int(unit["TimeoutStopSec"][0]) <= 10
+        assert unit["Restart"] == ["always"]
+
+
+def test_nothing_of_the_pair_starts_before_it_is_forgotten() -> None:
+    forget = settings(UNITS / "shoestring-forget.service")
+    assert forget["ConditionPathExists"] == [forgetting.PATH]
+    assert forget["TimeoutStartSec"] == ["infinity"]
+    assert forget["Restart"] == ["on-failure"] and forget["StartLimitIntervalSec"] == ["0"]
+    before = forget["Before"][0].split()
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-forget.service\n" in preset
+    for unit in UNITS.glob("*.service"):
+        conditions = settings(unit).get("ConditionPathExists", [])
+        # What comes after the set-up comes after this, too.
+        waits = "shoestring-setup.service" in " ".join(settings(unit).get("After", []))
+        if {SETTINGS, f"!{COMPLETE.path}"} & set(conditions):
+            assert unit.name in before or waits, unit.name
+
+
+def test_no_shell_comes_without_our_password() -> None:
+    """safety: sulogin(8) knows root's password only, and there is none."""
+    for kind in ("emergency", "rescue"):
+        started = settings(UNITS / f"{kind}.service.d/50-shoestring.conf")["ExecStart"]
+        assert started == ["", "-/usr/bin/haagent rescue"]
+    initrd = IMAGE / "initrd/mkosi.extra/usr/lib"
+    drop_in = settings(initrd / "systemd/system/emergency.service.d/50-shoestring.conf")
+    assert drop_in["ExecStart"] == ["", "-/usr/lib/shoestring/no-start"]
+    script = initrd / "shoestring/no-start"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().rstrip().endswith("exec sleep infinity")
+
+
+def test_a_machine_that_does_not_start_says_so_on_every_console(tmp_path: Path) -> None:
+    for name in ("tty1", "hvc0"):
+        (tmp_path / name).touch()
+    (tmp_path / "active").write_text("tty0 hvc0\n")
+    script = (IMAGE / "initrd/mkosi.extra/usr/lib/shoestring/no-start").read_text()
+    script = script.replace("/sys/class/tty/console/active", f"{tmp_path}/active")
+    script = script.replace('"/dev/$2"', f'"{tmp_path}/$2"')
+    script = script.replace("exec sleep infinity", "exit 0")
+    script = script.replace("$(systemctl list-units", "$(echo state.mount x; : list-units")
+    subprocess.run(["sh", "-c", script], check=True, timeout=60)
+    for name in ("tty1", "hvc0"):
+        told = (tmp_path / name).read_text()
+        assert "(emergency mode)" in told and "What failed: state.mount" in told
+        assert max(map(len, told.splitlines())) < 80
+
+
+def test_the_boot_menu_leads_to_the_rescue_target() -> None:
+    entries = (IMAGE / "grub.cfg").read_text().split("menuentry ")[1:]
+    (rescue,) = [entry for entry in entries if "systemd.unit=" in entry]
+    assert rescue.startswith('"Rescue')
+    assert "systemd.unit=shoestring-rescue.target" in rescue
+    target = settings(UNITS / "shoestring-rescue.target")
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    (consoles,) = [line.split()[2:] for line in preset.splitlines() if "console@" in line]
+    assert target["Wants"][0].split() == [f"rescue-console@{name}.service" for name in consoles]
+    assert "take the entry Rescue of its boot menu" in " ".join(menu.NO_PASSWORD)
+
+
+def test_addresses_are_taken_up_by_a_unit_that_the_agent_starts() -> None:
+    unit = settings(UNITS / "shoestring-lan@.service")
+    assert UNIT.format("try") == "shoestring-lan@try.service"
+    assert unit["ExecStart"] == ["/usr/bin/python3 -m firstboot.relocation %i"]
+    # One that failed is told of by the agent: it is not to stay on the page as a broken part.
+    assert unit["CollectMode"] == ["inactive-or-failed"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    # The agent waits longer than the unit may take, so that it never starts a second one.
+    assert float(unit["TimeoutStartSec"][0]) < LIMIT
+    # It is no part of a start: what is on trial ends with the boot.
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "shoestring-lan" not in preset
+
+
+def test_the_lan_does_not_speak_for_the_crossover() -> None:
+    """ip-sysctl.rst: a source must come in where its answers go out; ARP is answered by the card
+    that has the address.
+    """
+    lines = (EXTRA / "usr/lib/sysctl.d/60-shoestring.conf").read_text().splitlines()
+    kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
+    for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
+        assert kept[f"net.ipv4.conf.*.{name}"] == value
