@@ -17,6 +17,7 @@ IMAGE = Path(__file__).parents[2] / "image"
 EXTRA = IMAGE / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
 ENDED = EXTRA / "usr/lib/shoestring/setup-ended"
+SCREEN_ENDED = EXTRA / "usr/lib/shoestring/screen-ended"
 
 
 def settings(path: Path) -> dict[str, list[str]]:
@@ -118,6 +119,47 @@ def test_the_page_has_a_menu_and_an_open_shell_holds_up_no_shutdown() -> None:
         assert unit["StandardInput"] == ["tty-force"]  # or Ctrl-C would reach no program
         assert unit["SendSIGHUP"] == ["yes"] and int(unit["TimeoutStopSec"][0]) <= 10
         assert unit["Restart"] == ["always"]
+        assert unit["StartLimitIntervalSec"] == ["0"], "a limit would leave the screen dead"
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "is_told"),
+    [
+        ("signal", "KILL", True),
+        ("exit-code", "1", True),
+        ("signal", "TERM", False),
+        ("success", "0", False),
+        ("exec-condition", "1", False),  # a line that is no screen of this boot
+    ],
+)
+def test_a_screen_that_dies_shows_the_end_of_the_log(
+    tmp_path: Path, result: str, status: str, is_told: bool
+) -> None:
+    unit = settings(UNITS / "console@.service")
+    assert unit["ExecStopPost"] == [f"-/{SCREEN_ENDED.relative_to(EXTRA)} %I"]
+    assert 3 <= int(unit["RestartSec"][0]) <= 10, "it has to be read, and it has to come back"
+    journal = tmp_path / "journalctl"
+    journal.write_text(f'#!/bin/sh\necho "$@"\necho {"x" * 200}\n')
+    journal.chmod(0o755)
+    told = subprocess.run(
+        [SCREEN_ENDED, "hvc0"],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "SERVICE_RESULT": result,
+            "EXIT_STATUS": status,
+        },
+        check=True,
+        timeout=60,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    if not is_told:
+        assert told == ""
+        return
+    assert f"This screen ended by itself ({result} {status})." in told
+    assert "-u haagent -u console@hvc0" in told
+    assert max(map(len, told.splitlines())) < 80
 
 
 def test_nothing_of_the_pair_starts_before_it_is_forgotten() -> None:

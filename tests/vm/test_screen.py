@@ -7,6 +7,7 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.monitor import Viewer
 from tests.vm.pair import Pair, healthy_pair
+from tests.vm.person import Person
 from tests.vm.wait import wait_until
 
 # Every watchdog loses its driver (driver-api/driver-model/binding.rst of Linux). Xen's has no
@@ -44,6 +45,10 @@ def test_the_first_line_tells_what_becomes_of_the_pair(pair: Pair) -> None:
     a, b = pair.both
     assert pair.lab.cables is not None
     await_both(pair, "PROTECTED")
+
+    a.run("systemctl kill --signal=KILL console@hvc0")
+    Person(a).reads("This screen ended by itself")
+    Person(a).reads("PROTECTED")
 
     pair.lab.cables.unplug("xo")
     await_both(pair, "NOT PROTECTED", "over the crossover cable")
