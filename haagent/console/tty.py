@@ -26,6 +26,9 @@ STARTING = 120.0  # seconds in which nobody need be alarmed that the agent is no
 REPAINT = 60.0  # seconds; the kernel may have written over the page
 USUAL = (80, 24)  # of a terminal that does not tell its size, such as a serial line
 ENTER = b"\r\n"  # what the key sends, by how the terminal is set
+# The first line is read from the door: ECMA-48, SGR. A terminal without colours has its words.
+GREEN, YELLOW, RED = "30;42", "30;43", "1;37;41"
+COLOURS = {"PROTECTED": GREEN, "STOPPED": RED}
 FOOT = "Enter: menu (1 shows all lines)"
 NARROW = "Enter: menu"
 
@@ -172,7 +175,8 @@ class Console:
         lines = self._page(width - 1, height)
         lines += [""] * (height - len(lines))
         text = "".join(
-            f"\x1b[{row};1H{line}\x1b[K"  # ECMA-48: CUP, then EL to the end of the line
+            # ECMA-48: CUP, then EL to the end of the line
+            f"\x1b[{row};1H{_coloured(line) if row == 1 else line}\x1b[K"
             for row, line in enumerate(lines, start=1)
             if row > len(self._drawn) or self._drawn[row - 1] != line
         )
@@ -191,6 +195,12 @@ class Console:
                 os.close(self._screen)
             self._screen = self._keys = new
             quieten(new)
+
+
+def _coloured(first_line: str) -> str:
+    found = (colour for word, colour in COLOURS.items() if first_line.startswith(word))
+    colour = next(found, YELLOW)
+    return f"\x1b[{colour}m{first_line}\x1b[m"
 
 
 def _terminal_name(descriptor: int) -> str | None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from haagent.console import tty
-from haagent.console.snapshot import to_dict
-from haagent.console.tty import Console, quieten, restore
+from haagent.console.snapshot import Snapshot, to_dict
+from haagent.console.tty import GREEN, RED, YELLOW, Console, quieten, restore
 from haagent.control import Server
-from tests.unit.test_snapshot import NOW, WELL, look, node, silent
+from tests.unit.test_snapshot import NOW, WELL, both, elsewhere, look, node, silent
 
 CALM = look(WELL)
 TROUBLE = look(silent(WELL))
@@ -48,6 +48,7 @@ class Terminal:
         _, erased, text = text.rpartition("\x1b[2J")
         if erased:
             self.rows.clear()
+        text = re.sub(r"\x1b\[[\d;]*m", "", text)
         pieces = re.findall(r"\x1b\[(\d+);1H([^\x1b]*)(\x1b\[K)?", text)
         assert "".join(f"\x1b[{r};1H{line}{erase}" for r, line, erase in pieces) == text
         for row, line, erase in pieces:
@@ -168,6 +169,23 @@ def test_only_lines_that_changed_are_written(desk: Desk, server: Server) -> None
     written = desk.terminal.raw.decode()
     assert "crossover 3 s" in written
     assert written.count("\x1b[K") == 1
+
+
+@pytest.mark.parametrize(
+    ("shown", "first_line", "colour"),
+    [
+        (CALM, "PROTECTED", GREEN),
+        (look(both(elsewhere, silent)(WELL)), "STOPPED", RED),
+        (look(silent(WELL)), "NOT PROTECTED", YELLOW),
+    ],
+)
+def test_the_first_line_can_be_told_from_the_door(
+    desk: Desk, server: Server, shown: Snapshot, first_line: str, colour: str
+) -> None:
+    server.publish(to_dict(shown))
+    desk.until(first_line)
+    assert f"\x1b[1;1H\x1b[{colour}m{first_line}".encode() in desk.terminal.raw
+    assert set(re.findall(rb"\x1b\[(\d+);1H\x1b\[\d", desk.terminal.raw)) == {b"1"}
 
 
 def test_a_key_paints_the_page_anew(desk: Desk, server: Server) -> None:
