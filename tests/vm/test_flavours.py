@@ -13,7 +13,6 @@ from tests.vm.lab import SHIPPED, TEST_FLAVOUR
 
 SECTOR = 512  # bytes; sfdisk's unit
 KIT = {
-    "etc/systemd/system/sysinit.target.wants",
     "etc/systemd/system/sysinit.target.wants/shoestring-test-control.service",
     "usr/lib/shoestring-test",
     "usr/lib/shoestring-test/control",
