@@ -39,8 +39,8 @@ def tell(*lines: str) -> None:
 
 
 def folded(text: str) -> str:
-    """TEXT with its lines broken between words, and not within an option that may be typed; what
-    is indented stays so.
+    """TEXT with its lines broken between words, and not within a command that may be typed, such
+    as save-report; what is indented stays so.
     """
     return "\n".join(
         part
