@@ -236,7 +236,7 @@ def _nic(entry: Path) -> Nic:
 
 
 def _esp(block: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> str:
-    """The partition called shoestring-esp on the disk that the root is on: with two sticks in one
+    """The partition called shoestring-esp on the disk that state is on: with two sticks in one
     machine, the name alone would not do. The kernel tells a partition's name in its uevent.
     """
     for disk in _entries(block):
@@ -255,8 +255,9 @@ def _is_disk(entry: Path) -> bool:
 
 
 def _is_boot_medium(disk: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> bool:
-    numbers = {_text(path) for path in (disk / "dev", *disk.glob("*/dev"))}
-    return mounts.get("/", ("", ()))[0] in numbers
+    # The root is in memory; what is left of the medium is the state partition.
+    numbers = {_text(path) for path in disk.glob("*/dev")}
+    return mounts.get("/state", ("", ()))[0] in numbers
 
 
 def _disk(root: Path, entry: Path, mounts: dict[str, tuple[str, tuple[str, ...]]]) -> Disk:

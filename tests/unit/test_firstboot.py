@@ -15,7 +15,8 @@ from haagent import __version__
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Old Faithful 3000\n\nprocessor\t: 1\n",
     "proc/meminfo": "MemTotal:        1048576 kB\nMemFree:  1 kB\n",
-    "proc/self/mountinfo": "22 1 8:3 / / ro,relatime - erofs /dev/sda3 ro\n"
+    "proc/self/mountinfo": "22 1 254:0 / / ro,relatime - erofs /dev/mapper/root ro\n"
+    "23 22 8:5 / /state rw,noatime - ext4 /dev/sda5 rw\n"
     "30 22 0:25 / /dev rw,nosuid - devtmpfs devtmpfs rw\n",
     "proc/sys/kernel/osrelease": "6.12.0-amd64\n",
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
@@ -37,7 +38,8 @@ FILES = {
     "sys/block/sda/size": "8388608\n",
     "sys/block/sda/dev": "8:0\n",
     "sys/block/sda/removable": "1\n",
-    "sys/block/sda/sda3/dev": "8:3\n",
+    "sys/block/sda/sda5/dev": "8:5\n",
+    "state/haagent": "",
     "sys/block/sda/device/model": "Stick  \n",
     "sys/block/sdb/size": "1953525168\n",
     "sys/block/sdb/dev": "8:16\n",
@@ -82,7 +84,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_reads_a_whole_machine(root: Path) -> None:
-    assert probe(root, now=lambda: 1e9) == WHOLE
+    machine = probe(root, now=lambda: 1e9)
+    assert machine.state_size  # that of the file system these files are on
+    assert replace(machine, state_size=None) == WHOLE
 
 
 @pytest.mark.parametrize("missing", FILES)

@@ -2,6 +2,7 @@
 """The unit files that the image brings: what the set-up and the clock depend on."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -183,32 +184,57 @@ def test_no_shell_comes_without_our_password() -> None:
     for kind in ("emergency", "rescue"):
         started = settings(UNITS / f"{kind}.service.d/50-shoestring.conf")["ExecStart"]
         assert started == ["", "-/usr/bin/haagent rescue"]
-    initrd = IMAGE / "initrd/mkosi.extra/usr/lib"
-    drop_in = settings(initrd / "systemd/system/emergency.service.d/50-shoestring.conf")
-    assert drop_in["ExecStart"] == ["", "-/usr/lib/shoestring/no-start"]
-    script = initrd / "shoestring/no-start"
-    assert os.access(script, os.X_OK)
-    assert script.read_text().rstrip().endswith("exec sleep infinity")
 
 
-def test_a_machine_that_does_not_start_says_so_on_every_console(tmp_path: Path) -> None:
-    for name in ("tty1", "hvc0"):
+INIT = IMAGE / "initrd/mkosi.extra/init"
+
+
+def functions_of_init(folder: Path) -> str:
+    """What the initrd's script defines, with FOLDER in the place of its files outside."""
+    script, main = INIT.read_text().split("\nbegin\n")
+    assert main.startswith("medium=")
+    for path in ("/sys/class/tty/console", "/proc/cmdline", "/proc/sysrq-trigger", "/run/stopped"):
+        script = script.replace(path, f"{folder}/{Path(path).name}")
+    return script.replace('"/dev/$2"', f'"{folder}/$2"')
+
+
+@pytest.mark.parametrize(("words", "seconds"), [("quiet", 20), ("shoestring.last quiet", 300)])
+def test_a_machine_that_does_not_start_says_so_on_every_console(
+    tmp_path: Path, words: str, seconds: int
+) -> None:
+    for name in ("tty1", "hvc0", "sysrq-trigger"):
         (tmp_path / name).touch()
-    (tmp_path / "active").write_text("tty0 hvc0\n")
-    script = (IMAGE / "initrd/mkosi.extra/usr/lib/shoestring/no-start").read_text()
-    script = script.replace("/sys/class/tty/console/active", f"{tmp_path}/active")
-    script = script.replace('"/dev/$2"', f'"{tmp_path}/$2"')
-    script = script.replace("exec sleep infinity", "exit 0")
-    script = script.replace("$(systemctl list-units", "$(echo state.mount x; : list-units")
-    subprocess.run(["sh", "-c", script], check=True, timeout=60)
+    (tmp_path / "console").mkdir()
+    (tmp_path / "console/active").write_text("tty0 hvc0\n")
+    (tmp_path / "cmdline").write_text(f"{words}\n")
+    script = (
+        functions_of_init(tmp_path) + '\nsleep() { echo "$1" >>"$0.slept"; }\ntrap give_up EXIT\n'
+    )
+    script += 'found=$(stop "The stick is" gone.)\n'  # as it is called: in a shell of its own
+    runner = tmp_path / "run"
+    runner.write_text(script)
+    assert subprocess.run(["sh", str(runner)], timeout=60).returncode == 1
     for name in ("tty1", "hvc0"):
         told = (tmp_path / name).read_text()
-        assert "(emergency mode)" in told and "What failed: state.mount" in told
+        assert "\nThe stick is gone.\n" in told and f"again in {seconds} seconds" in told
         assert max(map(len, told.splitlines())) < 80
+    assert (tmp_path / "sysrq-trigger").read_text() == "b\n"
+    assert (tmp_path / "run.slept").read_text().split()[0] == str(seconds)
+
+
+def test_the_initrd_reads_what_the_boot_menu_says(tmp_path: Path) -> None:
+    """The words of menu.cfg are those that the script asks for."""
+    said = set(re.findall(r"shoestring\.(\w+)=", (IMAGE / "menu.cfg").read_text()))
+    asked = set(re.findall(r"\(word (\w+)\)", INIT.read_text()))
+    assert asked == said == {"slot", "roothash", "blocks", "size", "boot"}
+    (tmp_path / "cmdline").write_text("shoestring.slot=b shoestring.size=8192 quiet\n")
+    script = functions_of_init(tmp_path) + '\necho "$(word slot) $(word size) [$(word boot)]"\n'
+    told = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True, text=True)
+    assert told.stdout == "b 8192 []\n"
 
 
 def test_the_boot_menu_leads_to_the_rescue_target() -> None:
-    entries = (IMAGE / "grub.cfg").read_text().split("menuentry ")[1:]
+    entries = (IMAGE / "menu.cfg").read_text().split("menuentry ")[1:]
     (rescue,) = [entry for entry in entries if "systemd.unit=" in entry]
     assert rescue.startswith('"Rescue')
     assert "systemd.unit=shoestring-rescue.target" in rescue
