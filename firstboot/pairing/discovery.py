@@ -8,13 +8,14 @@ each announces, and the choice between two such cables is made from what both kn
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeVar
 
 from firstboot.agreement import Stage
+from firstboot.pairing import obstacles
 from firstboot.pairing.announcement import Announcement, Party
+from firstboot.pairing.obstacles import Obstacle, Reason
 
 EVERY = 1.0  # seconds between two announcements
 ALIVE = 5.0  # seconds that an announcement counts
@@ -73,24 +74,6 @@ class RouterSeen:
 Observation = CardSeen | CardGone | Heard | FrameSeen | RouterSeen
 
 
-class Reason(StrEnum):
-    """Why there is no crossover."""
-
-    ONE_CARD = "only one network card"
-    LISTENING = "still listening"
-    COPY = "the sticks are copies of one another"
-    SEVERAL = "several machines answer"
-    PAIRED = "the peer belongs to another pair"
-    VERSION = "the peer has another version"
-    LOOP = "our own announcement came back"
-    SHARED = "other devices on the cable"
-    NOBODY = "nobody heard"
-
-
-# What is told if there are several reasons: the first of these.
-_ORDER = tuple(Reason)
-
-
 @dataclass(frozen=True, slots=True)
 class Crossover:
     """The cable is found: our CARD, and PEER as it says itself, through its card at the other end.
@@ -106,17 +89,10 @@ class Crossover:
         return self.peer.mac
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """There is no crossover, or not yet. SENTENCE says why, ADVICE what to do."""
-
-    reason: Reason
-    sentence: str
-    advice: str
-    seconds_left: int = 0  # while LISTENING
-
-
 Finding = Crossover | Obstacle
+
+# What is told if there are several reasons: the first of these.
+_ORDER = tuple(Reason)
 
 
 @dataclass(slots=True)
@@ -153,7 +129,7 @@ class Discovery:
     def finding(self, now: float) -> Finding:
         """The crossover, or why there is none."""
         if len(self._cards) < LEAST_CARDS:
-            return _one_card(self._cards)
+            return obstacles.one_card(self._cards)
         verdicts = {card.name: self._verdict(card, now) for card in self._cards.values()}
         if not any(self._may_become(name, why, now) for name, why in verdicts.items()):
             found = [self._cards[name] for name, why in verdicts.items() if why is None]
@@ -229,7 +205,7 @@ class Discovery:
     def _choice(self, found: list[_Card], now: float) -> Finding:
         peers = {card.name: next(self._others(card, now)) for card in found}
         if len({peer.party.identity for peer in peers.values()}) > 1:
-            return _several([card.name for card in found])
+            return obstacles.several([card.name for card in found])
 
         def rank(card: _Card) -> tuple[int, list[str]]:
             """The fastest, then the lowest pair of MAC addresses: the same seen from both ends."""
@@ -294,17 +270,16 @@ class Discovery:
             case Reason.LISTENING:
                 return self._listening(now)
             case Reason.VERSION:
-                return _version(self._me, others[0].party)
+                return obstacles.version(self._me, others[0].party)
             case Reason.PAIRED:
-                return _paired(others[0].party.pair)
+                return obstacles.paired(others[0].party.pair)
             case Reason.SEVERAL:
-                return _several([card.name])
+                return obstacles.several([card.name])
             case Reason.NOBODY:
                 plugged_in = (one.name for one in self._cards.values() if one.has_carrier)
-                return _nobody(plugged_in, is_paired=bool(self._me.pair))
+                return obstacles.nobody(plugged_in, is_paired=bool(self._me.pair))
             case _:
-                sentence, advice = _WORDS[reason]
-                return Obstacle(reason, sentence.format(card=card.name), advice)
+                return obstacles.at(reason, card.name)
 
     def _listening(self, now: float) -> Obstacle:
         left = max(
@@ -312,84 +287,7 @@ class Discovery:
             for card in self._cards.values()
             if self._verdict(card, now) is Reason.LISTENING
         )
-        return Obstacle(
-            Reason.LISTENING,
-            f"Listening on every network card for the other machine, {left} s to go.",
-            "Plug the crossover cable into both machines, and switch both on.",
-            left,
-        )
-
-
-# By reason, with the name of the card filled in: what it is, and what to do about it.
-_WORDS = {
-    Reason.COPY: (
-        "The machine at {card} says that it is this one: the two sticks are copies of one another.",
-        "Flash one of the two sticks anew from the image, and start that machine again.",
-    ),
-    Reason.LOOP: (
-        "What this machine sends comes back to it at {card}: both ends of a cable are in it.",
-        "Put one end of the crossover cable into the other machine.",
-    ),
-    Reason.SHARED: (
-        "The other machine answers at {card}, but other devices are there, too: that cable leads"
-        " to a switch or router.",
-        "Connect the two machines by a cable of their own, straight from one to the other.",
-    ),
-}
-
-
-def _one_card(cards: Iterable[str]) -> Obstacle:
-    names = list(cards)
-    has = f"only one network card, {names[0]}" if names else "no network card"
-    return Obstacle(
-        Reason.ONE_CARD,
-        f"This machine has {has}.",
-        "Each machine of a pair needs two, one for the crossover cable and one for the LAN. A USB"
-        " network card will do: plug it in.",
-    )
-
-
-def _several(cards: list[str]) -> Obstacle:
-    return Obstacle(
-        Reason.SEVERAL,
-        f"More than one machine that could be the other half answers at {' and '.join(cards)}.",
-        "Leave only two machines connected, straight from one to the other.",
-    )
-
-
-def _paired(pair: str) -> Obstacle:
-    which = f"the pair {pair}" if pair else "another pair"
-    return Obstacle(
-        Reason.PAIRED,
-        f"The machine at the other end belongs to {which} already.",
-        "Connect a machine that was never set up, or flash that one's stick anew.",
-    )
-
-
-def _version(me: Party, other: Party) -> Obstacle:
-    ours, theirs = me.image, other.image
-    if ours == theirs:
-        ours, theirs = f"{ours}, protocol {me.protocol}", f"{theirs}, protocol {other.protocol}"
-    return Obstacle(
-        Reason.VERSION,
-        f"This machine runs version {ours}, and the other one runs version {theirs}.",
-        "Flash both sticks from the same image.",
-    )
-
-
-def _nobody(plugged_in: Iterable[str], *, is_paired: bool) -> Obstacle:
-    cards = ", ".join(plugged_in)
-    where = f"at the cards that have a cable, {cards}" if cards else "and no card has a cable"
-    return Obstacle(
-        Reason.NOBODY,
-        f"No other machine of this kind was heard {where}.",
-        "Switch the new machine on, with the crossover cable in it. It is heard a minute or two"
-        " later, and this goes on by itself."
-        if is_paired
-        else "Switch the other machine on, and connect the two by the crossover cable. If this"
-        " cable leads to a machine that already belongs to a pair, type `shoestring replace`"
-        " there.",
-    )
+        return obstacles.listening(left)
 
 
 def _remember(sightings: dict[Key, Sighting], key: Key, sighting: Sighting) -> None:

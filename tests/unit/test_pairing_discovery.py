@@ -22,10 +22,9 @@ from firstboot.pairing.discovery import (
     Finding,
     FrameSeen,
     Heard,
-    Obstacle,
-    Reason,
     RouterSeen,
 )
+from firstboot.pairing.obstacles import Obstacle, Reason
 
 SEED = 20261123
 VERSION = "0.1.0"
