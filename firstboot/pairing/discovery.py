@@ -21,6 +21,7 @@ EVERY = 1.0  # seconds between two announcements
 ALIVE = 5.0  # seconds that an announcement counts
 QUIET = 10.0  # seconds that a cable is listened to before it may be the crossover
 FOREIGN = 60.0  # seconds that a strange device is remembered: on a LAN, one may be silent for long
+SURE = 5.0  # seconds that the peer is heard on a shared cable before it is called that
 LEAST_CARDS = 2  # one for the crossover, one for the LAN
 MOST = 64  # machines or devices that are remembered for each card
 
@@ -95,6 +96,15 @@ Finding = Crossover | Obstacle
 _ORDER = tuple(Reason)
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """What was heard last from one card of another machine, and since when it is heard."""
+
+    announcement: Announcement
+    first: float
+    last: float
+
+
 @dataclass(slots=True)
 class _Card:
     """A card of ours, and what was observed on it since its cable was plugged in."""
@@ -104,7 +114,7 @@ class _Card:
     has_carrier: bool
     speed: int
     since: float
-    heard: dict[str, tuple[float, Announcement]] = field(default_factory=dict)  # by MAC
+    heard: dict[str, _Voice] = field(default_factory=dict)  # by MAC
     macs: dict[str, float] = field(default_factory=dict)
     has_router: bool = False  # as long as the cable is plugged in
 
@@ -118,6 +128,7 @@ class Discovery:
         """
         self._me = me
         self._alive_for = ALIVE * scale
+        self._sure_after = SURE * scale
         self._agreement = agreement
         self._cards: dict[str, _Card] = {}
 
@@ -137,6 +148,8 @@ class Discovery:
                 return self._choice(found, now)
         reasons = {why: name for name, why in verdicts.items() if why is not None}
         worst = min(reasons, key=_ORDER.index)
+        if worst is Reason.SHARED and (left := self._unsure_for(verdicts, now)):
+            return obstacles.listening(left)
         return self._obstacle(worst, self._cards[reasons[worst]], now)
 
     def quiet_in(self, now: float) -> Mapping[str, int | None]:
@@ -155,7 +168,7 @@ class Discovery:
             case CardGone():
                 self._cards.pop(observation.card, None)
             case Heard(at, name, announcement) if name in self._cards:
-                _remember(self._cards[name].heard, announcement.mac, (at, announcement))
+                self._hear(self._cards[name], announcement, at)
             case FrameSeen(at, name, mac) if name in self._cards:
                 _remember(self._cards[name].macs, mac, at)
             case RouterSeen(_, name) if name in self._cards:
@@ -171,6 +184,16 @@ class Discovery:
             )
         else:
             known.speed = seen.speed or 0
+
+    def _hear(self, card: _Card, announcement: Announcement, at: float) -> None:
+        known = card.heard.get(announcement.mac)
+        is_same = (
+            known is not None
+            and known.announcement.party.nonce == announcement.party.nonce
+            and at - known.last < self._alive_for
+        )
+        first = known.first if known is not None and is_same else at
+        _remember(card.heard, announcement.mac, _Voice(announcement, first, at))
 
     def _verdict(self, card: _Card, now: float) -> Reason | None:
         """What speaks against CARD's cable as the crossover; None: it is one."""
@@ -201,6 +224,19 @@ class Discovery:
     def _may_become(self, name: str, why: Reason | None, now: float) -> bool:
         """Whether card NAME may yet turn out to be a crossover that the peer prefers."""
         return why is Reason.LISTENING and bool(self._alive(self._cards[name], now))
+
+    def _unsure_for(self, verdicts: Mapping[str, Reason | None], now: float) -> int:
+        """Seconds in which the crossover may yet be heard, before a shared cable is held against
+        anybody. A machine that starts is often heard on the LAN first.
+        """
+        firsts = [
+            voice.first
+            for name, why in verdicts.items()
+            if why is Reason.SHARED
+            for voice in self._voices(self._cards[name], now)
+            if voice.announcement.party.identity != self._me.identity
+        ]
+        return max(0, math.ceil(min(firsts) + self._sure_after - now))
 
     def _choice(self, found: list[_Card], now: float) -> Finding:
         peers = {card.name: next(self._others(card, now)) for card in found}
@@ -241,7 +277,10 @@ class Discovery:
         return card.has_router or bool(strangers) or is_echo or has_switch
 
     def _alive(self, card: _Card, now: float) -> list[Announcement]:
-        return [one for at, one in card.heard.values() if now - at < self._alive_for]
+        return [voice.announcement for voice in self._voices(card, now)]
+
+    def _voices(self, card: _Card, now: float) -> list[_Voice]:
+        return [one for one in card.heard.values() if now - one.last < self._alive_for]
 
     def _others(self, card: _Card, now: float) -> Iterator[Announcement]:
         return (one for one in self._alive(card, now) if one.party.identity != self._me.identity)
