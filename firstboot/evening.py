@@ -30,7 +30,7 @@ from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.terminals import Terminals
 from firstboot.wording import sentence
-from haagent.daemon import BOOT_ID
+from haagent.boot import boot_id
 from haagent.errors import OperatorError, PeerError, ShoestringError
 from haagent.folding import folded
 
@@ -164,4 +164,4 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
 
 
 def _me(hands: Appliance) -> Party:
-    return party(hands.machine().machine_id, BOOT_ID.read_text().strip(), haagent.__version__)
+    return party(hands.machine().machine_id, boot_id(), haagent.__version__)
