@@ -287,3 +287,11 @@ def test_the_daemons_are_those_of_our_xen() -> None:
         version = program.removeprefix("/usr/lib/xen-").partition("/")[0]
         assert f"\n        xen-utils-{version}\n" in packages
         assert f"\n        xen-hypervisor-{version}-amd64\n" in packages
+
+
+def test_what_makes_the_mounts_is_there() -> None:
+    """Generators that have nothing to do are removed; those of fstab and the command line stay."""
+    removed = (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
+    assert "systemd-sysv-generator" in removed
+    for name in ("fstab", "debug"):
+        assert f"systemd-{name}-generator" not in removed
