@@ -289,6 +289,17 @@ def test_the_daemons_are_those_of_our_xen() -> None:
         assert f"\n        xen-hypervisor-{version}-amd64\n" in packages
 
 
+def test_nothing_puts_a_machine_to_sleep_and_its_power_button_works() -> None:
+    """safety: logind.conf(5) would suspend at a key or at a lid, unless told otherwise."""
+    keys = settings(EXTRA / "etc/systemd/logind.conf.d/50-shoestring.conf")
+    assert keys["HandlePowerKey"] == ["poweroff"]
+    for name in ("SuspendKey", "SuspendKeyLongPress", "HibernateKey", "LidSwitch"):
+        assert keys[f"Handle{name}"] == ["ignore"]
+    sleep = settings(EXTRA / "etc/systemd/sleep.conf.d/50-shoestring.conf")
+    kinds = ("Suspend", "Hibernation", "SuspendThenHibernate", "HybridSleep")
+    assert sleep == {f"Allow{kind}": ["no"] for kind in kinds}
+
+
 def test_what_makes_the_mounts_is_there() -> None:
     """Generators that have nothing to do are removed; those of fstab and the command line stay."""
     removed = (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
