@@ -43,7 +43,7 @@ from tests.unit.fake_evening import (
     code_on,
     hurry,
 )
-from tests.unit.test_snapshot import (
+from tests.unit.fake_state import (
     WELL,
     Change,
     both,
