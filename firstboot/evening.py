@@ -18,7 +18,7 @@ from firstboot.description import Description
 from firstboot.driven import Driven
 from firstboot.driving import Driving
 from firstboot.faces import line
-from firstboot.faces.pager import ROOM, wrapped
+from firstboot.faces.pager import ROOM
 from firstboot.herald import Herald
 from firstboot.hotplug import Changes
 from firstboot.meeting import Gone, Meeting, Met
@@ -30,8 +30,9 @@ from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.terminals import Terminals
 from firstboot.wording import sentence
-from haagent.daemon import BOOT_ID
+from haagent.boot import boot_id
 from haagent.errors import OperatorError, PeerError, ShoestringError
+from haagent.folding import folded
 
 OUR_FAULT = (
     "The set-up stopped by a fault of its own. `journalctl -u shoestring-setup` tells more, in the"
@@ -102,7 +103,7 @@ def spend(hands: Appliance, screens: Terminals) -> None:
 
 def _stopped(error: str, hint: str) -> str:
     """One screen, with a line left for what Enter does."""
-    lines, rest = wrapped(error), wrapped(hint)
+    lines, rest = folded(error), folded(hint)
     room = ROOM - len(rest) - 2
     if len(lines) > room:
         lines = [*lines[: room - 1], f"... and {len(lines) - room + 1} lines more"]
@@ -163,4 +164,4 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
 
 
 def _me(hands: Appliance) -> Party:
-    return party(hands.machine().machine_id, BOOT_ID.read_text().strip(), haagent.__version__)
+    return party(hands.machine().machine_id, boot_id(), haagent.__version__)

@@ -20,10 +20,10 @@ from haagent.asking import ask
 from haagent.client import AgentSilent
 from haagent.command import Places, is_at_a_terminal, look
 from haagent.console import prospects
-from haagent.console.menu import wrapped
 from haagent.console.snapshot import GuestView, Snapshot, from_dict
 from haagent.core.model import Disk as DiskState
 from haagent.errors import OperatorError, ToolError
+from haagent.folding import folded
 from haagent.guests.xen import LIST, parse_list
 from haagent.storage.kept import Kept
 
@@ -62,7 +62,7 @@ def leave_the_pair(places: Places, hands: Hands | None = None) -> None:
     hands = hands or _appliance()
     loss = _loss(places, hands)
     for paragraph in words(loss):
-        print("\n".join(wrapped(paragraph)))
+        print("\n".join(folded(paragraph)))
     if ask(f"{_asked(loss)}: ").upper() != loss.consent.upper():
         raise OperatorError(
             "Nothing was done: that was something else.", "Say it again if you want it."

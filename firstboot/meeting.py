@@ -26,9 +26,8 @@ from firstboot.pairing.discovery import (
     Finding,
     Heard,
     Observation,
-    Obstacle,
-    Reason,
 )
+from firstboot.pairing.obstacles import Obstacle, Reason
 from firstboot.pairing.session import Session
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.rendering import File

@@ -17,7 +17,6 @@ from firstboot.description import Description
 from firstboot.driven import Driven
 from firstboot.driving import Driving
 from firstboot.faces import line
-from firstboot.faces.pager import WIDTH, wrapped
 from firstboot.meeting import Meeting, Met
 from firstboot.pairing import ceremony
 from firstboot.pairing import code as codes
@@ -29,6 +28,7 @@ from firstboot.probe import Machine
 from firstboot.standard import Standard
 from firstboot.steps import plan
 from haagent.errors import OperatorError, ShoestringError
+from haagent.folding import WIDTH, folded
 
 BAR = " " * 10 + "| "
 INTERRUPTED = 130  # as shells count: 128 and SIGINT
@@ -76,7 +76,7 @@ class Bar:
         self._screens = screens
 
     def tell(self, text: str) -> None:
-        for one in wrapped(text, WIDTH - len(BAR)):
+        for one in folded(text, WIDTH - len(BAR)):
             self._screens.tell(BAR + one)
 
 

@@ -37,11 +37,11 @@ from firstboot.survivor import Survivor
 from firstboot.wording import sentence
 from haagent import client
 from haagent.asking import tell
+from haagent.boot import boot_id
 from haagent.command import Exit, Interrupted, Places, is_at_a_terminal, look
 from haagent.console import prospects
 from haagent.console.snapshot import Snapshot, from_dict
 from haagent.core.model import CONNECTED
-from haagent.daemon import BOOT_ID
 from haagent.errors import OperatorError, PeerError, ShoestringError
 
 NOTHING = "Nothing was changed, on neither machine."
@@ -164,7 +164,7 @@ def introduction(survivor: Survivor) -> str:
 def identity(names: tuple[str, str]) -> Party:
     """Who this machine says that it is, on the crossover."""
     pair = " and ".join(names)[:LONGEST_TEXT]
-    return party(probe().machine_id, BOOT_ID.read_text().strip(), haagent.__version__, pair)
+    return party(probe().machine_id, boot_id(), haagent.__version__, pair)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,9 @@ import os
 import select
 import sys
 
-from firstboot.faces.pager import wrapped
 from firstboot.terminals import LONGEST, typed
 from haagent.errors import OperatorError
+from haagent.folding import folded
 
 
 class Seat:
@@ -21,7 +21,7 @@ class Seat:
         self._rest = b""
 
     def tell(self, text: str) -> None:
-        print("\n".join(wrapped(text)), flush=True)
+        print("\n".join(folded(text)), flush=True)
 
     def prompt(self, text: str) -> None:
         print(text, end="", flush=True)

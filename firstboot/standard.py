@@ -9,9 +9,9 @@ import contextlib
 import sys
 import termios
 
-from firstboot.faces.pager import wrapped
 from firstboot.terminals import typed
 from haagent.errors import OperatorError
+from haagent.folding import folded
 
 LFLAG = 3  # place in what termios.tcgetattr returns
 
@@ -23,7 +23,7 @@ class Standard:
         self._is_hidden = False
 
     def tell(self, text: str) -> None:
-        print("\n".join(wrapped(text)), flush=True)
+        print("\n".join(folded(text)), flush=True)
 
     def prompt(self, text: str) -> None:
         print(text, end="", flush=True)

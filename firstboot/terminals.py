@@ -13,7 +13,7 @@ import termios
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from firstboot.faces.pager import wrapped
+from haagent.folding import folded
 
 ACTIVE = Path("/sys/class/tty/console/active")
 DEV = Path("/dev")
@@ -55,7 +55,7 @@ class Terminals:
 
     def tell(self, text: str) -> None:
         """Prints TEXT, wrapped, on all of them and in the journal."""
-        lines = wrapped(text)
+        lines = folded(text)
         if self._has_journal:
             print("\n".join(lines), flush=True)
         data = "".join(f"{line}\n" for line in lines).encode("ascii", "replace")

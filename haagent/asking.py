@@ -9,14 +9,13 @@ import io
 import select
 import sys
 import termios
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from haagent import password
 from haagent.errors import OperatorError
+from haagent.folding import folded
 
-WIDTH = 79  # the last column makes some terminals wrap
 PATIENCE = 300.0  # seconds
 LFLAG = 3  # its place in what termios.tcgetattr returns
 
@@ -34,25 +33,8 @@ class NobodyThere(OperatorError):
 def tell(*lines: str) -> None:
     """LINES, folded as a terminal shows them best."""
     for line in lines:
-        print(folded(line))
+        print("\n".join(folded(line)))
     sys.stdout.flush()
-
-
-def folded(text: str) -> str:
-    """TEXT with its lines broken between words, and not within a command that may be typed, such
-    as save-report; what is indented stays so.
-    """
-    return "\n".join(
-        part
-        for line in text.split("\n")
-        for part in textwrap.wrap(
-            line,
-            WIDTH,
-            subsequent_indent=" " * (4 if line.startswith("  ") else 0),
-            break_on_hyphens=False,
-        )
-        or [""]
-    )
 
 
 def ask(prompt: str) -> str:

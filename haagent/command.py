@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from haagent import __version__, client, config, control, state
-from haagent.asking import folded
 from haagent.client import AgentSilent
 from haagent.console.guard import Guard
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale
 from haagent.console.times import age
 from haagent.core.timing import TimingError
 from haagent.errors import OperatorError, ShoestringError
+from haagent.folding import folded
 from haagent.run import Run, run
 
 
@@ -121,7 +121,7 @@ class CommandLine:
         if isinstance(error, OperatorError):
             said.append(f"  {error.hint}")
         for text in said:
-            print(folded(text) if sys.stderr.isatty() else text, file=sys.stderr)
+            print("\n".join(folded(text)) if sys.stderr.isatty() else text, file=sys.stderr)
         return code
 
 

@@ -14,19 +14,17 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path as File
 from typing import ClassVar
 
 from haagent import config as settings
 from haagent import lan
+from haagent.boot import boot_id
 from haagent.clocks import Clocks
 from haagent.core import events
 from haagent.core.decide import first_state
 from haagent.errors import BugError, ShoestringError
 from haagent.loop import Loop
 from haagent.machine import Machine
-
-BOOT_ID = File("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ def main() -> None:
     durable = machine.state_file.load(list(config.guests))
     for warning in machine.state_file.warnings:
         log.warning("%s", warning)
-    boot = BOOT_ID.read_text().strip()
+    boot = boot_id()
     # An adapter's thread that dies of a bug leaves us blind: it ends the agent like any other bug.
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The plain face: text in 80 columns of ASCII, for any console there is."""
 
-from firstboot.faces.pager import WIDTH
 from firstboot.probe import Disk, Machine, Nic
 from firstboot.wording import count, size
 from haagent import __version__
+from haagent.folding import WIDTH
 
 NOT_SET_UP = "This machine is not set up. It looks for the other machine by itself."
 UNTOUCHED = "Nothing was written to any disk but the one marked as boot medium."

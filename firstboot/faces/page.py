@@ -15,8 +15,8 @@ from firstboot.probe import Bus, Disk, Machine, Nic
 from firstboot.proposal import Choice
 from firstboot.remarks import room_for_guests
 from firstboot.wording import Side, count, plain, size
+from haagent.folding import WIDTH
 
-WIDTH = 79
 COLUMN = 38
 BETWEEN = " | "
 LABEL = 10  # characters of a cell that say what it is

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from firstboot.compare import Comparison
-from firstboot.faces.page import BETWEEN, COLUMN, WIDTH
+from firstboot.faces.page import BETWEEN, COLUMN
 from firstboot.faces.pager import ROOM
 from firstboot.probe import Machine
 from firstboot.proposal import Choice
 from firstboot.remarks import room_for_guests
 from firstboot.wording import Side, count, plain, size
+from haagent.folding import WIDTH
 
 LINES = ROOM - 2  # below it stands what Enter does
 LABEL = 10  # characters of a row that say what it is

@@ -8,18 +8,20 @@ each announces, and the choice between two such cables is made from what both kn
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeVar
 
 from firstboot.agreement import Stage
+from firstboot.pairing import obstacles
 from firstboot.pairing.announcement import Announcement, Party
+from firstboot.pairing.obstacles import Obstacle, Reason
 
 EVERY = 1.0  # seconds between two announcements
 ALIVE = 5.0  # seconds that an announcement counts
 QUIET = 10.0  # seconds that a cable is listened to before it may be the crossover
 FOREIGN = 60.0  # seconds that a strange device is remembered: on a LAN, one may be silent for long
+SURE = 5.0  # seconds that the peer is heard on a shared cable before it is called that
 LEAST_CARDS = 2  # one for the crossover, one for the LAN
 MOST = 64  # machines or devices that are remembered for each card
 
@@ -73,24 +75,6 @@ class RouterSeen:
 Observation = CardSeen | CardGone | Heard | FrameSeen | RouterSeen
 
 
-class Reason(StrEnum):
-    """Why there is no crossover."""
-
-    ONE_CARD = "only one network card"
-    LISTENING = "still listening"
-    COPY = "the sticks are copies of one another"
-    SEVERAL = "several machines answer"
-    PAIRED = "the peer belongs to another pair"
-    VERSION = "the peer has another version"
-    LOOP = "our own announcement came back"
-    SHARED = "other devices on the cable"
-    NOBODY = "nobody heard"
-
-
-# What is told if there are several reasons: the first of these.
-_ORDER = tuple(Reason)
-
-
 @dataclass(frozen=True, slots=True)
 class Crossover:
     """The cable is found: our CARD, and PEER as it says itself, through its card at the other end.
@@ -106,17 +90,19 @@ class Crossover:
         return self.peer.mac
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """There is no crossover, or not yet. SENTENCE says why, ADVICE what to do."""
-
-    reason: Reason
-    sentence: str
-    advice: str
-    seconds_left: int = 0  # while LISTENING
-
-
 Finding = Crossover | Obstacle
+
+# What is told if there are several reasons: the first of these.
+_ORDER = tuple(Reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """What was heard last from one card of another machine, and since when it is heard."""
+
+    announcement: Announcement
+    first: float
+    last: float
 
 
 @dataclass(slots=True)
@@ -128,7 +114,7 @@ class _Card:
     has_carrier: bool
     speed: int
     since: float
-    heard: dict[str, tuple[float, Announcement]] = field(default_factory=dict)  # by MAC
+    heard: dict[str, _Voice] = field(default_factory=dict)  # by MAC
     macs: dict[str, float] = field(default_factory=dict)
     has_router: bool = False  # as long as the cable is plugged in
 
@@ -142,6 +128,7 @@ class Discovery:
         """
         self._me = me
         self._alive_for = ALIVE * scale
+        self._sure_after = SURE * scale
         self._agreement = agreement
         self._cards: dict[str, _Card] = {}
 
@@ -153,7 +140,7 @@ class Discovery:
     def finding(self, now: float) -> Finding:
         """The crossover, or why there is none."""
         if len(self._cards) < LEAST_CARDS:
-            return _one_card(self._cards)
+            return obstacles.one_card(self._cards)
         verdicts = {card.name: self._verdict(card, now) for card in self._cards.values()}
         if not any(self._may_become(name, why, now) for name, why in verdicts.items()):
             found = [self._cards[name] for name, why in verdicts.items() if why is None]
@@ -161,6 +148,8 @@ class Discovery:
                 return self._choice(found, now)
         reasons = {why: name for name, why in verdicts.items() if why is not None}
         worst = min(reasons, key=_ORDER.index)
+        if worst is Reason.SHARED and (left := self._unsure_for(verdicts, now)):
+            return obstacles.listening(left)
         return self._obstacle(worst, self._cards[reasons[worst]], now)
 
     def quiet_in(self, now: float) -> Mapping[str, int | None]:
@@ -179,7 +168,7 @@ class Discovery:
             case CardGone():
                 self._cards.pop(observation.card, None)
             case Heard(at, name, announcement) if name in self._cards:
-                _remember(self._cards[name].heard, announcement.mac, (at, announcement))
+                self._hear(self._cards[name], announcement, at)
             case FrameSeen(at, name, mac) if name in self._cards:
                 _remember(self._cards[name].macs, mac, at)
             case RouterSeen(_, name) if name in self._cards:
@@ -195,6 +184,16 @@ class Discovery:
             )
         else:
             known.speed = seen.speed or 0
+
+    def _hear(self, card: _Card, announcement: Announcement, at: float) -> None:
+        known = card.heard.get(announcement.mac)
+        is_same = (
+            known is not None
+            and known.announcement.party.nonce == announcement.party.nonce
+            and at - known.last < self._alive_for
+        )
+        first = known.first if known is not None and is_same else at
+        _remember(card.heard, announcement.mac, _Voice(announcement, first, at))
 
     def _verdict(self, card: _Card, now: float) -> Reason | None:
         """What speaks against CARD's cable as the crossover; None: it is one."""
@@ -226,10 +225,23 @@ class Discovery:
         """Whether card NAME may yet turn out to be a crossover that the peer prefers."""
         return why is Reason.LISTENING and bool(self._alive(self._cards[name], now))
 
+    def _unsure_for(self, verdicts: Mapping[str, Reason | None], now: float) -> int:
+        """Seconds in which the crossover may yet be heard, before a shared cable is held against
+        anybody. A machine that starts is often heard on the LAN first.
+        """
+        firsts = [
+            voice.first
+            for name, why in verdicts.items()
+            if why is Reason.SHARED
+            for voice in self._voices(self._cards[name], now)
+            if voice.announcement.party.identity != self._me.identity
+        ]
+        return max(0, math.ceil(min(firsts) + self._sure_after - now))
+
     def _choice(self, found: list[_Card], now: float) -> Finding:
         peers = {card.name: next(self._others(card, now)) for card in found}
         if len({peer.party.identity for peer in peers.values()}) > 1:
-            return _several([card.name for card in found])
+            return obstacles.several([card.name for card in found])
 
         def rank(card: _Card) -> tuple[int, list[str]]:
             """The fastest, then the lowest pair of MAC addresses: the same seen from both ends."""
@@ -265,7 +277,10 @@ class Discovery:
         return card.has_router or bool(strangers) or is_echo or has_switch
 
     def _alive(self, card: _Card, now: float) -> list[Announcement]:
-        return [one for at, one in card.heard.values() if now - at < self._alive_for]
+        return [voice.announcement for voice in self._voices(card, now)]
+
+    def _voices(self, card: _Card, now: float) -> list[_Voice]:
+        return [one for one in card.heard.values() if now - one.last < self._alive_for]
 
     def _others(self, card: _Card, now: float) -> Iterator[Announcement]:
         return (one for one in self._alive(card, now) if one.party.identity != self._me.identity)
@@ -294,17 +309,16 @@ class Discovery:
             case Reason.LISTENING:
                 return self._listening(now)
             case Reason.VERSION:
-                return _version(self._me, others[0].party)
+                return obstacles.version(self._me, others[0].party)
             case Reason.PAIRED:
-                return _paired(others[0].party.pair)
+                return obstacles.paired(others[0].party.pair)
             case Reason.SEVERAL:
-                return _several([card.name])
+                return obstacles.several([card.name])
             case Reason.NOBODY:
                 plugged_in = (one.name for one in self._cards.values() if one.has_carrier)
-                return _nobody(plugged_in, is_paired=bool(self._me.pair))
+                return obstacles.nobody(plugged_in, is_paired=bool(self._me.pair))
             case _:
-                sentence, advice = _WORDS[reason]
-                return Obstacle(reason, sentence.format(card=card.name), advice)
+                return obstacles.at(reason, card.name)
 
     def _listening(self, now: float) -> Obstacle:
         left = max(
@@ -312,84 +326,7 @@ class Discovery:
             for card in self._cards.values()
             if self._verdict(card, now) is Reason.LISTENING
         )
-        return Obstacle(
-            Reason.LISTENING,
-            f"Listening on every network card for the other machine, {left} s to go.",
-            "Plug the crossover cable into both machines, and switch both on.",
-            left,
-        )
-
-
-# By reason, with the name of the card filled in: what it is, and what to do about it.
-_WORDS = {
-    Reason.COPY: (
-        "The machine at {card} says that it is this one: the two sticks are copies of one another.",
-        "Flash one of the two sticks anew from the image, and start that machine again.",
-    ),
-    Reason.LOOP: (
-        "What this machine sends comes back to it at {card}: both ends of a cable are in it.",
-        "Put one end of the crossover cable into the other machine.",
-    ),
-    Reason.SHARED: (
-        "The other machine answers at {card}, but other devices are there, too: that cable leads"
-        " to a switch or router.",
-        "Connect the two machines by a cable of their own, straight from one to the other.",
-    ),
-}
-
-
-def _one_card(cards: Iterable[str]) -> Obstacle:
-    names = list(cards)
-    has = f"only one network card, {names[0]}" if names else "no network card"
-    return Obstacle(
-        Reason.ONE_CARD,
-        f"This machine has {has}.",
-        "Each machine of a pair needs two, one for the crossover cable and one for the LAN. A USB"
-        " network card will do: plug it in.",
-    )
-
-
-def _several(cards: list[str]) -> Obstacle:
-    return Obstacle(
-        Reason.SEVERAL,
-        f"More than one machine that could be the other half answers at {' and '.join(cards)}.",
-        "Leave only two machines connected, straight from one to the other.",
-    )
-
-
-def _paired(pair: str) -> Obstacle:
-    which = f"the pair {pair}" if pair else "another pair"
-    return Obstacle(
-        Reason.PAIRED,
-        f"The machine at the other end belongs to {which} already.",
-        "Connect a machine that was never set up, or flash that one's stick anew.",
-    )
-
-
-def _version(me: Party, other: Party) -> Obstacle:
-    ours, theirs = me.image, other.image
-    if ours == theirs:
-        ours, theirs = f"{ours}, protocol {me.protocol}", f"{theirs}, protocol {other.protocol}"
-    return Obstacle(
-        Reason.VERSION,
-        f"This machine runs version {ours}, and the other one runs version {theirs}.",
-        "Flash both sticks from the same image.",
-    )
-
-
-def _nobody(plugged_in: Iterable[str], *, is_paired: bool) -> Obstacle:
-    cards = ", ".join(plugged_in)
-    where = f"at the cards that have a cable, {cards}" if cards else "and no card has a cable"
-    return Obstacle(
-        Reason.NOBODY,
-        f"No other machine of this kind was heard {where}.",
-        "Switch the new machine on, with the crossover cable in it. It is heard a minute or two"
-        " later, and this goes on by itself."
-        if is_paired
-        else "Switch the other machine on, and connect the two by the crossover cable. If this"
-        " cable leads to a machine that already belongs to a pair, type `shoestring replace`"
-        " there.",
-    )
+        return obstacles.listening(left)
 
 
 def _remember(sightings: dict[Key, Sighting], key: Key, sighting: Sighting) -> None:

@@ -12,7 +12,6 @@ from haagent import client, config
 from haagent.client import AgentSilent
 from haagent.command import Places
 from haagent.console.lines import Lines
-from haagent.console.menu import WIDTH
 from haagent.console.programs import Programs
 from haagent.console.render import NOT_KNOWN, render
 from haagent.console.snapshot import from_dict, is_stale
@@ -21,6 +20,7 @@ from haagent.console.tty import Menu
 from haagent.console.visit import View, Visit
 from haagent.core.timing import TimingError
 from haagent.errors import ShoestringError
+from haagent.folding import WIDTH
 
 PATIENCE = 4.0  # seconds for the agent's answer; longer than a busy machine looks at a password
 EVERY_LINE = 1000

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from haagent.console.menu import WIDTH, pages
+from haagent.console.menu import pages
 from haagent.errors import ShoestringError
+from haagent.folding import WIDTH
 
 QUIET = 180.0  # seconds without an answer, until the status page comes back
 LOOK = 2.0  # seconds between two looks whether the pair's first line has changed

@@ -4,12 +4,13 @@
 Each act is a command of `shoestring`, under the same word; it must not know how one is run.
 """
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-WIDTH = 79  # the last column makes some terminals wrap
+from haagent.folding import WIDTH, folded
+
+_SET_IN = " " * 6  # an explanation, below its act
 PROGRAM = "shoestring"
 SHELL = "shell"
 BACK = ("back", "exit", "quit", "q", "0")
@@ -215,10 +216,11 @@ def explanation(me: str, peer: str) -> list[str]:
     lines = []
     for act in ACTS:
         lines.append(_line(act))
-        lines += wrapped(act.explanation.format(me=me, peer=peer), " " * 6)
+        explained = folded(act.explanation.format(me=me, peer=peer), WIDTH - len(_SET_IN))
+        lines += [_SET_IN + line for line in explained]
     return [
         *lines,
-        *wrapped(
+        *folded(
             "Words work like numbers, also as the status page spells them: `shoestring "
             "maintenance off`, or just: maintenance off. Ctrl-C ends an act, and comes back here."
         ),
@@ -228,13 +230,6 @@ def explanation(me: str, peer: str) -> list[str]:
 def pages(lines: Sequence[str], room: int) -> list[list[str]]:
     """LINES in pages of ROOM, one at least."""
     return [list(lines[at : at + room]) for at in range(0, max(1, len(lines)), room)]
-
-
-def wrapped(text: str, indent: str = "") -> list[str]:
-    """TEXT in lines that no terminal wraps."""
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
 
 
 def _line(act: Act) -> str:

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from haagent.console.menu import WIDTH, wrapped
 from haagent.errors import ToolError
+from haagent.folding import WIDTH, folded
 
 NOT_STARTED = 127  # what a shell says of a program that cannot be started
 KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)  # what keys send to whoever is in front
@@ -104,7 +104,7 @@ def readable(printed: bytes) -> list[str]:
     lines = []
     for line in printed.decode("utf-8", "replace").expandtabs().split("\n"):
         plain = "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\r"))
-        lines += [plain] if len(plain) <= WIDTH else wrapped(plain)
+        lines += [plain] if len(plain) <= WIDTH else folded(plain)
     return lines[:-1] if lines[-1:] == [""] else lines
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from haagent import password
 from haagent.console.guard import Guard
 from haagent.console.lines import Gone, Quiet
-from haagent.console.menu import wrapped
 from haagent.console.programs import SHELL, shell_environment
 from haagent.console.visit import Runner, Terminal
 from haagent.errors import OperatorError, ShoestringError
+from haagent.folding import folded
 
 STATE = Path("/state")
 REBOOT = ("systemctl", "reboot")
@@ -104,4 +104,4 @@ class Rescue:
         self._guard.keep(new)
 
     def _tell(self, text: str) -> None:
-        self._terminal.say("", *wrapped(text))
+        self._terminal.say("", *folded(text))

@@ -15,6 +15,7 @@ from haagent.console.lines import Gone, Quiet
 from haagent.console.menu import Asked, Chosen, Refusal, Wish
 from haagent.console.programs import SHELL, SHELL_QUIET, shell_environment
 from haagent.errors import OperatorError, ShoestringError
+from haagent.folding import folded
 
 TRIES = 3  # of the password at one time
 
@@ -79,7 +80,7 @@ class Visit:
             return False
 
     def _tell(self, text: str) -> None:
-        self._terminal.say("", *menu.wrapped(text))
+        self._terminal.say("", *folded(text))
 
     def _turn(self) -> bool:
         """One question and what comes of it. Whether there is a next one."""

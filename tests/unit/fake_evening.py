@@ -26,7 +26,7 @@ from firstboot.agreement import Agreement, Stage, Word
 from firstboot.description import Description
 from firstboot.driven import Driven
 from firstboot.driving import Driving
-from firstboot.faces.pager import ROOM, wrapped
+from firstboot.faces.pager import ROOM
 from firstboot.leases import Lease
 from firstboot.meeting import Gone, Meeting, Met
 from firstboot.pairing import discovery
@@ -35,6 +35,7 @@ from firstboot.pairing.discovery import CardGone, CardSeen, Heard, Observation, 
 from firstboot.pairing.stream import Listener, Stream
 from firstboot.rendering import File
 from haagent.errors import PeerError
+from haagent.folding import folded
 
 FAST = 20.0  # how much faster than ours their clock runs
 LIMIT = 60.0  # seconds; a generous deadline
@@ -75,7 +76,7 @@ class Person:
         self._open = ""
 
     def tell(self, text: str) -> None:
-        assert len(wrapped(text)) <= ROOM, f"this does not fit a screen:\n{text}"
+        assert len(folded(text)) <= ROOM, f"this does not fit a screen:\n{text}"
         self.said.append(text)
         self._open += text + "\n"
 

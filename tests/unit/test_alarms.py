@@ -10,7 +10,7 @@ import pytest
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
-from tests.unit.test_snapshot import (
+from tests.unit.fake_state import (
     AROUND,
     NOT_PROTECTED,
     NOW,

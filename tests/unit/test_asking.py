@@ -121,11 +121,3 @@ def test_a_question_that_nobody_answers_ends(tmp_path: Path, command: Command) -
 
 def test_the_wait_for_an_answer_is_some_minutes() -> None:
     assert 60 <= asking.PATIENCE <= 600
-
-
-def test_a_long_line_is_folded_between_words_and_a_command_stays_whole() -> None:
-    long = "x " * 37 + "save-report"  # there is room for `save-`
-    assert asking.folded(long) == ("x " * 37).rstrip() + "\nsave-report"
-    assert asking.folded("one\n\ntwo") == "one\n\ntwo"
-    indented = asking.folded("  " + "word " * 20).split("\n")
-    assert [line[: line.index("w")] for line in indented] == ["  ", "    "]

@@ -20,8 +20,8 @@ from haagent.control import Server
 from haagent.core.events import Event, Leave, OperatorConfirmed
 from haagent.core.model import Durable, Ledger, Phase
 from haagent.state import NAMES, StateFile
+from tests.unit.fake_state import WELL, both, elsewhere, guest, look, silent
 from tests.unit.test_config import Machine
-from tests.unit.test_snapshot import WELL, both, elsewhere, guest, look, silent
 
 CALM = look(WELL)
 TROUBLE = look(silent(WELL))

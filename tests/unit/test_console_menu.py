@@ -19,7 +19,7 @@ from haagent import password
 from haagent.console.menu import QUESTION
 from haagent.console.snapshot import to_dict
 from haagent.control import Server
-from tests.unit.test_snapshot import WELL, look
+from tests.unit.fake_state import WELL, look
 
 DEADLINE = 30  # seconds; on an idle machine nothing here takes two
 RIGHT = "correct horse"

@@ -10,6 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -348,14 +349,18 @@ def test_whoever_says_more_than_one_thing_is_dropped(agent: Agent) -> None:
 BIG = "x" * 600_000  # more than a socket holds
 
 
-def test_a_slow_watcher_gets_the_newest_and_holds_up_nobody(agent: Agent) -> None:
+def test_a_slow_watcher_gets_the_newest_and_holds_up_nobody(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy host the others take longer than it may be silent: that it is dropped is below.
+    monkeypatch.setattr(control, "STALL_LIMIT", inf)
     agent.server.publish({"n": 0, "big": BIG})
     with agent.ask(ask="watch") as slow:
-        for n in range(1, 100):
+        for n in range(1, 20):
             agent.server.publish({"n": n, "big": BIG})
             assert client.snapshot(agent.path)["n"] == n
         first, last = (answer["snapshot"]["n"] for answer in answers(slow, 2))
-        assert first < last == 99  # and nothing between what it began with and the newest
+        assert first < last == 19  # and nothing between what it began with and the newest
 
 
 def test_whoever_takes_nothing_is_dropped(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from firstboot.agreement import Agreement, Stage, Word, word
 from firstboot.appliance import Appliance
 from firstboot.apply import COMPLETE
 from firstboot.description import from_message, to_message
-from firstboot.faces.pager import ROOM, wrapped
+from firstboot.faces.pager import ROOM
 from firstboot.meeting import Meeting
 from firstboot.pairing import discovery
 from firstboot.pairing.announcement import Announcement
@@ -23,6 +23,7 @@ from firstboot.pairing.discovery import EVERY
 from firstboot.rendering import SETTINGS
 from firstboot.terminals import Terminals
 from haagent.errors import PeerError, ToolError
+from haagent.folding import folded
 from tests.unit.fake_evening import (
     CARDS,
     LIMIT,
@@ -310,7 +311,7 @@ def test_answers_on_the_stick_need_nobody() -> None:
 def test_a_long_list_of_complaints_fits_the_screen_with_what_to_do() -> None:
     wrong = TEXTS["a"] + "".join(f"wrong-{number}: 1\n" for number in range(40))
     said = spent(FakeMachine(wrong, hardware("a"), is_leader=True))
-    assert len(wrapped(said)) <= ROOM
+    assert len(folded(said)) <= ROOM
     assert re.search(r"^... and \d+ lines more$", said, re.M)
     assert "Correct answers.yaml on the stick" in said
     assert said.endswith("Press Enter to try again. What is done already is kept.")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from firstboot.faces import line
-from firstboot.faces.pager import ROOM, WIDTH, wrapped
+from firstboot.faces.pager import ROOM
 from firstboot.hotplug import concerns_hardware
 from firstboot.probe import Disk, Machine, Nic, probe
 from haagent import __version__
+from haagent.folding import WIDTH, folded
 
 FILES = {
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Old Faithful 3000\n\nprocessor\t: 1\n",
@@ -110,7 +111,7 @@ def test_the_page_fits_a_plain_terminal(machine: Machine) -> None:
     assert page.isascii()
     assert max(map(len, page.splitlines())) <= WIDTH
     # Below it stands why nobody was found yet, in four lines at most.
-    assert len(wrapped(page)) <= ROOM - 4
+    assert len(folded(page)) <= ROOM - 4
 
 
 def test_what_does_not_fit_is_among_the_details() -> None:

@@ -12,8 +12,8 @@ from firstboot.apply import COMPLETE, set_up
 from firstboot.forgetting import PATH, Mark, Stage, at_start, forget, from_file, our_disk, to_file
 from firstboot.rendering import SETTINGS, File
 from haagent.errors import OperatorError, ToolError
+from tests.unit.fake_agent import Systemctl
 from tests.unit.fake_machine import TEXTS, DataDisk, FakeMachine, PowerCutError, finished
-from tests.unit.test_shoestring import Systemctl
 
 
 def pair_machine(name: str = "a") -> FakeMachine:

@@ -13,22 +13,12 @@ from haagent.command import Places
 from haagent.core.events import Leave
 from haagent.core.model import Disk, Evidence, Link, Phase
 from haagent.errors import OperatorError, ToolError
+from tests.unit.fake_agent import STARTING, THERE, Agent, Systemctl, agent, places, systemctl, types
 from tests.unit.fake_machine import FakeMachine
+from tests.unit.fake_state import Change, both, guest, ledger, resource, silent, words
 from tests.unit.test_forgetting import mark, pair_machine
-from tests.unit.test_shoestring import (
-    STARTING,
-    THERE,
-    Agent,
-    Systemctl,
-    agent,
-    places,
-    short_limits,
-    systemctl,
-    types,
-)
-from tests.unit.test_snapshot import Change, both, guest, ledger, resource, silent, words
 
-__all__ = ["agent", "places", "short_limits", "systemctl"]  # fixtures
+__all__ = ["agent", "places", "systemctl"]  # fixtures
 
 LOST = both(THERE, silent)
 APART = both(  # split brain

@@ -11,6 +11,7 @@ from haagent import shoestring
 from haagent.console import complaints, menu
 from haagent.console.alarms import Alarm
 from haagent.console.menu import ACTS, SHELL, Act, Asked, Chosen, Refusal, Wish, understand
+from haagent.folding import WIDTH
 
 
 def chosen(line: str) -> Chosen:
@@ -115,7 +116,7 @@ def test_commands_were_found_at_all() -> None:
 def test_it_fits_a_small_screen(has_password: bool) -> None:
     page = menu.page(has_password)
     assert len(page) + len(("", "first line", "question")) <= 24
-    assert max(map(len, page)) <= menu.WIDTH
+    assert max(map(len, page)) <= WIDTH
     assert len(menu.QUESTION) < 70
 
 
@@ -131,4 +132,4 @@ def test_every_act_is_explained() -> None:
     for act in ACTS:
         assert f"  {act.word} " in text
     assert "{" not in text
-    assert max(map(len, text.splitlines())) <= menu.WIDTH
+    assert max(map(len, text.splitlines())) <= WIDTH

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from firstboot.compare import compare
-from firstboot.faces.page import COLUMN, WIDTH, page, side_by_side, verdict
+from firstboot.faces.page import COLUMN, page, side_by_side, verdict
 from firstboot.machine_json import loads
 from firstboot.probe import Disk, Machine, Nic
 from firstboot.wording import LONGEST
+from haagent.folding import WIDTH
 
 MACHINES = {
     name: loads((Path(__file__).parents[1] / f"data/machine-{name}.json").read_text())

@@ -3,7 +3,8 @@
 
 import pytest
 
-from firstboot.faces.pager import ROOM, WIDTH, parts, wrapped
+from firstboot.faces.pager import ROOM, parts
+from haagent.folding import WIDTH, folded
 
 
 @pytest.mark.parametrize("lines", [0, 1, ROOM, ROOM + 1, 3 * ROOM, 100])
@@ -17,7 +18,7 @@ def test_every_part_fits_and_nothing_is_lost(lines: int) -> None:
 
 def test_long_lines_are_counted_as_they_will_stand_on_the_screen() -> None:
     (first, second) = parts("\n".join(["word " * 20] * 20))
-    assert all(len(wrapped(part)) <= ROOM for part in (first, second))
+    assert all(len(folded(part)) <= ROOM for part in (first, second))
     assert max(map(len, first.splitlines())) <= WIDTH
 
 

@@ -40,10 +40,9 @@ from firstboot.pairing.discovery import (
     Finding,
     FrameSeen,
     Heard,
-    Obstacle,
-    Reason,
     RouterSeen,
 )
+from firstboot.pairing.obstacles import Obstacle, Reason
 from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import PORT, Listener, Stream, call
 from firstboot.rendering import CROSSOVER, LAN_CARD

@@ -15,6 +15,7 @@ from firstboot.pairing.discovery import (
     FOREIGN,
     MOST,
     QUIET,
+    SURE,
     CardGone,
     CardSeen,
     Crossover,
@@ -22,10 +23,9 @@ from firstboot.pairing.discovery import (
     Finding,
     FrameSeen,
     Heard,
-    Obstacle,
-    Reason,
     RouterSeen,
 )
+from firstboot.pairing.obstacles import Obstacle, Reason
 
 SEED = 20261123
 VERSION = "0.1.0"
@@ -232,6 +232,55 @@ def test_a_cable_into_the_switch_of_the_lan() -> None:
     for machine in (a, b):
         assert machine.obstacle(now).reason is Reason.SHARED
         assert "at eth0" in machine.obstacle(now).sentence
+
+
+def test_a_peer_that_is_first_heard_on_the_lan_is_not_said_to_be_there_only() -> None:
+    a, b = pair()
+    b.starts, b.cables["eth0"] = 31, None
+    both = room(a, b)
+    assert a.obstacle(both.run(30)).reason is Reason.NOBODY
+    for _ in range(3):
+        assert a.obstacle(both.run(1)).reason is Reason.LISTENING
+    b.cables["eth0"] = "cable"
+    for _ in range(9):
+        assert a.obstacle(both.run(1)).reason is Reason.LISTENING
+    assert a.crossover(both.run(2)).card == "eth0"
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_shared_cable_is_told_when_the_crossover_had_its_time(scale: int) -> None:
+    a, b = pair(eth0=None)
+    a.discovery = Discovery(A, scale=scale)
+    b.starts = 31
+    both = room(a, b)
+    both.run(30)
+    for second in range(int(SURE * scale)):
+        obstacle = a.obstacle(both.run(1))
+        assert (obstacle.reason, obstacle.seconds_left) == (Reason.LISTENING, SURE * scale - second)
+        assert f"{obstacle.seconds_left} s to go" in obstacle.sentence
+    assert a.obstacle(both.run(1)).reason is Reason.SHARED
+
+
+def test_a_peer_that_starts_anew_is_given_its_time_again() -> None:
+    a, b = pair(eth0=None)
+    both = room(a, b)
+    assert a.obstacle(both.run(30)).reason is Reason.SHARED
+    b.starts = 60
+    both.run(29)
+    assert a.obstacle(both.run(1)).reason is Reason.LISTENING, "after a silence"
+    assert a.obstacle(both.run(10)).reason is Reason.SHARED
+    b.party = replace(B, nonce="8" * 32)
+    assert a.obstacle(both.run(1)).reason is Reason.LISTENING, "without one"
+    assert a.obstacle(both.run(10)).reason is Reason.SHARED
+
+
+def test_a_shared_cable_holds_no_crossover_up() -> None:
+    a, b = pair(eth1=None)
+    both = room(a, b)
+    assert a.crossover(both.run(12)).card == "eth0"
+    a.cables["eth1"] = b.cables["eth1"] = "lan"
+    for _ in range(20):
+        assert a.crossover(both.run(1)).card == "eth0"
 
 
 def test_a_router_that_is_only_known_by_its_lease() -> None:
@@ -452,7 +501,7 @@ def test_nobody_fills_the_memory() -> None:
         a.discovery.observe(FrameSeen(both.now, "eth0", mac), Heard(both.now, "eth0", stranger))
     card = a.discovery._cards["eth0"]
     assert len(card.heard) == len(card.macs) == MOST
-    assert a.obstacle(both.now).reason is Reason.SHARED
+    assert a.discovery.quiet_in(both.now)["eth0"] is None
 
 
 def test_what_an_unknown_card_hears_is_nobodys_business() -> None:

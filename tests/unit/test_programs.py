@@ -17,7 +17,10 @@ from haagent.errors import ToolError
         (b"one\n\ntwo", ["one", "", "two"]),
         (b"a\tb\r\n", ["a       b"]),
         (b"\x1b[2J\x07caf\xc3\xa9\n", ["?[2J?caf?"]),
-        (b"  " + b"word " * 20 + b"\n", ["  " + "word " * 14 + "word", "word word word word word"]),
+        (
+            b"  " + b"word " * 20 + b"\n",
+            ["  " + "word " * 14 + "word", "    " + "word " * 4 + "word"],
+        ),
         (b"x" * 100 + b"\n", ["x" * 79, "x" * 21]),
     ],
 )

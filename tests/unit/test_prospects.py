@@ -9,7 +9,7 @@ import pytest
 from haagent.console import prospects
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.core.model import Disk, Evidence, LanStage, Link, Phase
-from tests.unit.test_snapshot import (
+from tests.unit.fake_state import (
     WELL,
     both,
     elsewhere,

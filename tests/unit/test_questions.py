@@ -3,10 +3,10 @@
 
 import pytest
 
-from firstboot.faces.pager import wrapped
 from firstboot.faces.questions import page, prompt, reply
 from firstboot.interview import Interview
 from firstboot.question import Topic
+from haagent.folding import folded
 from tests.unit.test_interview import FACTS, HAPPY, after
 
 
@@ -14,7 +14,7 @@ from tests.unit.test_interview import FACTS, HAPPY, after
 def test_every_question_fits_a_small_screen(count: int) -> None:
     question = after(*HAPPY[:count]).question
     assert question is not None
-    lines = wrapped(page(question, "Something was refused, and this says why in a sentence."))
+    lines = folded(page(question, "Something was refused, and this says why in a sentence."))
     assert len(lines) <= 22
     assert any(f"({count + 1} of {len(Topic)})" in line for line in lines)
 

@@ -22,9 +22,9 @@ from haagent.console.snapshot import Snapshot, to_dict
 from haagent.core.events import LanAsked
 from haagent.core.model import LanStage
 from haagent.errors import OperatorError, ToolError
+from tests.unit.fake_agent import Agent, Captured, types
+from tests.unit.fake_state import WELL, Change, both, hello, lan, look, node, silent
 from tests.unit.test_config import Machine
-from tests.unit.test_shoestring import Agent, Captured, types
-from tests.unit.test_snapshot import WELL, Change, both, hello, lan, look, node, silent
 
 TYPED = "10.0.2.11/24 10.0.2.12 10.0.2.1\n"
 NOW = Present(

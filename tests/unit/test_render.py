@@ -12,7 +12,7 @@ from haagent.console.surroundings import Surroundings
 from haagent.console.times import age, clock
 from haagent.core.foresight import Fate
 from haagent.core.model import Disk, Link, Path, Peer, Phase
-from tests.unit.test_snapshot import (
+from tests.unit.fake_state import (
     AROUND,
     NOT_PROTECTED,
     NOW,

@@ -21,7 +21,8 @@ from firstboot.fitness import candidates, room_needed, unfit
 from firstboot.meeting import Gone, Meeting, Met
 from firstboot.pairing.announcement import Announcement, Party, party
 from firstboot.pairing.ceremony import shows
-from firstboot.pairing.discovery import CardSeen, Crossover, Discovery, Heard, Obstacle, Reason
+from firstboot.pairing.discovery import CardSeen, Crossover, Discovery, Heard
+from firstboot.pairing.obstacles import Obstacle, Reason
 from firstboot.replacement import NoPlace, introduction
 from firstboot.replacing import Replacing
 from firstboot.survivor import Survivor
@@ -42,7 +43,7 @@ from tests.unit.fake_evening import (
     code_on,
     hurry,
 )
-from tests.unit.test_snapshot import (
+from tests.unit.fake_state import (
     WELL,
     Change,
     both,

@@ -16,8 +16,8 @@ from haagent.core.model import Durable, Ledger
 from haagent.errors import ToolError
 from haagent.report import HIDDEN, LINES, Sources, known_secrets, mask
 from haagent.state import StateFile
+from tests.unit.fake_state import WELL, look
 from tests.unit.test_config import DIGITS, Machine
-from tests.unit.test_snapshot import WELL, look
 
 SECRET = "5a3f" * 8  # what both answer files held
 MIRROR, HEARTBEAT, AGENT = keys.mirror(SECRET, "counter"), keys.heartbeat(SECRET), DIGITS

@@ -14,9 +14,8 @@ from haagent.console.histories import grounds, stage
 from haagent.console.snapshot import ResyncView, Snapshot, to_dict
 from haagent.core.events import ChoiceAsked
 from haagent.core.model import Choice, Disk, Evidence, Link, Measured, Phase
-from tests.unit.test_config import Machine
-from tests.unit.test_shoestring import Agent, Captured, types
-from tests.unit.test_snapshot import (
+from tests.unit.fake_agent import Agent, Captured, types
+from tests.unit.fake_state import (
     WELL,
     Change,
     both,
@@ -29,6 +28,7 @@ from tests.unit.test_snapshot import (
     silent,
     words,
 )
+from tests.unit.test_config import Machine
 
 RESOLVE = ["resolve", "counter"]
 MEASURED = Measured(4000, {"counter": 600}, {"counter": 3 << 20})

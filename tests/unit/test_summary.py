@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from firstboot.compare import compare
-from firstboot.faces.page import COLUMN, WIDTH
+from firstboot.faces.page import COLUMN
 from firstboot.faces.pager import ROOM
 from firstboot.faces.summary import LINES, summary
 from firstboot.probe import Machine
+from haagent.folding import WIDTH
 from tests.unit.test_page import BARE, MACHINES, strange
 
 TOLD_BELOW = 2  # lines: what Enter does

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.faces.pager import wrapped
 from firstboot.terminals import Terminals, consoles, typed
+from haagent.folding import folded
 
 SOON = 5.0  # seconds; a generous deadline
 
@@ -141,7 +141,7 @@ def test_a_line_is_what_its_writer_meant(line: bytes, text: str) -> None:
 
 
 def test_no_line_is_wider_than_the_screen() -> None:
-    for line in wrapped("word " * 40 + "\n\n" + "y" * 200):
+    for line in folded("word " * 40 + "\n\n" + "y" * 200):
         assert len(line) <= 79
 
 

@@ -18,7 +18,7 @@ from haagent.console import tty
 from haagent.console.snapshot import Snapshot, to_dict
 from haagent.console.tty import GREEN, RED, YELLOW, Console, quieten, restore
 from haagent.control import Server
-from tests.unit.test_snapshot import NOW, WELL, both, elsewhere, look, node, silent
+from tests.unit.fake_state import NOW, WELL, both, elsewhere, look, node, silent
 
 CALM = look(WELL)
 TROUBLE = look(silent(WELL))

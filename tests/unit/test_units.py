@@ -267,3 +267,68 @@ def test_the_lan_does_not_speak_for_the_crossover() -> None:
     kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
     for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
         assert kept[f"net.ipv4.conf.*.{name}"] == value
+
+
+def test_xen_is_there_when_its_unit_is() -> None:
+    """Everything waits for xen.service; the daemons, and what they need, come before it."""
+    xen = settings(UNITS / "xen.service")
+    store = settings(UNITS / "xenstored.service")
+    consoles = settings(UNITS / "xenconsoled.service")
+    assert (xen["Type"], xen["RemainAfterExit"]) == (["oneshot"], ["yes"])
+    assert xen["Requires"] == ["xenstored.service"]
+    assert xen["After"] == ["xenstored.service xenconsoled.service"]
+    assert consoles["After"] == ["xenstored.service"]
+    assert store["Requires"] == ["proc-xen.mount"]
+    assert "proc-xen.mount" in store["After"][0].split()
+    # Without Xen none of them is tried, and none has failed.
+    mount = settings(UNITS / "proc-xen.mount")
+    for unit in (xen, store, consoles, mount):
+        assert unit["ConditionPathExists"] == ["/sys/hypervisor/type"]
+    modules = " ".join(xen["ExecStartPre"] + store["ExecStartPre"]).split()
+    needed = {"xen-blkback", "xen-evtchn", "xen-gntalloc", "xen-gntdev", "xen-netback", "xen-wdt"}
+    assert needed <= set(modules)
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable xen.service\n" in preset
+
+
+def test_nothing_stops_xenstored() -> None:
+    """safety: guests are handed over while a shutdown goes on, and it forgets all when it ends."""
+    store = settings(UNITS / "xenstored.service")
+    assert store["DefaultDependencies"] == ["no"], "a shutdown would stop it"
+    assert store["RefuseManualStop"] == store["IgnoreOnIsolate"] == ["yes"]
+    assert not {"Conflicts", "BindsTo", "PartOf", "Restart"} & set(store)
+    assert store["OOMScoreAdjust"] == ["-1000"]
+    leave = settings(UNITS / "shoestring-leave.service")
+    assert "xen.service" in leave["After"][0].split(), "consoles are read until the guests left"
+
+
+def test_the_daemons_are_those_of_our_xen() -> None:
+    packages = (IMAGE / "mkosi.conf.d/20-xen.conf").read_text()
+    programs = [
+        value.split()[0]
+        for name in ("xen", "xenstored", "xenconsoled")
+        for value in settings(UNITS / f"{name}.service")["ExecStart"]
+    ]
+    for program in programs:
+        version = program.removeprefix("/usr/lib/xen-").partition("/")[0]
+        assert f"\n        xen-utils-{version}\n" in packages
+        assert f"\n        xen-hypervisor-{version}-amd64\n" in packages
+
+
+def test_nothing_puts_a_machine_to_sleep_and_its_power_button_works() -> None:
+    """safety: logind.conf(5) would suspend at a key or at a lid, unless told otherwise."""
+    keys = settings(EXTRA / "etc/systemd/logind.conf.d/50-shoestring.conf")
+    assert keys["HandlePowerKey"] == ["poweroff"]
+    for name in ("SuspendKey", "SuspendKeyLongPress", "HibernateKey", "LidSwitch"):
+        assert keys[f"Handle{name}"] == ["ignore"]
+    sleep = settings(EXTRA / "etc/systemd/sleep.conf.d/50-shoestring.conf")
+    kinds = ("Suspend", "Hibernation", "SuspendThenHibernate", "HybridSleep")
+    assert sleep == {f"Allow{kind}": ["no"] for kind in kinds}
+
+
+def test_what_makes_the_mounts_is_there() -> None:
+    """Generators that have nothing to do are removed; those of fstab and the command line stay."""
+    removed = (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
+    assert "systemd-sysv-generator" in removed
+    for name in ("fstab", "debug"):
+        assert f"systemd-{name}-generator" not in removed
