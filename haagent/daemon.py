@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path as File
 from typing import ClassVar
 
+from haagent import __version__, lan
 from haagent import config as settings
-from haagent import lan
 from haagent.clocks import Clocks
+from haagent.cluster.wire import FORMATS
 from haagent.core import events
 from haagent.core.decide import first_state
 from haagent.errors import BugError, ShoestringError
@@ -44,7 +45,9 @@ def main() -> None:
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")
     )
-    pair = replace(config.pair, mark=settings.mark_of(machine.key))
+    pair = replace(
+        config.pair, mark=settings.mark_of(machine.key), release=__version__, formats=FORMATS
+    )
     first = first_state(pair, boot, durable, time.monotonic(), lan_files)
     loop = Loop(first, machine)
     is_armed = machine.arm()

@@ -95,6 +95,7 @@ FULL = Hello(
     lan=LanChange(2, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1", LanStage.AGREED),
     lan_runs=2,
     lan_trouble="the new gateway does not answer a",
+    release="0.2.0",
 )
 VERDICT = Hello(
     node=0,

@@ -50,7 +50,7 @@ class Recorded:
             raise StateError("The state cannot be written.", "Make room.")
         self.done.append("save")
 
-    def send(self, hello: Hello) -> None:
+    def send(self, hello: Hello, formats: tuple[int, ...]) -> None:
         self.hellos.append(hello)
 
     def tell_replaced(self, hello: Hello) -> None:
@@ -143,7 +143,7 @@ def test_a_turn_judges_only_when_the_queue_is_empty() -> None:
     in_sync = Resource(link=Link.CONNECTED, disk=Disk.UP_TO_DATE, peer_disk=Disk.UP_TO_DATE)
     loop.events.put(events.ResourceChanged(now, "g", in_sync))
 
-    def stop(hello: Hello) -> None:
+    def stop(hello: Hello, formats: tuple[int, ...]) -> None:
         outside.hellos.append(hello)
         raise KeyboardInterrupt
 
