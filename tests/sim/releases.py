@@ -31,6 +31,10 @@ def heard_in(world: World, node: int) -> int:
     return state.peer.format
 
 
+def both_hear(world: World) -> bool:
+    return all(one.state is not None and one.state.hears_peer for one in world.machines)
+
+
 def update(world: World, node: int, formats: tuple[int, ...] = NOW) -> None:
     """NODE is rebooted in order into the release that speaks FORMATS; what runs there moves."""
     world.change_release(node, formats)
@@ -39,6 +43,7 @@ def update(world: World, node: int, formats: tuple[int, ...] = NOW) -> None:
     world.run_until(lambda: world.machines[node].boots > boots, world.now + 90)
     world.run_until(world.is_healthy, world.now + 60)
     wait(world, 10)
+    assert both_hear(world)
 
 
 def pair_is_updated(world: World) -> None:
