@@ -10,8 +10,7 @@ never made anew: what a later release calls that format is compared with it. For
 import json
 from collections.abc import Mapping
 from pathlib import Path as File
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from haagent.cluster import wire
 from haagent.core.model import (
@@ -26,6 +25,7 @@ from haagent.core.model import (
     Phase,
     Request,
 )
+from tests.decoders import named
 
 FOLDER = File(__file__).parent / "data" / "wire"
 KEY = b"k" * 32  # of no pair
@@ -116,9 +116,7 @@ def rules() -> dict[str, Any]:
     """What the decoder takes: the fields of each record, the words of each enumeration, bounds."""
     return {
         "records": {
-            record.__name__: {
-                name: _named(kind) for name, kind in wire._sent_fields(record).items()
-            }
+            record.__name__: {name: named(kind) for name, kind in wire._sent_fields(record).items()}
             for record in sorted(wire._RECORDS, key=lambda kind: kind.__name__)
         },
         "words": {
@@ -139,16 +137,6 @@ def document() -> str:
         said[name] = {"mac": data[:32].hex(), "body": data[32:].decode("ascii")}
     content = {"version": wire.VERSION, "key": KEY.hex(), "rules": rules(), "said": said}
     return json.dumps(content, indent=1) + "\n"
-
-
-def _named(kind: Any) -> str:
-    if get_origin(kind) is Mapping:
-        key, value = get_args(kind)
-        return f"{{{_named(key)}: {_named(value)}}}"
-    if get_origin(kind) is UnionType:
-        [other] = (member for member in get_args(kind) if member is not NoneType)
-        return f"{_named(other)} | None"
-    return str(kind.__name__)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ tests/data/wire/version-N.json has the rules of that release's decoder, and what
 
 import json
 import random
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from haagent.cluster.wire import (
 from haagent.core.model import GuestHello
 from haagent.errors import BugError, PeerError
 from tests import wire_golden
+from tests.decoders import differences, flaws
 from tests.unit.test_wire import KEY, PLAIN, content, random_hello, resigned, without_times
 from tests.wire_golden import FOLDER, SAID
 
@@ -41,33 +41,6 @@ def golden(version: int) -> dict[str, Any]:
 def datagram(version: int, name: str) -> bytes:
     said: dict[str, str] = golden(version)["said"][name]
     return bytes.fromhex(said["mac"]) + said["body"].encode()
-
-
-def flaws(raw: Any, kind: str, rules: Mapping[str, Any]) -> Iterator[str]:
-    """Why a decoder with RULES refuses RAW as a KIND; nothing if it takes it."""
-    scalars = {"int": int, "float": float, "str": str, "bool": bool}
-    if kind.endswith(" | None"):
-        if raw is not None:
-            yield from flaws(raw, kind.removesuffix(" | None"), rules)
-    elif kind.startswith("{"):
-        key, _, value = kind[1:-1].partition(": ")
-        for name, item in raw.items():
-            yield from (*flaws(name, key, rules), *flaws(item, value, rules))
-    elif kind in rules["records"]:
-        fields = rules["records"][kind]
-        if raw.keys() != fields.keys():
-            yield f"{kind} has {sorted(raw.keys() ^ fields.keys())}, or has not"
-        for name in raw.keys() & fields.keys():
-            yield from flaws(raw[name], fields[name], rules)
-    elif kind in rules["words"]:
-        if raw not in rules["words"][kind]:
-            yield f"{raw} is no {kind}"
-    elif type(raw) is not scalars[kind]:
-        yield f"{raw!r} is no {kind}"
-    elif isinstance(raw, int) and not -rules["largest number"] < raw < rules["largest number"]:
-        yield f"{raw} is too large"
-    elif isinstance(raw, str) and not (len(raw) <= rules["longest text"] and raw.isprintable()):
-        yield f"{raw!r} is too long, or not printable"
 
 
 def bare(said: dict[str, Any]) -> dict[str, Any]:
@@ -148,20 +121,6 @@ def test_our_release_can_be_said() -> None:
     assert 0 < len(__version__) <= LONGEST_RELEASE and __version__.isprintable()
     with pytest.raises(BugError, match=r"hello\.release is out of bounds"):
         encode(replace(PLAIN, release="r" * (LONGEST_RELEASE + 1)), KEY, BEFORE)
-
-
-def differences(before: dict[str, Any], now: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """What NOW has that BEFORE has not; and what it lacks, or has otherwise."""
-    new, gone = set(), set()
-    for record in before["records"].keys() | now["records"].keys():
-        old, made = before["records"].get(record, {}), now["records"].get(record, {})
-        new |= {f"{record}.{name}" for name in made.keys() - old.keys()}
-        gone |= {f"{record}.{name}" for name in old if made.get(name) != old[name]}
-    for kind in before["words"].keys() | now["words"].keys():
-        words, spoken = before["words"].get(kind, []), now["words"].get(kind, [])
-        new |= {f"{kind}.{word}" for word in spoken if word not in words}
-        gone |= {f"{kind}.{word}" for word in words if word not in spoken}
-    return new, gone
 
 
 def test_everything_new_is_in_the_table() -> None:
