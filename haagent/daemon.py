@@ -16,12 +16,14 @@ import time
 from dataclasses import replace
 from typing import ClassVar
 
+from haagent import __version__, lan
 from haagent import config as settings
-from haagent import lan
 from haagent.boot import boot_id
 from haagent.clocks import Clocks
+from haagent.cluster.wire import FORMATS
 from haagent.core import events
 from haagent.core.decide import first_state
+from haagent.core.model import Pair
 from haagent.errors import BugError, ShoestringError
 from haagent.loop import Loop
 from haagent.machine import Machine
@@ -42,7 +44,7 @@ def main() -> None:
     threading.excepthook = lambda lost: loop.events.put(
         lost.exc_value or BugError(f"{lost.thread}")
     )
-    pair = replace(config.pair, mark=settings.mark_of(machine.key))
+    pair = as_we_run_it(config.pair, machine.key)
     first = first_state(pair, boot, durable, time.monotonic(), lan_files)
     loop = Loop(first, machine)
     is_armed = machine.arm()
@@ -58,6 +60,11 @@ def main() -> None:
         log.critical("a bug: the agent stops deciding", exc_info=True)
         _flush()
         os._exit(70)  # sysexits.h EX_SOFTWARE; no thread of ours may act any more
+
+
+def as_we_run_it(pair: Pair, key: bytes) -> Pair:
+    """PAIR of the settings, with what is known only now: its mark, and what this release speaks."""
+    return replace(pair, mark=settings.mark_of(key), release=__version__, formats=FORMATS)
 
 
 class Journal(logging.Formatter):

@@ -31,7 +31,7 @@ class Outside(Protocol):
     def save(self, durable: Durable) -> None:
         """On disk when it returns. Raises StateError."""
 
-    def send(self, hello: Hello) -> None: ...
+    def send(self, hello: Hello, formats: tuple[int, ...]) -> None: ...
     def tell_replaced(self, hello: Hello) -> None: ...
     def probe_referee(self) -> None: ...
     def probe_peer(self) -> None: ...
@@ -99,8 +99,8 @@ class Loop:
 
     def _act(self, action: actions.Action) -> None:
         match action:
-            case actions.SendHello(hello):
-                self._outside.send(hello)
+            case actions.SendHello(hello, formats):
+                self._outside.send(hello, formats)
             case actions.TellReplaced(hello):
                 self._outside.tell_replaced(hello)
             case actions.ProbeReferee():

@@ -9,14 +9,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path as File
 
 from haagent import config as settings
 from haagent import lan
-from haagent.cluster.datagrams import Address, Datagrams, Way
+from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
-from haagent.cluster.wire import decode, encode, is_of_another
+from haagent.cluster.speech import Speech
 from haagent.config import Config
 from haagent.console.snapshot import to_dict
 from haagent.console.surroundings import Surroundings
@@ -25,7 +26,7 @@ from haagent.control import SOCKET, Server
 from haagent.core import actions, events, proofs
 from haagent.core.events import Event
 from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
-from haagent.errors import PeerError, ToolError
+from haagent.errors import ToolError
 from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
@@ -41,7 +42,6 @@ from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
-QUIET = 10.0  # seconds between two complaints about what came from outside
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 SYSRQ = File("/proc/sysrq-trigger")
 
@@ -66,13 +66,14 @@ class Machine:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.key = settings.read_key(config.key_file)
-        self.replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
+        replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
         self.state_file = StateFile(FOLDER)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
         self.datagrams = Datagrams(ways(config))
         self.heartbeat = Heartbeat()
+        self.speech = Speech(config.pair, self.key, replaced_keys, self.datagrams, self.heartbeat)
         self.referee = RefereeProbe(config.referees, config.bridge)
         expected = {config.lan.peer_address: config.lan.peer_mac}
         self._guest_at: dict[IPv4Address, str] = {}
@@ -81,7 +82,6 @@ class Machine:
                 expected[guest.address] = guest.mac
                 self._guest_at[guest.address] = name
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
-        self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
         self.last_in_sync = LastInSync(FOLDER, config.guests)
@@ -91,7 +91,6 @@ class Machine:
         self.addresses = lan.Addresses()
         self._is_armed = False
         self._is_leaving = False
-        self._complain_again = 0.0
 
     def start(self, post: Callable[[Event | BaseException], None]) -> None:
         """Opens everything that listens. POST takes events, and what ends the agent."""
@@ -142,16 +141,11 @@ class Machine:
     def save(self, durable: Durable) -> None:
         self.state_file.save(durable)
 
-    def send(self, hello: Hello) -> None:
-        data = encode(hello, self.key)
-        self.datagrams.send(data)
-        self.heartbeat.send(data)
+    def send(self, hello: Hello, formats: tuple[int, ...]) -> None:
+        self.speech.say(hello, formats)
 
     def tell_replaced(self, hello: Hello) -> None:
-        if self._replaced is not None:
-            path, sender = self._replaced
-            for key in self.replaced_keys:
-                self.datagrams.answer(path, sender, encode(hello, key))
+        self.speech.tell_replaced(hello)
 
     def probe_referee(self) -> None:
         self.referee.send()
@@ -207,6 +201,7 @@ class Machine:
             outlooks=self.lookout.outlooks,
             resyncs=self.lookout.resyncs,
             lately=self.lookout.lately,
+            misunderstood_at=self.speech.misunderstood_at,
         )
         self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
 
@@ -228,44 +223,9 @@ class Machine:
         self.xen.watch(seen)
 
     def _hear_datagrams(self, post: Callable[[Event], None]) -> None:
-        def heard(path: Path, data: bytes, sender: Address) -> None:
-            if not self._is_replaced(post, path, data, sender):
-                self._heard(post, path, data)
-
-        def stranger(path: Path, data: bytes, sender: Address) -> None:
-            self._is_replaced(post, path, data, sender)
-
-        self.datagrams.receive(heard, stranger)
-
-    def _is_replaced(
-        self, post: Callable[[Event], None], path: Path, data: bytes, sender: Address
-    ) -> bool:
-        """Whether a machine that has no place here any more spoke; from wherever it now is."""
-        if not is_of_another(data, self.replaced_keys, self.config.pair.me):
-            return False
-        self._replaced = path, sender
-        post(events.ReplacedHeard(time.monotonic()))
-        return True
-
-    def _heard(self, post: Callable[[Event], None], path: Path, data: bytes) -> None:
-        try:
-            hello = decode(data, self.key)
-        except PeerError as error:
-            self._complain(f"{path}: {error}")
-            return
-        if hello.scale != self.config.pair.scale:
-            # safety: a peer whose timers run otherwise keeps none of our promises about time.
-            ours = self.config.pair.scale
-            self._complain(f"the peer's time scale is {hello.scale:g}, ours is {ours:g}")
-            return
-        post(events.HelloHeard(time.monotonic(), path, hello))
-
-    def _complain(self, message: str) -> None:
-        """Logs what anybody on the LAN can make us say; a stranger must not fill the journal."""
-        now = time.monotonic()
-        if now >= self._complain_again:
-            self._complain_again = now + QUIET
-            log.warning("%s", message)
+        self.datagrams.receive(
+            partial(self.speech.hear_datagram, post), partial(self.speech.hear_stranger, post)
+        )
 
     def _hear_heartbeat(self, post: Callable[[Event], None]) -> None:
         while True:
@@ -277,7 +237,7 @@ class Machine:
                 self.links = links
                 log.info("heartbeat: signed on as %s, links to %s: %s", me, peer, links)
                 self.heartbeat.receive(
-                    lambda node, data: self._heard(post, Path.HEARTBEAT, data),
+                    lambda node, data: self.speech.hear(post, Path.HEARTBEAT, data),
                     lambda node, status: log.info("heartbeat: %s is %s", node, status),
                     self._link_changed,
                 )

@@ -7,6 +7,10 @@ agent that does not know what it promised must not decide.
 Each copy is JSON: `{"content": {"version", "counter", "durable"}, "sha256"}`. The checksum is over
 the content as `_canonical` spells it. A save writes both copies, one after the other, the weaker
 one first. So one damaged copy, whichever it is, costs nothing that was ever acted on.
+
+An update may be taken back at any start, also long after it: the release before then finds what
+this one wrote. So a release only writes what the one before it reads. A new format is read by one
+release, and written by the next.
 """
 
 import hashlib
@@ -26,6 +30,9 @@ from haagent.errors import BugError, OperatorError
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
 VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
+# What is written. safety: the release before must read it; else whoever goes back to that one has a
+# machine that decides nothing.
+WRITTEN = 3
 
 HINT = (
     "The agent decides nothing until this is solved. Keep a copy of the folder {folder}. "
@@ -258,8 +265,11 @@ class NotUnderstood(Exception):
 
 
 def encode(durable: Durable, counter: int) -> bytes:
-    """One copy as it is on disk."""
-    content = {"version": VERSION, "counter": counter, "durable": _plain(durable)}
+    """One copy as it is on disk. Raises BugError for what the format has no place for."""
+    plain = _plain(durable)
+    for newer in range(VERSION, WRITTEN, -1):
+        plain = DOWNGRADES[newer](plain)
+    content = {"version": WRITTEN, "counter": counter, "durable": plain}
     checksum = hashlib.sha256(_canonical(content)).hexdigest()
     return json.dumps({"content": content, "sha256": checksum}, indent=1).encode() + b"\n"
 
@@ -318,6 +328,11 @@ def _from_2(durable: Any) -> Any:
 
 # What an older format's content is in the next one.
 UPGRADES: Mapping[int, Callable[[Any], Any]] = {1: _from_1, 2: _from_2}
+
+# What a format's content is in the one before, for each that is read and not written yet. Each
+# raises BugError where that would drop more than a default: as long as the release before may come
+# back, nothing of it may be in use.
+DOWNGRADES: Mapping[int, Callable[[Any], Any]] = {}
 
 
 def _canonical(content: object) -> bytes:

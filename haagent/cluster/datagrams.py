@@ -51,7 +51,7 @@ class Datagrams:
     def receive(
         self,
         post: Callable[[Path, bytes, Address], None],
-        stranger: Callable[[Path, bytes, Address], None] = lambda path, data, sender: None,
+        stranger: Callable[[Path, bytes, Address], object] = lambda path, data, sender: None,
     ) -> None:
         """Calls POST for each packet of the peer with the path it came by, until `close`; and
         STRANGER for any other, with where it came from.

@@ -2,12 +2,24 @@
 """A hello as bytes, and back. Owns the format; knows nothing about how it travels.
 
 A message is 32 bytes of HMAC-SHA256 (RFC 2104) and then one JSON object, `{"hello": ...,
-"version": 3}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
+"version": 4}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
 so that the pair's key can sign other things too.
 
 The fields are those of `Hello` and of what it is made of: they are found by their type hints, and
 anything not exactly as the hints say is refused. It is not seen here that a genuine message is
 old: its receiver knows by boot and number.
+
+A pair is updated one machine after the other, so the format before is read and written as well,
+byte for byte as the release before does it. Which one is spoken is core/speaking.py's to say. What
+is new, and what becomes of it in the format before:
+
+    new in 4        in format 3    why
+    Hello.release   is left out    it is read by people only: no rule asks for it
+
+A field may be left out if nothing is lost by not knowing it but words on a screen. What a proof, a
+promise or an agreement rests on may not: whoever did not hear it would take it for its default, and
+act on that. One such field (`may_lack=False`), or a new word of an enumeration, and the format
+before is not spoken at all; the two releases then say that they do not understand each other.
 """
 
 import contextlib
@@ -16,7 +28,7 @@ import hmac
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
@@ -35,9 +47,10 @@ from haagent.core.model import (
 )
 from haagent.errors import BugError, PeerError
 
-VERSION = 3
+VERSION = 4
 LARGEST = 20 * 1024  # bytes; twenty guests fit
 LONGEST_TEXT = 255  # characters
+LONGEST_RELEASE = 32  # characters
 LARGEST_NUMBER = 2**63  # exclusive, either way
 
 _LABEL = b"shoestring hello\0"
@@ -46,6 +59,25 @@ _MAC = hashlib.sha256().digest_size
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
 _RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice, LanChange})
 _WORDS = frozenset({Path, Phase, Disk, LanStage})
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A field, or an enumeration's word, that the format before does not have."""
+
+    unsaid: Any  # what a field means in a hello of a machine that cannot say it
+    may_lack: bool  # the format before is spoken all the same, without it
+
+
+# The table above. safety: a release that leaves out what the other one acts on lies to it.
+_NEW: Mapping[type, Mapping[str, New]] = {Hello: {"release": New("", may_lack=True)}}
+# What we read and write, the newest first.
+FORMATS: tuple[int, ...] = (
+    (VERSION, VERSION - 1)
+    if all(new.may_lack for names in _NEW.values() for new in names.values())
+    else (VERSION,)
+)
+
 # Times are of one machine's own clock and mean nothing to the other, nor do its starts.
 _UNSENT: Mapping[type, frozenset[str]] = {
     Request: frozenset({"at"}),
@@ -53,17 +85,40 @@ _UNSENT: Mapping[type, frozenset[str]] = {
 }
 
 
-def encode(hello: Hello, key: bytes) -> bytes:
-    """HELLO as at most 20 KiB, signed with KEY. Raises BugError if it cannot be said."""
-    content = {"version": VERSION, "hello": _pack(hello, Hello, "hello")}
+class OtherFormat(PeerError):
+    """The peer's own words, in a format that we do not know."""
+
+    def __init__(self, version: object, formats: tuple[int, ...]) -> None:
+        ours = " and ".join(map(str, formats))
+        super().__init__(f"the peer speaks version {version!r:.40}, we speak {ours}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A hello, and the format that it came in: what is new since is not known then."""
+
+    version: int
+    hello: Hello
+
+
+def encode(hello: Hello, key: bytes, version: int = VERSION) -> bytes:
+    """HELLO in the format VERSION, as at most 20 KiB, signed with KEY.
+
+    Raises BugError if it cannot be said.
+    """
+    if version not in FORMATS:
+        raise BugError(f"a hello cannot be said in format {version}")
+    if flaw := _release_flaw(hello):
+        raise BugError(flaw)
+    content = {"version": version, "hello": _pack(hello, Hello, "hello", version)}
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     if _MAC + len(body) > LARGEST:
         raise BugError(f"a hello of {len(body)} bytes is too large to be sent")
     return _sign(body, key) + body
 
 
-def decode(data: bytes, key: bytes) -> Hello:
-    """The hello in DATA. Raises PeerError, which says what is wrong with it."""
+def decode(data: bytes, key: bytes, formats: tuple[int, ...] = FORMATS) -> Message:
+    """What DATA says in one of FORMATS. Raises PeerError, which says what is wrong with it."""
     if not _MAC < len(data) <= LARGEST:
         raise PeerError(f"a message of {len(data)} bytes is no hello")
     body = data[_MAC:]
@@ -74,14 +129,16 @@ def decode(data: bytes, key: bytes) -> Hello:
     except (ValueError, RecursionError) as error:
         raise PeerError(f"a signed message that is not JSON: {error}") from error
     version = content.get("version") if isinstance(content, dict) else None
-    if type(version) is not int or version != VERSION:
-        raise PeerError(f"the peer speaks version {version!r:.40}, we speak {VERSION}")
+    if type(version) is not int or version not in formats:
+        raise OtherFormat(version, formats)
     _expect_names(content, frozenset({"version", "hello"}), "message")
-    hello = _unpack(content["hello"], Hello, "hello")
+    hello = _unpack(content["hello"], Hello, "hello", version)
     assert isinstance(hello, Hello)
     if hello.node not in (0, 1):
         raise PeerError(f"hello.node is {hello.node}: a pair has nodes 0 and 1")
-    return hello
+    if flaw := _release_flaw(hello):
+        raise PeerError(flaw)
+    return Message(version, hello)
 
 
 def is_of_another(data: bytes, keys: Iterable[bytes], me: int) -> bool:
@@ -90,7 +147,7 @@ def is_of_another(data: bytes, keys: Iterable[bytes], me: int) -> bool:
     """
     for key in keys:
         with contextlib.suppress(PeerError):
-            return decode(data, key).node != me
+            return decode(data, key).hello.node != me
     return False
 
 
@@ -110,53 +167,72 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
+def _release_flaw(hello: Hello) -> str | None:
+    """What is wrong with the release's name; that it is printable is seen like any text's."""
+    if len(hello.release) <= LONGEST_RELEASE:
+        return None
+    return f"hello.release is out of bounds: {hello.release!r:.40}"
+
+
 @cache
-def _sent_fields(record: type) -> Mapping[str, Any]:
-    """The names and types of RECORD that travel."""
-    unsent = _UNSENT.get(record, frozenset())
+def _sent_fields(record: type, version: int = VERSION) -> Mapping[str, Any]:
+    """The names and types of RECORD that travel in the format VERSION."""
+    unsent = _UNSENT.get(record, frozenset()) | _unsaid(record, version).keys()
     hints = get_type_hints(record)
     return {f.name: hints[f.name] for f in fields(record) if f.name not in unsent}
 
 
-def _pack(value: Any, kind: Any, where: str) -> Any:
+@cache
+def _unsaid(record: type, version: int) -> Mapping[str, Any]:
+    """What the fields of RECORD mean that the format VERSION does not have."""
+    new = _NEW.get(record, {}) if version < VERSION else {}
+    return {name: field.unsaid for name, field in new.items()}
+
+
+def _pack(value: Any, kind: Any, where: str, version: int) -> Any:
     """VALUE, which is a KIND, as JSON has it. Raises BugError."""
     if kind in _RECORDS:
         return {
-            name: _pack(getattr(value, name), hint, f"{where}.{name}")
-            for name, hint in _sent_fields(kind).items()
+            name: _pack(getattr(value, name), hint, f"{where}.{name}", version)
+            for name, hint in _sent_fields(kind, version).items()
         }
     if get_origin(kind) is Mapping:
         key_kind, value_kind = get_args(kind)
         return {
-            _pack(name, key_kind, where): _pack(item, value_kind, f"{where}[{name}]")
+            _pack(name, key_kind, where, version): _pack(
+                item, value_kind, f"{where}[{name}]", version
+            )
             for name, item in value.items()
         }
     if get_origin(kind) is UnionType:
-        return None if value is None else _pack(value, _but_none(kind), where)
+        return None if value is None else _pack(value, _but_none(kind), where, version)
     packed = float(value) if kind is float else value
     if flaw := _flaw(packed, kind, where):
         raise BugError(f"{where} {flaw}")
     return packed
 
 
-def _unpack(raw: Any, kind: Any, where: str) -> Any:
+def _unpack(raw: Any, kind: Any, where: str, version: int) -> Any:
     """The KIND that RAW, from JSON, says. Raises PeerError."""
     if kind in _RECORDS:
         if not isinstance(raw, dict):
             raise PeerError(f"{where} is not an object")
-        hints = _sent_fields(kind)
+        hints = _sent_fields(kind, version)
         _expect_names(raw, frozenset(hints), where)
-        return kind(**{n: _unpack(raw[n], hint, f"{where}.{n}") for n, hint in hints.items()})
+        said = {n: _unpack(raw[n], hint, f"{where}.{n}", version) for n, hint in hints.items()}
+        return kind(**_unsaid(kind, version), **said)
     if get_origin(kind) is Mapping:
         if not isinstance(raw, dict):
             raise PeerError(f"{where} is not an object")
         key_kind, value_kind = get_args(kind)
         return {
-            _unpack(name, key_kind, where): _unpack(item, value_kind, f"{where}[{name}]")
+            _unpack(name, key_kind, where, version): _unpack(
+                item, value_kind, f"{where}[{name}]", version
+            )
             for name, item in raw.items()
         }
     if get_origin(kind) is UnionType:
-        return None if raw is None else _unpack(raw, _but_none(kind), where)
+        return None if raw is None else _unpack(raw, _but_none(kind), where, version)
     if flaw := _flaw(raw, kind, where):
         raise PeerError(f"{where} {flaw}")
     return kind(raw)

@@ -207,6 +207,23 @@ class Alarm(StrEnum):
         "empty its data disk.",
     )
 
+    RELEASES_DIFFER = (
+        "SHOE-331",
+        "The two machines run different releases",
+        "This is a note, and takes nothing from the pair's protection: a release understands the "
+        "one before it. It is meant for the hours of an update, because other releases do not.",
+        "Finish the update: bring both machines to the same release.",
+    )
+    NOT_UNDERSTOOD = (
+        "SHOE-332",
+        "The two releases do not understand each other",
+        "The other machine speaks, with the key of this pair, but in a format that the release "
+        "here does not know. To this machine it is as silent as a dead one. A release understands "
+        "the one before it, and no older one.",
+        "Leave guests where they run. Bring the machine with the older release to that of the "
+        "other one, one release after the other; or start the newer one from its other slot.",
+    )
+
     PATH_SILENT = (
         "SHOE-401",
         "Nothing comes over one of the two cables",
@@ -296,7 +313,8 @@ INTRODUCTION = """\
 Every line on the screen that begins with `!` ends with a code. It stays the same in all versions,
 so it can be searched for, and `shoestring status --json` has it as `code`. The screen says what the
 alarm is about this time, and what to do; this page says what it means in general. GUEST, UNIT: what
-the screen names.
+the screen names. A line that begins with `*` is a note: it has a code, too, but the pair is no less
+protected.
 
 Commands are typed in the menu behind the Enter key of the screen, as they stand here; those that do
 not begin with `shoestring`, in its shell.

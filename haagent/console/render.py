@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 
 from haagent.console import readiness
+from haagent.console.complaints.complaint import Complaint
 from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
 from haagent.console.times import age, clock, span
 from haagent.errors import OperatorError
@@ -31,14 +32,23 @@ def render(
     lines += _guests(shown, width, height)
     lines += _outlook(shown, width, height)
     for complaint in shown.complaints:
-        lines += _fold(f"! {complaint.what} ({complaint.code})", width)
-        lines += _fold(f"  {complaint.means}", width)
-        lines += _fold(f"  -> {complaint.do}", width)
+        lines += _said("!", complaint, width)
     if not shown.complaints and readiness.is_good(shown):
         lines += _fold(CALM, width)
+    for note in shown.notes:
+        lines += _said("*", note, width)
     for sentence in (*_nodes(shown, now), *_lately(shown), *_details(shown, now)):
         lines += _fold(sentence, width)
     return fit(lines, width, height, foot)
+
+
+def _said(sign: str, about: Complaint, width: int) -> list[str]:
+    first = f"{sign} {about.what} ({about.code})"
+    return [
+        line
+        for text in (first, f"  {about.means}", f"  -> {about.do}")
+        for line in _fold(text, width)
+    ]
 
 
 def starting(width: int, height: int, foot: str = "") -> list[str]:
@@ -221,5 +231,5 @@ def _up(is_up: bool) -> str:
 
 def _fold(text: str, width: int) -> list[str]:
     """TEXT in lines of WIDTH, the later ones as far in as the first."""
-    indent = " " * min(len(text) - len(text.lstrip()) + 2 * text.startswith("!"), width // 4)
+    indent = " " * min(len(text) - len(text.lstrip()) + 2 * text.startswith(("!", "*")), width // 4)
     return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]

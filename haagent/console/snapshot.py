@@ -15,7 +15,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.core.foresight import Fate
 from haagent.errors import PeerError
 
-VERSION = 5  # of this shape; a console of another version says so instead of guessing
+VERSION = 6  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 
@@ -106,6 +106,8 @@ class NodeView:
     has_gateway: bool | None  # the gateway answers it
     number: int  # 0 or 1
     room: int  # MiB free for copies of volumes; -1: not known
+    release: str  # "": not known, or older than the first that tells
+    format: int  # the newest of a hello that it is known to speak; 0: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class Snapshot:
     wall: float  # the same moment, in seconds since the epoch
     verdict: Verdict
     complaints: tuple[Complaint, ...]  # the worst first; none if and only if PROTECTED
+    notes: tuple[Complaint, ...]  # what is worth knowing, and takes nothing from the verdict
     nodes: tuple[NodeView, ...]  # this one first
     guests: tuple[GuestView, ...]
     paths: tuple[PathView, ...]
@@ -177,6 +180,7 @@ def from_dict(data: Mapping[str, Any]) -> Snapshot:
                 **data,
                 "verdict": Verdict(data["verdict"]),
                 "complaints": tuple(_complaint_from(item) for item in data["complaints"]),
+                "notes": tuple(_complaint_from(item) for item in data["notes"]),
                 "nodes": tuple(NodeView(**item) for item in data["nodes"]),
                 "guests": tuple(_guest_from(item) for item in data["guests"]),
                 "paths": tuple(PathView(**item) for item in data["paths"]),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from haagent.core.foresight import Outlook
+from haagent.core.model import NEVER
 from haagent.storage.resync import Progress
 
 
@@ -23,3 +24,4 @@ class Surroundings:
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
+    misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours

@@ -51,6 +51,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         wall=around.wall,
         verdict=_verdict(state, found),
         complaints=found,
+        notes=ranking.notes(state),
         nodes=(_me(state), _peer(state)),
         guests=tuple(_guest(state, around, guest, missing) for guest in state.guests),
         paths=tuple(_path(state, path) for path in Path),
@@ -218,6 +219,8 @@ def _me(state: NodeState) -> NodeView:
         has_gateway=facts.is_answered(state),
         number=state.me,
         room=state.measured.room,
+        release=state.pair.release,
+        format=state.pair.formats[0],
     )
 
 
@@ -234,4 +237,6 @@ def _peer(state: NodeState) -> NodeView:
         has_gateway=hello.has_referee if hello else None,
         number=1 - state.me,
         room=hello.room if hello else -1,
+        release=hello.release if hello else "",
+        format=state.peer.format,
     )

@@ -12,14 +12,17 @@ from haagent.core.model import FenceAnswer, Hello
 
 @dataclass(frozen=True, slots=True)
 class SendHello:
-    """Send HELLO over every path."""
+    """Send HELLO over every path, in each of FORMATS, one after the other."""
 
     hello: Hello
+    formats: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TellReplaced:
-    """Send HELLO over our own paths, signed with the keys of the machines that were replaced."""
+    """Send HELLO over our own paths, signed with the keys of the machines that were replaced, in
+    every format: which one they understand is not known.
+    """
 
     hello: Hello
 

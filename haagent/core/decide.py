@@ -19,6 +19,7 @@ from haagent.core import (
     replacing,
     resolving,
     rules,
+    speaking,
     starting,
 )
 from haagent.core.actions import (
@@ -89,6 +90,10 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     before = state.peer.hello
     if hello.boot in state.peer.past_boots:
         return  # kept back somewhere, or replayed: that boot is over
+    if speaking.is_told_better(state, event):
+        return
+    turn.set(peer=replace(state.peer, format=speaking.hear(turn, event)))
+    state = turn.state
     is_new_boot = before is None or hello.boot != before.boot
     paths = {} if is_new_boot and before is not None else dict(state.peer.paths)
     path = paths.get(event.path, PathState())

@@ -16,11 +16,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class HelloHeard:
-    """The peer said HELLO, authenticated, and it arrived over PATH."""
+    """The peer said HELLO, authenticated, in FORMAT, and it arrived over PATH."""
 
     at: float
     path: Path
     hello: Hello
+    format: int = 1
 
 
 @dataclass(frozen=True, slots=True)

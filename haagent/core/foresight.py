@@ -131,7 +131,7 @@ class _Imagined:
             return
         for path, heard in peer.paths.items():
             if heard.number == hello.number - 1:
-                self._waiting.append(events.HelloHeard(peer.hello_at, path, hello))
+                self._waiting.append(events.HelloHeard(peer.hello_at, path, hello, peer.format))
 
     def _lose_peer(self) -> None:
         for guest, mine in self._state.guests.items():

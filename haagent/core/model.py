@@ -307,6 +307,7 @@ class Hello:
     lan: LanChange = field(default_factory=LanChange)  # what is on our disk
     lan_runs: int = 0  # the change whose addresses we speak from
     lan_trouble: str = ""  # why a change is not agreed to here
+    release: str = ""  # of the sender; empty: of one that did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +326,7 @@ class Peer:
     hello: Hello | None = None  # its newest
     past_boots: frozenset[str] = frozenset()  # those that a newer one replaced
     hello_at: float = NEVER
+    format: int = 0  # the newest that its present boot was heard to speak; 0: none yet
     paths: Mapping[Path, PathState] = field(default_factory=dict)
     confirmed: float = NEVER  # when we *sent* our newest message that it confirmed
     probe_answered: float = NEVER  # when an address of its own last answered a probe
@@ -402,6 +404,8 @@ class Pair:
     scale: float = 1.0  # stretches every timer; only for emulated machines
     mark: str = ""  # of the pair's key: tells this pair from an earlier one of the same names
     lan: int = 0  # the change of the LAN's addresses that ours are from
+    release: str = ""  # ours
+    formats: tuple[int, ...] = (1,)  # of a hello that we read and write, the newest first
     timing: Timing = field(default_factory=Timing)
 
 

@@ -7,7 +7,17 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import agreeing, doubting, moving, proofs, relocating, resolving, saying, starting
+from haagent.core import (
+    agreeing,
+    doubting,
+    moving,
+    proofs,
+    relocating,
+    resolving,
+    saying,
+    speaking,
+    starting,
+)
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -259,7 +269,7 @@ def _repeat(turn: Turn, guest: str) -> None:
 def _send(turn: Turn) -> None:
     state = turn.state
     turn.set(number=state.number + 1, sent=(*state.sent[-REMEMBERED + 1 :], state.now))
-    turn.act(SendHello(saying.hello(turn.state)))
+    turn.act(SendHello(saying.hello(turn.state), speaking.formats(turn.state)))
     turn.act(ProbeReferee())
     if state.now - proofs.last_word(state) > 2 * state.timing.keepalive:
         turn.act(ProbePeer())

@@ -42,6 +42,7 @@ def hello(state: NodeState) -> Hello:
         lan=state.durable.lan,
         lan_runs=state.pair.lan,
         lan_trouble=state.lan_trouble,
+        release=state.pair.release,
     )
 
 

@@ -18,6 +18,7 @@ from tests.sim.audit import Audit
 from tests.sim.drbd import Mirror
 from tests.sim.hands import STEP
 from tests.sim.machine import NAMES, Machine
+from tests.sim.wires import AS_IT_IS, Direct, Formats, Signed, Wire
 
 HELLO_TAKES = 0.02  # seconds
 HOLE = 2.0  # both paths cut within this many seconds are cut in one moment
@@ -33,13 +34,17 @@ class Ground:
         policy: Policy = Policy.AUTOMATIC,
         seed: int = 0,
         timing: Timing | None = None,
+        speak: tuple[Formats, Formats] | None = None,
     ) -> None:
+        """SPEAK is what node 0 and node 1 read and write; without it hellos pass as they are."""
         self.now = 0.0
+        self.wire: Wire = Direct() if speak is None else Signed()
         self.random = Random(seed)
         self.guests = guests or {"g": 0}
         self.policy = policy
         self.timing = timing or Timing()
-        self.machines = (Machine(self, 0), Machine(self, 1))
+        a, b = speak or (AS_IT_IS, AS_IT_IS)
+        self.machines = (Machine(self, 0, formats=a), Machine(self, 1, formats=b))
         self.log: list[str] = []
         self.audit = Audit()
         self.gateway = True
@@ -147,16 +152,24 @@ class Ground:
         is_cut = {(Path.LAN, node)} & (self.cut | self.nic_dead)
         return self.is_live(node) and not is_cut
 
-    def send(self, node: int, hello: Hello) -> None:
+    def send(self, node: int, hello: Hello, formats: Formats) -> None:
+        for said in self.wire.say(hello, formats, self.machines[node].key):
+            self._carry(node, said)
+
+    def _carry(self, node: int, said: object) -> None:
+        """SAID by NODE goes over every path that carries it now."""
         peer = 1 - node
         carried = [path for path in (Path.CROSSOVER, Path.LAN) if self.carries(path, node, peer)]
         for path in (*carried, *((Path.HEARTBEAT,) if carried else ())):
             delay = HELLO_TAKES * self.random.uniform(0.5, 2.0)
 
-            def arrive(path: Path = path, key: str = self.machines[node].key) -> None:
-                if self.machines[peer].key == key:
-                    there = self.machines[peer]
-                    there.post(lambda: events.HelloHeard(there.clock(), path, hello))
+            def arrive(path: Path = path) -> None:
+                there = self.machines[peer]
+                heard = self.wire.hear(said, there.formats, there.key)
+                if heard is not None:
+                    there.post(
+                        lambda: events.HelloHeard(there.clock(), path, heard.hello, heard.version)
+                    )
 
             self.after(delay, arrive)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from haagent.core.model import Link, Path, Policy
+from tests.sim.wires import BEFORE, NOW, Formats
 from tests.sim.world import World, healthy
 
 FAULTS_LAST = 60.0  # seconds in which faults begin
@@ -304,12 +305,33 @@ THEMES: tuple[Fault, ...] = (
 )
 
 
-def run(seed: int, *, faults: tuple[Fault, ...] = FAULTS) -> Outcome:
-    """One history. The seed decides everything."""
+def _change_release(world: World, random: Random) -> None:
+    """A machine is updated or taken back, in order or by falling over."""
+    node, formats = random.randrange(2), random.choice((NOW, BEFORE))
+    world.change_release(node, formats)
+    if random.random() < 0.7:
+        world.leave(node)
+    else:
+        world.reset(node)
+
+
+def run_mixed(seed: int) -> Outcome:
+    """A history of machines that run two releases, and are updated while other things fail."""
+    speak = Random(seed).choice(((NOW, BEFORE), (BEFORE, NOW), (BEFORE, BEFORE), (NOW, NOW)))
+    return run(seed, faults=(*FAULTS, *((_change_release,) * 8)), speak=speak)
+
+
+def run(
+    seed: int,
+    *,
+    faults: tuple[Fault, ...] = FAULTS,
+    speak: tuple[Formats, Formats] | None = None,
+) -> Outcome:
+    """One history. The seed decides everything. SPEAK as in Ground."""
     random = Random(seed)
     guests = {"g": 0} if random.random() < 0.6 else {"g": 0, "h": 1}
     policy = Policy.AUTOMATIC if random.random() < 0.8 else Policy.WAIT
-    world = healthy(guests=guests, policy=policy, seed=seed)
+    world = healthy(guests=guests, policy=policy, seed=seed, speak=speak)
     began = world.now
     if random.random() < 0.6:
         theme = random.choice(THEMES)

@@ -16,6 +16,7 @@ from haagent.core.invariants import check
 from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
 from tests.sim.hands import Hands
+from tests.sim.wires import AS_IT_IS, Formats
 
 if TYPE_CHECKING:
     from tests.sim.ground import Ground
@@ -53,6 +54,8 @@ class Machine:
     key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
     next_key: str = ""  # agreed on with another peer; not taken up yet
     replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
+    formats: Formats = AS_IT_IS  # kept: those that the release it runs reads and writes
+    next_formats: Formats = ()  # kept: of the release that its next boot runs; empty: the same
     lan_files: int = 0  # kept: the change that the files with the LAN's addresses are from
     lan_trial: int | None = None  # the change on trial: of files that a start does not find
     lan_agent: int = 0  # the one that the agent has read
@@ -112,6 +115,7 @@ class Machine:
     def _booted(self) -> None:
         self.is_booting, self.is_on = False, True
         self.boots += 1
+        self.formats, self.next_formats = self.next_formats or self.formats, ()
         self.ground.note(f"-- {self.name} is up")
         self.take_up()
         for mirror in self.ground.mirrors.values():
@@ -176,6 +180,8 @@ class Machine:
             timing=ground.timing,
             mark=self.key,
             lan=self.lan,
+            release=f"of format {self.formats[0]}",
+            formats=self.formats,
         )
         boot = f"{self.name}{self.boots}"
         self.lan_agent = self.lan
@@ -267,8 +273,8 @@ class Machine:
     def _act(self, action: actions.Action) -> None:
         ground = self.ground
         match action:
-            case actions.SendHello(hello):
-                ground.send(self.node, hello)
+            case actions.SendHello(hello, formats):
+                ground.send(self.node, hello, formats)
             case actions.TellReplaced(hello):
                 if ground.shadow is not None:
                     ground.shadow.told(self.replaced_keys, hello)

@@ -10,10 +10,11 @@ from tests.sim.cables import CABLES
 from tests.sim.choices import CHOICES
 from tests.sim.deaths import DEATHS
 from tests.sim.moves import MOVES
+from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
 from tests.sim.successions import SUCCESSIONS
 from tests.sim.telling import Scenario
 
 # Of two machines and two addresses that stay the same.
 ORDINARY: Mapping[str, Scenario] = {**DEATHS, **CABLES, **CHOICES, **MOVES}
-SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS}
+SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}

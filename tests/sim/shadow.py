@@ -8,12 +8,14 @@ in the new machine now, and its hellos are signed with the old key.
 from collections.abc import Iterator
 from typing import TypeVar
 
+from haagent.cluster.wire import FORMATS, Message
 from haagent.core import events
 from haagent.core.model import Hello, Path
 from tests.sim.audit import Audit
 from tests.sim.drbd import Copy
 from tests.sim.ground import HELLO_TAKES
 from tests.sim.machine import NAMES, Machine
+from tests.sim.wires import Formats
 from tests.sim.world import World
 
 T = TypeVar("T")
@@ -44,6 +46,7 @@ class Shadow(World):
         super().__init__(guests=pair.guests, policy=pair.policy, timing=pair.timing)
         self.node = node
         self.pair = pair
+        self.wire = pair.wire
         self.audit, self.log = Third(pair.audit), pair.log
         self.write_numbers, self.start_numbers = pair.write_numbers, pair.start_numbers
         self._heap.clear()
@@ -58,7 +61,7 @@ class Shadow(World):
     def sees_gateway(self, node: int) -> bool:
         return self.pair.gateway and self.is_live(node)
 
-    def send(self, node: int, hello: Hello) -> None:
+    def send(self, node: int, hello: Hello, formats: Formats) -> None:
         survivor = 1 - node
         machine = self.pair.machines[survivor]
         if not (self.is_live(node) and self.pair.sees_lan(survivor)):
@@ -72,14 +75,19 @@ class Shadow(World):
             )
 
     def told(self, keys: frozenset[str], hello: Hello) -> None:
-        if self.machines[self.node].key in keys and self.is_live(self.node):
-            self.after(
-                HELLO_TAKES,
-                lambda: self.post(
-                    self.node,
-                    lambda: events.HelloHeard(self.clock(self.node), Path.LAN, hello),
-                ),
-            )
+        machine = self.machines[self.node]
+        if machine.key not in keys or not self.is_live(self.node):
+            return
+        for said in self.wire.say(hello, FORMATS, machine.key):
+            heard = self.wire.hear(said, machine.formats, machine.key)
+            if heard is not None:
+                self.after(HELLO_TAKES, lambda heard=heard: self._arrive(heard))  # type: ignore[misc]
+
+    def _arrive(self, heard: Message) -> None:
+        self.post(
+            self.node,
+            lambda: events.HelloHeard(self.clock(self.node), Path.LAN, heard.hello, heard.version),
+        )
 
     def probe_peer(self, node: int) -> None:
         """The survivor has the addresses that it had; the guests may be anywhere."""
@@ -110,6 +118,7 @@ def steps(world: World, dead: int, key: str = "second") -> Iterator[str]:
     world.shadow = Shadow(world, dead)
     told = world.machines[survivor]
     new = Machine(world, dead, key=key, replaced_keys=told.replaced_keys | {told.key})
+    new.formats = told.formats  # machines of two releases are not made a pair
     world.machines = _at(world.machines, dead, new)
     for mirror in world.mirrors.values():
         mirror.copies = _at(mirror.copies, dead, blank_copy(key))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from haagent.core.model import Disk, Phase, Policy
+from tests.sim.wires import Formats
 from tests.sim.world import World, healthy
 
 A, B = 0, 1
@@ -22,10 +23,13 @@ class Scenario:
     policy: Policy = Policy.AUTOMATIC
     is_exempt: bool = False  # of a class in which two machines may serve for a while
     guests: Mapping[str, int] = field(default_factory=lambda: {"g": A})
+    speak: tuple[Formats, Formats] | None = None  # of two releases: what each reads and writes
 
 
 def begin(scenario: Scenario, seed: int = 0) -> World:
-    return healthy(guests=dict(scenario.guests), policy=scenario.policy, seed=seed)
+    return healthy(
+        guests=dict(scenario.guests), policy=scenario.policy, seed=seed, speak=scenario.speak
+    )
 
 
 def phase(world: World, node: int, guest: str = "g") -> Phase:

@@ -6,11 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import agreeing, decide, doubting, moving, proofs, rules, starting
+from haagent.cluster import wire
+from haagent.cluster.wire import New
+from haagent.core import agreeing, decide, doubting, moving, proofs, rules, speaking, starting
 from haagent.core.decide import HANDLERS
-from haagent.core.events import ProbeAnswered
+from haagent.core.events import HelloHeard, ProbeAnswered
 from haagent.core.invariants import InvariantBroken
-from haagent.core.model import Evidence, Farewell, FenceAnswer, NodeState, Phase
+from haagent.core.model import (
+    Choice,
+    Evidence,
+    Farewell,
+    FenceAnswer,
+    GuestHello,
+    NodeState,
+    Phase,
+)
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
 from tests.sim.cables import paths_cut_apart
@@ -131,6 +141,31 @@ def a_mirror_that_is_never_tried_again(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "has_hung_up", lambda state, guest: False)
 
 
+def left_out(**unsaid: object) -> Plant:
+    """The format before is spoken without these fields of a guest, as if nothing rested on them."""
+
+    def plant(plant: pytest.MonkeyPatch) -> None:
+        new = {name: New(value, may_lack=True) for name, value in unsaid.items()}
+        plant.setattr(wire, "_NEW", {**wire._NEW, GuestHello: new})
+        for cached in ("_sent_fields", "_unsaid"):
+            plant.setattr(wire, cached, getattr(wire, cached).__wrapped__)
+
+    return plant
+
+
+def an_earlier_boots_format(plant: pytest.MonkeyPatch) -> None:
+    """A machine that went back to the release before is spoken to as if it had not."""
+
+    def hear(turn: Turn, event: HelloHeard) -> int:
+        return max(turn.state.peer.format, event.format)
+
+    plant.setattr(speaking, "hear", hear)
+
+
+def the_newest_format_alone(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(speaking, "formats", lambda state: state.pair.formats[:1])
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -150,6 +185,13 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_word_that_drbd_cannot_follow, "operator-wants-a-part-of-a-copy"),
     (a_mirror_that_is_never_tried_again, "crossover-is-put-into-another-pair"),
     (a_word_that_drbd_cannot_follow, "operator-wants-an-outdated-copy"),
+    (left_out(promise=0, stands_down=False), "mixed-gateway-then-standby"),
+    (left_out(evidence=0, returned=0), "mixed-gateway-comes-back"),
+    (left_out(choice=Choice()), "mixed-split-brain-is-ended-where-it-runs"),
+    (left_out(choice=Choice()), "crosswise-split-brain-is-ended-the-other-way"),
+    (left_out(proposal=None), "mixed-split-brain-is-ended-where-it-runs"),
+    (an_earlier_boots_format, "updated-machine-falls-back-by-itself"),
+    (the_newest_format_alone, "update-is-taken-back"),
 )
 
 

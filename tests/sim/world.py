@@ -11,6 +11,7 @@ from haagent.core import events
 from haagent.core.model import CONNECTED, Path
 from tests.sim.ground import Ground
 from tests.sim.machine import BOOT_TAKES, NAMES
+from tests.sim.wires import Formats
 
 
 class World(Ground):
@@ -83,6 +84,11 @@ class World(Ground):
     def take_up(self, node: int) -> None:
         """The files of what was agreed on are written; DRBD has its secret at once."""
         self.machines[node].take_up()
+
+    def change_release(self, node: int, formats: Formats) -> None:
+        """What the next boot of NODE reads and writes: it was updated, or went back."""
+        self.note(f"-- {NAMES[node]} gets a release that speaks {' and '.join(map(str, formats))}")
+        self.machines[node].next_formats = formats
 
     def stall(self, node: int, seconds: float) -> None:
         """The machine stands still; its clocks and its watchdog run on."""

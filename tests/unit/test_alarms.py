@@ -18,6 +18,7 @@ from tests.unit.fake_state import (
     WELL,
     Change,
     both,
+    hello,
     look,
     node,
     silent,
@@ -29,6 +30,7 @@ AROUNDS = (
     Surroundings(heartbeat={}),
     Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
 )
+MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
 # A code stays what it is for ever: a line is added here, and none is changed.
 FOR_EVER = {
@@ -55,6 +57,8 @@ FOR_EVER = {
     "SHOE-306": "MAINTENANCE",
     "SHOE-321": "REPLACED",
     "SHOE-322": "REPLACED_IS_ON",
+    "SHOE-331": "RELEASES_DIFFER",
+    "SHOE-332": "NOT_UNDERSTOOD",
     "SHOE-401": "PATH_SILENT",
     "SHOE-402": "PATH_ONE_WAY",
     "SHOE-403": "HEARTBEAT_NO_LINK",
@@ -92,6 +96,8 @@ def test_every_alarm_is_made_by_some_state() -> None:
     states = [change(WELL) for _, change in NOT_PROTECTED + STOPPED]
     made = {c.code for state in states for c in look(state).complaints}
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
+    made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
+    made |= {note.code for note in look(hello(release="0.2")(WELL)).notes}
     assert made == set(Alarm)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path as File
 
 import pytest
 
+from haagent import __version__
 from haagent.clocks import Clocks
+from haagent.cluster.wire import VERSION, decode, encode
 from haagent.core import actions, events
 from haagent.core.decide import first_state
 from haagent.core.invariants import InvariantBroken
@@ -26,7 +28,7 @@ from haagent.core.model import (
     Referee,
     Resource,
 )
-from haagent.daemon import Journal
+from haagent.daemon import Journal, as_we_run_it
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
 from haagent.loop import Loop
@@ -50,7 +52,7 @@ class Recorded:
             raise StateError("The state cannot be written.", "Make room.")
         self.done.append("save")
 
-    def send(self, hello: Hello) -> None:
+    def send(self, hello: Hello, formats: tuple[int, ...]) -> None:
         self.hellos.append(hello)
 
     def tell_replaced(self, hello: Hello) -> None:
@@ -143,7 +145,7 @@ def test_a_turn_judges_only_when_the_queue_is_empty() -> None:
     in_sync = Resource(link=Link.CONNECTED, disk=Disk.UP_TO_DATE, peer_disk=Disk.UP_TO_DATE)
     loop.events.put(events.ResourceChanged(now, "g", in_sync))
 
-    def stop(hello: Hello) -> None:
+    def stop(hello: Hello, formats: tuple[int, ...]) -> None:
         outside.hellos.append(hello)
         raise KeyboardInterrupt
 
@@ -153,6 +155,20 @@ def test_a_turn_judges_only_when_the_queue_is_empty() -> None:
     (hello,) = outside.hellos
     assert hello.has_referee
     assert hello.guests["g"].is_connected
+
+
+def test_the_agent_speaks_what_this_release_speaks() -> None:
+    """All that the core asks for can be said: in both formats, with our release in the newer."""
+    pair = as_we_run_it(Pair(0, ("a", "b"), {"g": 0}), b"k" * 32)
+    outside, said = Recorded(), list[tuple[Hello, tuple[int, ...]]]()
+    outside.send = lambda *what: said.append(what)  # type: ignore[method-assign]
+    Loop(first_state(pair, "boot", None, 100.0), outside).take(events.Tick(101.0))
+    [(hello, formats)] = said
+    messages = [decode(encode(hello, b"k" * 32, one), b"k" * 32) for one in formats]
+    assert [(one.version, one.hello.release) for one in messages] == [
+        (VERSION, __version__),
+        (VERSION - 1, ""),
+    ]
 
 
 class Kit:

@@ -64,6 +64,7 @@ def survivor() -> NodeState:
         state.peer,
         hello=HELLO,
         hello_at=SILENT,
+        format=1,
         paths={Path.LAN: lan, Path.CROSSOVER: replace(lan, last_word=SILENT + 0.1)},
         confirmed=SILENT - 0.5,
         connected=SILENT + 3,

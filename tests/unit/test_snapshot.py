@@ -53,8 +53,8 @@ def test_a_pair_in_which_everything_holds_is_protected() -> None:
     assert shown.guests[0].runs_on == ("anna",)
     assert shown.referee == "answers anna and berta"
     assert shown.nodes == (
-        NodeView("anna", True, True, NOW, False, False, True, True, number=0, room=-1),
-        NodeView("berta", False, True, NOW - 0.4, False, False, True, True, number=1, room=-1),
+        NodeView("anna", True, True, NOW, False, False, True, True, 0, -1, "", 1),
+        NodeView("berta", False, True, NOW - 0.4, False, False, True, True, 1, -1, "", 0),
     )
 
 
@@ -123,7 +123,7 @@ def test_the_newest_term_is_that_of_whoever_has_it() -> None:
 
 def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
     _, berta = look(node(peer=Peer())(WELL)).nodes
-    assert berta == NodeView("berta", False, False, None, False, None, None, None, 1, -1)
+    assert berta == NodeView("berta", False, False, None, False, None, None, None, 1, -1, "", 0)
 
 
 def test_what_was_foreseen_is_told() -> None:

@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from haagent import state
 from haagent.core.model import (
     Choice,
     Durable,
@@ -31,6 +33,8 @@ from haagent.state import (
     encode,
     examine,
 )
+from tests import state_golden
+from tests.decoders import differences, flaws
 
 A, B = NAMES
 STEPS = 7  # of a save: the folder; write, rename, sync for each copy
@@ -371,6 +375,57 @@ def test_what_only_claims_to_be_of_an_older_version_is_refused(
     checksum = hashlib.sha256(spelled).hexdigest()
     with pytest.raises(NotUnderstood):
         decode(json.dumps({"content": content, "sha256": checksum}).encode())
+
+
+def read_by_the_release_before() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(state_golden.FILE.read_text())
+    return read
+
+
+def test_the_release_before_reads_what_we_write() -> None:
+    """An update that is taken back finds it. Whoever makes a new format reads it first, and lets
+    the next release write it: HACKING.md, "When you change what is on disk or on the wire".
+    """
+    before = read_by_the_release_before()
+    assert before["version"] >= state.WRITTEN
+    assert before["version"] == state.WRITTEN or before["version"] == state.VERSION
+    for durable in (FULL, OLD, NEW):
+        content = json.loads(encode(durable, 42))["content"]
+        assert content["version"] == state.WRITTEN
+        if before["version"] == state.WRITTEN:
+            assert list(flaws(content["durable"], "Durable", before)) == []
+
+
+def test_another_durable_is_another_format() -> None:
+    """Also one more word of an enumeration: whoever does not know it reads nothing of it."""
+    before, now = read_by_the_release_before(), state_golden.rules()
+    is_same = differences(before, now) == (set(), set())
+    assert is_same == (before["version"] == state.VERSION)
+
+
+def test_each_format_that_is_not_written_yet_can_be_said_in_the_one_before() -> None:
+    assert state.DOWNGRADES.keys() == set(range(state.WRITTEN + 1, state.VERSION + 1))
+
+
+def test_a_new_format_is_read_and_not_yet_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this release were the first to know a format in which the pair's mark has a twin."""
+
+    def older(durable: Any) -> Any:
+        if durable["mark"] == "in use":
+            raise BugError("the format before has no place for it")
+        return {name: item for name, item in durable.items() if name != "twin"}
+
+    plain = state._plain
+    monkeypatch.setattr(state, "VERSION", state.VERSION + 1)
+    monkeypatch.setattr(state, "DOWNGRADES", {state.VERSION: older})
+    monkeypatch.setattr(
+        state,
+        "_plain",
+        lambda value: {**plain(value), "twin": ""} if isinstance(value, Durable) else plain(value),  # type: ignore[dict-item]
+    )
+    assert encode(FULL, 42) == (DATA / "version-3.json").read_bytes()
+    with pytest.raises(BugError, match="no place"):
+        encode(replace(FULL, mark="in use"), 43)
 
 
 class FullDisk(ForgetfulDisk):

@@ -12,7 +12,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from haagent.cluster import wire
-from haagent.cluster.wire import LARGEST, decode, encode, is_of_another
+from haagent.cluster.wire import (
+    LARGEST,
+    LONGEST_RELEASE,
+    VERSION,
+    Message,
+    decode,
+    encode,
+    is_of_another,
+)
 from haagent.core.model import (
     NEVER,
     Choice,
@@ -66,6 +74,11 @@ def random_value(kind: Any, rng: random.Random) -> Any:
     return made[kind]
 
 
+def random_hello(rng: random.Random) -> Hello:
+    hello: Hello = replace(random_value(Hello, rng), node=rng.randrange(2))
+    return replace(hello, release=hello.release[:LONGEST_RELEASE])
+
+
 def without_times(hello: Hello) -> Hello:
     """HELLO as the peer must see it: a request's time, and a start, are the sender's own."""
 
@@ -99,20 +112,20 @@ def resigned(spoiled: Any) -> bytes:
 @pytest.mark.parametrize("seed", range(100))
 def test_what_is_said_is_what_is_heard(seed: int) -> None:
     rng = random.Random(seed)
-    hello = replace(random_value(Hello, rng), node=rng.randrange(2))
-    assert decode(encode(hello, KEY), KEY) == without_times(hello)
+    hello = random_hello(rng)
+    assert decode(encode(hello, KEY), KEY) == Message(VERSION, without_times(hello))
 
 
 def test_the_format_is_fixed() -> None:
-    """Two nodes with different versions of us must read each other, or refuse by version."""
+    """Two nodes with different releases of us must read each other, or refuse by version."""
     assert encode(PLAIN, KEY) == signed(
         b'{"hello":{"boot":"b1","figures":{"feed":1.0,"is_armed":true,"self_fence":8.0,'
         b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,'
         b'"heard":{"LAN":3},"heard_boot":"",'
         b'"in_maintenance":false,"is_leaving":false,"lan":{"first":"","gateway":"","number":0,'
         b'"second":"","stage":"kept"},"lan_runs":0,"lan_trouble":"",'
-        b'"node":1,"number":7,"room":-1,"scale":1.0,'
-        b'"troubles":{}},"version":3}'
+        b'"node":1,"number":7,"release":"","room":-1,"scale":1.0,'
+        b'"troubles":{}},"version":4}'
     )
 
 
@@ -133,8 +146,9 @@ def test_twenty_guests_fit() -> None:
     guest = largest_guest()
     troubles = {"g" * 32 + str(n): "x" * LONGEST_TROUBLE for n in range(TOLD)}
     guests = {f"{n:02}" + "g" * 61: guest for n in range(20)}
-    twenty = replace(PLAIN, troubles=troubles, guests=guests)
-    assert decode(encode(twenty, KEY), KEY) == twenty
+    release = "r" * LONGEST_RELEASE
+    twenty = replace(PLAIN, troubles=troubles, guests=guests, release=release)
+    assert decode(encode(twenty, KEY), KEY).hello == twenty
     with pytest.raises(BugError, match="too large"):
         encode(replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(40)}), KEY)
 
@@ -186,12 +200,12 @@ def test_another_pair_is_not_understood() -> None:
         (b"[" * 10000, "not JSON"),
         (b"1" * 5000, "not JSON"),
         (b"[]", "version None"),
-        (b'{"version":1,"hello":{}}', "version 1, we speak 3"),
-        (b'{"version":2,"hello":{}}', "version 2, we speak 3"),
-        (b'{"version":4,"hello":{}}', "version 4, we speak 3"),
+        (b'{"version":1,"hello":{}}', "version 1, we speak 4 and 3"),
+        (b'{"version":2,"hello":{}}', "version 2, we speak 4 and 3"),
+        (b'{"version":5,"hello":{}}', "version 5, we speak 4 and 3"),
         (b'{"version":true,"hello":{}}', "version True"),
-        (b'{"version":3}', "message lacks hello"),
-        (b'{"version":3,"hello":[]}', "hello is not an object"),
+        (b'{"version":4}', "message lacks hello"),
+        (b'{"version":4,"hello":[]}', "hello is not an object"),
         (b'{"version":3,"hello":{},"more":1}', "message has unknown fields"),
     ],
 )
@@ -220,6 +234,9 @@ def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:
         ("heard", {"LAN": "1"}, "hello.heard.LAN. is '1', which is no int"),
         ("figures", None, "hello.figures is not an object"),
         ("node", 2, "hello.node is 2"),
+        ("release", "r" * 33, "hello.release is out of bounds"),
+        ("release", "0.2\n", "hello.release is out of bounds"),
+        ("release", None, "hello.release is None"),
     ],
 )
 def test_each_field_is_what_it_says(field: str, value: Any, why: str) -> None:

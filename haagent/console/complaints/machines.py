@@ -66,10 +66,20 @@ def replaced(state: NodeState) -> Iterator[Complaint]:
         )
 
 
-def silence(state: NodeState) -> Iterator[Complaint]:
-    """About a peer that nothing is heard of."""
-    _, peer = names(state)
-    if not is_talking(state):
+def silence(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
+    """About a peer that nothing is heard of, or nothing that we understand."""
+    me, peer = names(state)
+    if is_talking(state):
+        return
+    if is_recent(state, around.misunderstood_at):
+        yield Complaint(
+            Alarm.NOT_UNDERSTOOD,
+            f"{me} does not understand {peer}.",
+            f"{peer} speaks, but its release and that of {me} do not understand each other. "
+            "Neither may rely on the other.",
+            "Leave guests where they run. Bring both to the same release, the older one first.",
+        )
+    else:
         yield Complaint(
             Alarm.PEER_SILENT,
             f"{peer} is silent.",
@@ -112,6 +122,21 @@ def peers(state: NodeState) -> Iterator[Complaint]:
             "Their timers do not fit together: neither may rely on the other's.",
             "Take shoestring.timescale= off both kernel command lines, and restart them.",
         )
+
+
+def releases(state: NodeState) -> Iterator[Complaint]:
+    """A note for the hours of an update; nobody is less protected."""
+    me, peer = names(state)
+    hello, ours = state.peer.hello, state.pair.release
+    if hello is None or not is_talking(state) or hello.release == ours:
+        return
+    theirs = f"release {hello.release}" if hello.release else "an older release"
+    yield Complaint(
+        Alarm.RELEASES_DIFFER,
+        f"{me} runs release {ours}, {peer} runs {theirs}.",
+        "They understand each other. That holds for one release and the next, and no further.",
+        "Finish the update: bring both machines to the same release.",
+    )
 
 
 def units(around: Surroundings) -> Iterator[Complaint]:

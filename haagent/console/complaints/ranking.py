@@ -16,10 +16,15 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *machines.ours(state),
         *machines.replaced(state),
         *ways.lan(state),
-        *machines.silence(state),
+        *machines.silence(state, around),
         *ways.paths(state),
         *machines.peers(state),
         *ways.gateway(state),
         *ways.heartbeat(state, around),
         *machines.units(around),
     )
+
+
+def notes(state: NodeState) -> tuple[Complaint, ...]:
+    """What is worth knowing, and keeps nobody from being protected."""
+    return tuple(machines.releases(state))
