@@ -39,6 +39,8 @@ from haagent.run import run
 from haagent.state import FOLDER, StateFile
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
+from haagent.update import news
+from haagent.update.news import News
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
 QUIET = 10.0  # seconds between two complaints about what came from outside
@@ -84,6 +86,7 @@ class Machine:
         self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
+        self.update: News | None = None
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
@@ -206,6 +209,7 @@ class Machine:
             addresses=self.lookout.addresses,
             outlooks=self.lookout.outlooks,
             resyncs=self.lookout.resyncs,
+            update=self.update,
             lately=self.lookout.lately,
         )
         self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
@@ -311,6 +315,7 @@ class Machine:
             else:
                 lines = filter(None, map(str.split, listing.splitlines()))
                 self.failed_units = tuple(line[0] for line in lines)
+            self.update = news.read()
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 
     def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from haagent.core.foresight import Outlook
 from haagent.storage.resync import Progress
+from haagent.update.news import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +23,5 @@ class Surroundings:
     addresses: Mapping[str, str] = field(default_factory=dict)
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
+    update: News | None = None  # None: nothing is known
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first

@@ -6,8 +6,7 @@ Pure: text -> values -> sentences. GRUB's own half of it is image/grub.cfg; the 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Self
 
 from haagent.errors import OperatorError
@@ -127,7 +126,7 @@ class Standing:
     running: str
     intent: Intent
     slots: Mapping[str, Slot]  # those that hold something that can be understood
-    rest: Mapping[str, str] = MappingProxyType({})  # variables of GRUB that are not ours
+    rest: Mapping[str, str] = field(default_factory=dict)  # variables of GRUB that are not ours
     is_damaged: bool = False  # GRUB's variables cannot be read; then INTENT is what they should be
 
     @property

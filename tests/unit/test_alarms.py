@@ -10,6 +10,7 @@ import pytest
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
+from haagent.update.news import News
 from tests.unit.test_snapshot import (
     AROUND,
     NOT_PROTECTED,
@@ -28,6 +29,7 @@ AROUNDS = (
     Surroundings(),
     Surroundings(heartbeat={}),
     Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
+    Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
 )
 
 # A code stays what it is for ever: a line is added here, and none is changed.
@@ -64,6 +66,8 @@ FOR_EVER = {
     "SHOE-502": "STANDS_DOWN",
     "SHOE-601": "UNIT_FAILED",
     "SHOE-602": "HEARTBEAT_SILENT",
+    "SHOE-701": "UPDATE_FELL_BACK",
+    "SHOE-702": "UPDATE_WAITS",
 }
 
 
@@ -73,7 +77,7 @@ def test_a_code_is_never_given_to_anything_else() -> None:
 
 def test_each_code_is_one_and_in_its_group() -> None:
     assert len(BY_CODE) == len(Alarm.__members__)  # two of one code would be one with two names
-    assert all(re.fullmatch(r"SHOE-[1-6]\d\d", alarm) for alarm in Alarm)
+    assert all(re.fullmatch(r"SHOE-[1-7]\d\d", alarm) for alarm in Alarm)
     assert list(Alarm) == sorted(Alarm)
     assert {group(alarm) for alarm in Alarm} == set(GROUPS)
 
