@@ -136,7 +136,8 @@ def await_well(found: Standing, places: Places, ground: Ground, clock: Clock) ->
             # safety: a guest that runs here counts for more than a doubtful release.
             if not machine.holds_guests(places, ground):
                 return False
-            trouble += " It is on trial, and stays because a guest runs here."
+            why = trouble or "It does not stay up."
+            trouble = f"{why} It is on trial, and stays because a guest runs here."
         if trouble and trouble != said:
             print(trouble, flush=True)
         said = trouble

@@ -182,20 +182,21 @@ def grub_starts(stick: FakeStick) -> str:
         intent = _intent(stick)
     except (NotABlock, ValueError) as error:
         return f"GRUB has no variables: {error}"
-    return _held(stick, intent.preferred)
+    return held(stick, intent.preferred)
 
 
 def grub_falls_back_to(stick: FakeStick) -> str:
     """The same, once what it prefers was given up; "" if it would not be."""
     other = _intent(stick).other
-    return _held(stick, other) if other else ""
+    return held(stick, other) if other else ""
 
 
 def _intent(stick: FakeStick) -> Intent:
     return Intent.of(grubenv.parse(stick.disk[ENVIRONMENT]))
 
 
-def _held(stick: FakeStick, slot: str) -> str:
+def held(stick: FakeStick, slot: str) -> str:
+    """The release in SLOT, if it is whole; or what is wrong."""
     config = stick.disk.get(f"slot-{slot}/{CONFIG}")
     if config is None:
         return f"slot {slot} is empty"

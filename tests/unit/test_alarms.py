@@ -3,6 +3,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,13 @@ def test_every_complaint_that_is_written_has_a_code_of_the_table() -> None:
 )
 def test_a_complaint_has_the_code_that_is_meant(code: Alarm, change: Change) -> None:
     assert code in [complaint.code for complaint in look(change(WELL), AROUND).complaints]
+
+
+def test_an_update_that_fell_back_is_told_in_a_sentence() -> None:
+    around = replace(AROUND, update=News("0.1", fallen="0.2"))
+    (complaint,) = look(WELL, around).complaints
+    assert complaint.what == "The update to 0.2 did not start on anna; 0.1 runs again."
+    assert look(WELL, replace(AROUND, update=News("0.1"))).complaints == ()
 
 
 def test_the_document_is_made_from_the_table() -> None:

@@ -241,3 +241,16 @@ def test_the_lan_does_not_speak_for_the_crossover() -> None:
     kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
     for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
         assert kept[f"net.ipv4.conf.*.{name}"] == value
+
+
+def test_a_good_start_is_marked_without_holding_up_the_start() -> None:
+    unit = settings(UNITS / "shoestring-well.service")
+    assert unit["ExecStart"] == ["/usr/bin/haagent well"]
+    # It waits long: as a oneshot it would be a job that keeps the start from being over.
+    assert unit["Type"] == ["exec"]
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])
+    assert "shoestring-setup.service" not in unit["After"][0], "a blank machine would never be well"
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-well.service\n" in preset
+    # Only an ordinary start is counted by GRUB, and only that is marked.
+    assert unit["WantedBy"] == ["multi-user.target"]

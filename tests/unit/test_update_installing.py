@@ -22,6 +22,7 @@ from tests.unit.fake_stick import (
     PowerCutError,
     grub_falls_back_to,
     grub_starts,
+    held,
     update_file,
 )
 
@@ -94,6 +95,7 @@ def test_a_power_cut_at_any_step_leaves_what_ran_before(beginning: str, update: 
             may |= {NEW} if cut_at >= whole.steps - 1 else set()
             assert starts in may, f"cut at {cut_at} of {whole.steps}, seed {seed}"
             assert grub_falls_back_to(stick) in ("", OLD, GIVEN_UP)
+            assert held(stick, "b") in ("slot b is empty", GIVEN_UP, NEW), "half a slot"
             fresh.add(starts)
             # And whatever the power did, the same once more gets it done.
             again = begun(beginning)
