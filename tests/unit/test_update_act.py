@@ -94,7 +94,6 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Owner:
     made = Owner(tmp_path, FakeStick().holds("a", OLD).intends(Intent("a")))
     PACK.write_public(KEY, tmp_path / "update.pub")
     monkeypatch.setattr(saving, "POINT", tmp_path / "usb")
-    monkeypatch.setattr(act, "HERE", made.ground)
     monkeypatch.setattr(act.update, "__defaults__", (made.ground,))
     return made
 
