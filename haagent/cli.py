@@ -40,6 +40,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add("rescue", _rescue, "a root shell on this terminal, after the password, for ever")
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
+    add("well", _well, "tell GRUB that what runs does well, once it does; systemd does")
     add("daemon", _daemon, "run the agent; systemd does")
     add("fence-peer", _fence_peer, "DRBD's fence-peer handler; nobody else calls it")
     return program.run(argv, places)
@@ -115,6 +116,12 @@ def _leave(arguments: argparse.Namespace, places: Places) -> Exit:
     handover.leave(progress, limit * config.time_scale(places.cmdline), places)
     print("Signed off: this machine may go down.")
     return Exit.PROTECTED
+
+
+def _well(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.update import well  # no other command looks at the stick
+
+    return well.well(places)
 
 
 def _daemon(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -59,7 +59,7 @@ def move(arguments: argparse.Namespace, places: Places) -> Exit:
             "Nothing was done. `shoestring status` says what is wrong, if anything.",
         )
     tell(*prospects.of_move(shown, before))
-    _agree(arguments)
+    agree(arguments)
     client.move(before.name, places.socket)
     has_left = False
 
@@ -80,7 +80,7 @@ def maintenance(arguments: argparse.Namespace, places: Places) -> Exit:
     is_on = arguments.switch == "on"
     _, shown = look(places)
     tell(*prospects.of_maintenance(shown, is_on))
-    _agree(arguments)
+    agree(arguments)
     goers = _still_going(shown, places) if is_on else []
     client.maintenance(is_on, places.socket)
 
@@ -113,7 +113,7 @@ def reboot(arguments: argparse.Namespace, places: Places) -> Exit:
 def _go_down(arguments: argparse.Namespace, places: Places, verb: str) -> Exit:
     _, shown = look(places)
     tell(*prospects.of_going_down(shown, is_back_soon=verb == "reboot"))
-    _agree(arguments)
+    agree(arguments)
     goers = _still_going(shown, places)
     watch = Watch(
         [guest.name for guest in prospects.here(shown)],
@@ -181,7 +181,7 @@ def _verdict(watch: Watch, goers: Sequence[GuestView]) -> Exit:
     return code
 
 
-def _agree(arguments: argparse.Namespace) -> None:
+def agree(arguments: argparse.Namespace) -> None:
     """Returns if a person, or a script by --yes, agrees. Raises OperatorError."""
     if arguments.yes:
         return

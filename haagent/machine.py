@@ -40,6 +40,8 @@ from haagent.run import run
 from haagent.state import FOLDER, StateFile
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
+from haagent.update import news
+from haagent.update.news import News
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
@@ -84,6 +86,7 @@ class Machine:
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
+        self.update: News | None = None
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
@@ -200,6 +203,7 @@ class Machine:
             addresses=self.lookout.addresses,
             outlooks=self.lookout.outlooks,
             resyncs=self.lookout.resyncs,
+            update=self.update,
             lately=self.lookout.lately,
             misunderstood_at=self.speech.misunderstood_at,
         )
@@ -271,6 +275,7 @@ class Machine:
             else:
                 lines = filter(None, map(str.split, listing.splitlines()))
                 self.failed_units = tuple(line[0] for line in lines)
+            self.update = news.read()
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 
     def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:

@@ -51,6 +51,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     program.add("save-report", saving.save_report, "write the report onto a USB stick")
     add_password(program)
     add_factory_reset(program)
+    add_update(program)
     return program.run(argv, places)
 
 
@@ -94,6 +95,17 @@ def add_password(program: CommandLine) -> None:
 def add_factory_reset(program: CommandLine) -> None:
     help = "make this machine leave the pair and forget it"
     program.add("factory-reset", forget_the_pair, help)
+
+
+def add_update(program: CommandLine) -> None:
+    command = program.add("update", update, "install another release, and restart with it")
+    help = "the file, or where it is (http://ADDRESS/...); without it, the one on a USB stick"
+    command.add_argument("source", metavar="FILE|URL", nargs="?", help=help)
+    command.add_argument("--older", action="store_true", help="also if it is no newer one")
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    command.add_argument("--status", action="store_true", help="only say what is on the stick")
+    help = "stay with what runs, after an update that did not start; nobody tells of it then"
+    command.add_argument("--dismiss", action="store_true", help=help)
 
 
 def status(arguments: argparse.Namespace, places: Places) -> Exit:
@@ -189,6 +201,12 @@ def lan(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot import relocation  # as above
 
     return relocation.relocate(places)
+
+
+def update(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.update import act  # it needs cryptography, and no other command does
+
+    return act.update(arguments, places)
 
 
 def change_password(arguments: argparse.Namespace, places: Places) -> Exit:

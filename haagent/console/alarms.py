@@ -295,6 +295,22 @@ class Alarm(StrEnum):
         "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
     )
 
+    UPDATE_FELL_BACK = (
+        "SHOE-701",
+        "An update did not start, and what ran before runs again",
+        "The new release did not come up three times, or a part of it did not do well, so the "
+        "machine went back to the old one by itself. Guests, disks and settings are as they were.",
+        "`journalctl -b -1` may tell why. Install a release that is mended with `shoestring "
+        "update`, or stay with the old one: `shoestring update --dismiss` ends this alarm.",
+    )
+    UPDATE_WAITS = (
+        "SHOE-702",
+        "An update waits for the restart of this machine",
+        "It is on the stick, whole and checked. What ran before goes on until this machine starts "
+        "again, for whatever reason; then the new release is tried.",
+        "`shoestring reboot` on this machine, when its guests may go to the other one.",
+    )
+
 
 BY_CODE: Mapping[str, Alarm] = {str(alarm): alarm for alarm in Alarm}
 GROUPS: Mapping[str, str] = {
@@ -304,6 +320,7 @@ GROUPS: Mapping[str, str] = {
     "4": "Cables",
     "5": "Gateway",
     "6": "System",
+    "7": "Updates",
 }
 
 INTRODUCTION = """\

@@ -126,6 +126,11 @@ ACTS = (
         "write the report onto a USB stick, for whoever helps you",
         "Plug a stick in first, with FAT or exFAT on it. Nothing else on it is touched.",
     ),
+    Act(
+        "update",
+        "install another release, and restart with it",
+        "From a USB stick, or `update http://...`. Says first what will happen, and asks.",
+    ),
 )
 BY_NAME = {
     **{act.word: act for act in ACTS},

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from haagent.core.foresight import Outlook
 from haagent.core.model import NEVER
 from haagent.storage.resync import Progress
+from haagent.update.news import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,5 +24,6 @@ class Surroundings:
     addresses: Mapping[str, str] = field(default_factory=dict)
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
+    update: News | None = None  # None: nothing is known
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
     misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours

@@ -3,6 +3,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
+from haagent.update.news import News
 from tests.unit.fake_state import (
     AROUND,
     NOT_PROTECTED,
@@ -29,6 +31,7 @@ AROUNDS = (
     Surroundings(),
     Surroundings(heartbeat={}),
     Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
+    Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
 )
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
@@ -68,6 +71,8 @@ FOR_EVER = {
     "SHOE-502": "STANDS_DOWN",
     "SHOE-601": "UNIT_FAILED",
     "SHOE-602": "HEARTBEAT_SILENT",
+    "SHOE-701": "UPDATE_FELL_BACK",
+    "SHOE-702": "UPDATE_WAITS",
 }
 
 
@@ -77,7 +82,7 @@ def test_a_code_is_never_given_to_anything_else() -> None:
 
 def test_each_code_is_one_and_in_its_group() -> None:
     assert len(BY_CODE) == len(Alarm.__members__)  # two of one code would be one with two names
-    assert all(re.fullmatch(r"SHOE-[1-6]\d\d", alarm) for alarm in Alarm)
+    assert all(re.fullmatch(r"SHOE-[1-7]\d\d", alarm) for alarm in Alarm)
     assert list(Alarm) == sorted(Alarm)
     assert {group(alarm) for alarm in Alarm} == set(GROUPS)
 
@@ -138,6 +143,13 @@ def test_every_complaint_that_is_written_has_a_code_of_the_table() -> None:
 )
 def test_a_complaint_has_the_code_that_is_meant(code: Alarm, change: Change) -> None:
     assert code in [complaint.code for complaint in look(change(WELL), AROUND).complaints]
+
+
+def test_an_update_that_fell_back_is_told_in_a_sentence() -> None:
+    around = replace(AROUND, update=News("0.1", fallen="0.2"))
+    (complaint,) = look(WELL, around).complaints
+    assert complaint.what == "The update to 0.2 did not start on anna; 0.1 runs again."
+    assert look(WELL, replace(AROUND, update=News("0.1"))).complaints == ()
 
 
 def test_the_document_is_made_from_the_table() -> None:

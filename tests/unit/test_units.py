@@ -332,3 +332,16 @@ def test_what_makes_the_mounts_is_there() -> None:
     assert "systemd-sysv-generator" in removed
     for name in ("fstab", "debug"):
         assert f"systemd-{name}-generator" not in removed
+
+
+def test_a_good_start_is_marked_without_holding_up_the_start() -> None:
+    unit = settings(UNITS / "shoestring-well.service")
+    assert unit["ExecStart"] == ["/usr/bin/haagent well"]
+    # It waits long: as a oneshot it would be a job that keeps the start from being over.
+    assert unit["Type"] == ["exec"]
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["on-failure"], ["0"])
+    assert "shoestring-setup.service" not in unit["After"][0], "a blank machine would never be well"
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-well.service\n" in preset
+    # Only an ordinary start is counted by GRUB, and only that is marked.
+    assert unit["WantedBy"] == ["multi-user.target"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """All complaints about a pair, the worst first. The one place that orders them."""
 
-from haagent.console.complaints import data, guests, machines, ways
+from haagent.console.complaints import data, guests, machines, updates, ways
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import NodeState
@@ -22,6 +22,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *ways.gateway(state),
         *ways.heartbeat(state, around),
         *machines.units(around),
+        *updates.ours(state, around),
     )
 
 

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring update`: said first, agreed to, installed, and then the restart.
+
+It must not decide anything: whether it can be done is blockers.py's to say.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from haagent import handover
+from haagent.asking import ask, tell
+from haagent.command import Exit, Interrupted, Places, is_at_a_terminal
+from haagent.console.snapshot import Snapshot
+from haagent.errors import OperatorError
+from haagent.update import installing, machine, news, slots, source
+from haagent.update.archive import Reader
+from haagent.update.blockers import Blocker
+from haagent.update.machine import Ground
+from haagent.update.manifest import BadUpdate, Manifest, public_key
+from haagent.update.medium import standing
+from haagent.update.slots import Standing
+
+HERE = Ground()
+
+
+def update(arguments: argparse.Namespace, places: Places, ground: Ground = HERE) -> Exit:
+    if arguments.status:
+        return _status(places, ground)
+    if arguments.dismiss:
+        return _dismiss(places, ground)
+    refuse(machine.of_machine(places, ground))
+    key = signers_key(ground)
+    line = Line()
+    with source.found(arguments.source, places.run, ground.fetched, line.shows) as path:
+        manifest = examine(path, key, line.shows)
+        line.ends()
+        found = _fits(manifest, places, ground, arguments.older)
+        tell(*prospect(manifest, found, machine.snapshot(places)))
+        handover.agree(arguments)
+        # The world may have moved while the person was reading.
+        refuse(machine.of_machine(places, ground))
+        _install(path, key, manifest, places, ground, line)
+    return _restart(manifest, arguments.yes, places)
+
+
+def signers_key(ground: Ground) -> Ed25519PublicKey:
+    """Whose updates this stick takes. Raises OperatorError."""
+    try:
+        return public_key(ground.key.read_bytes())
+    except OSError as error:
+        raise OperatorError(
+            f"The key that updates are checked with cannot be read: {error.strerror}.",
+            "Nothing was changed. Flash the stick anew.",
+        ) from error
+
+
+def examine(path: Path, key: Ed25519PublicKey, progress: installing.Progress) -> Manifest:
+    """The update in PATH, if all of it is what was signed. Raises BadUpdate."""
+    try:
+        with path.open("rb") as file:
+            return installing.examine(Reader(file, key), progress)
+    except OSError as error:
+        raise BadUpdate(f"the file cannot be read: {error.strerror}") from error
+
+
+def refuse(blockers: Sequence[Blocker]) -> None:
+    """Raises OperatorError if there are any."""
+    if blockers:
+        raise OperatorError(
+            f"Nothing was changed: {'; '.join(one.what for one in blockers)}.",
+            " ".join(one.do for one in blockers),
+        )
+
+
+def prospect(manifest: Manifest, found: Standing, shown: Snapshot | None) -> list[str]:
+    """What would happen, for the person who is asked."""
+    runs, target = machine.current(found), slots.other(found.running)
+    lost = f" {found.release(target)} is lost there." if target in found.slots else ""
+    lines = [
+        f"{manifest.release} is installed into slot {target}, while {runs} runs on.{lost}",
+        f"Then this machine restarts with it. If it does not start, {runs} comes back by itself.",
+    ]
+    if manifest.release < runs:
+        lines.insert(0, f"{manifest.release} is OLDER than {runs}.")
+    if shown is not None:
+        there = [guest.name for guest in shown.guests if guest.runs_on == (shown.peer,)]
+        if there:
+            lines.append(
+                f"{' and '.join(there)}: on {shown.peer}, meanwhile and afterwards. Until"
+                f" {shown.me} is back, nothing protects what runs there."
+            )
+    return lines
+
+
+def _fits(manifest: Manifest, places: Places, ground: Ground, is_older_wanted: bool) -> Standing:
+    cmdline = places.cmdline.read_text()
+    with ground.medium() as medium:
+        found = standing(medium, cmdline)
+        reasons = machine.of_update(manifest, medium, found, is_older_wanted=is_older_wanted)
+    refuse(reasons)
+    return found
+
+
+def _install(
+    path: Path,
+    key: Ed25519PublicKey,
+    manifest: Manifest,
+    places: Places,
+    ground: Ground,
+    line: "Line",
+) -> None:
+    cmdline = places.cmdline.read_text()
+    try:
+        with ground.medium(is_writable=True) as medium, path.open("rb") as file:
+            reader = Reader(file, key)
+            if reader.manifest != manifest:
+                raise BadUpdate("the file was exchanged meanwhile")
+            installing.install(reader, medium, cmdline, line.shows)
+            news.write(news.of(standing(medium, cmdline)), ground.news)
+    except KeyboardInterrupt:
+        line.ends()
+        raise Interrupted(
+            "The update was interrupted.",
+            "The stick still starts. `shoestring update --status` says what it starts next.",
+        ) from None
+    line.ends()
+    print(f"{manifest.release} is on the stick, and was read back.")
+
+
+def _restart(manifest: Manifest, is_agreed: bool, places: Places) -> Exit:
+    if not is_agreed and ask("Type yes to restart this machine now: ").lower() != "yes":
+        print(f"{manifest.release} waits for the next start: `shoestring reboot`.")
+        return Exit.PROTECTED
+    machine.restart(places)
+    print(f"This machine restarts with {manifest.release}.")
+    return Exit.PROTECTED
+
+
+def _status(places: Places, ground: Ground) -> Exit:
+    with ground.medium() as medium:
+        found = standing(medium, places.cmdline.read_text())
+    tell(*slots.sentences(found))
+    return Exit.PROTECTED
+
+
+def _dismiss(places: Places, ground: Ground) -> Exit:
+    with ground.medium(is_writable=True) as medium:
+        found = standing(medium, places.cmdline.read_text())
+        if not found.intent.fallen:
+            print("No update was given up: there is nothing to put aside.")
+            return Exit.PROTECTED
+        installing.dismiss_fallen(medium, found)
+        news.write(news.of(standing(medium, places.cmdline.read_text())), ground.news)
+    print(f"{machine.current(found)} stays, and no screen tells of the other one any more.")
+    return Exit.PROTECTED
+
+
+class Line:
+    """How far it is, in one line of a terminal; a line for each step where nobody watches."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._is_drawn = is_at_a_terminal()
+
+    def shows(self, what: str, share: float) -> None:
+        text = f"{what} {int(share * 100):3d} %" if self._is_drawn else f"{what} ..."
+        if text != self._shown:
+            print(f"\r{text:<30}" if self._is_drawn else text, end="" if self._is_drawn else "\n")
+            sys.stdout.flush()
+        self._shown = text
+
+    def ends(self) -> None:
+        """Something else is printed now."""
+        if self._shown and self._is_drawn:
+            print()
+        self._shown = ""
