@@ -71,7 +71,7 @@ class Carrying(Appliance):
 
     def divide(self, disk: str, layout: Layout) -> None:
         device = str(DEV / disk)
-        argv = ("sfdisk", "--quiet", "--wipe=always", "--wipe-partitions=always", device)
+        argv = ("sfdisk", "--quiet", "--wipe=always", "--wipe-partitions=never", device)
         self._run(argv, timeout=LIMIT, stdin=layouts.script(layout))
         files.sync(Path(device))
         self._settle()

@@ -125,6 +125,11 @@ ACTS = (
         "write the report onto a USB stick, for whoever helps you",
         "Plug a stick in first, with FAT or exFAT on it. Nothing else on it is touched.",
     ),
+    Act(
+        "install",
+        "put the system on an internal disk; the stick is free then",
+        "Says first what is erased, and asks. The guests go to {peer}, for {me} restarts.",
+    ),
 )
 BY_NAME = {
     **{act.word: act for act in ACTS},
