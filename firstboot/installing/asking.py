@@ -95,6 +95,8 @@ def agreed_in_file(answers: Answers, hands: Hands) -> bool:
             f"No disk has the serial number {answers.system_disk}, named as the system disk.",
             "Nothing was changed. Correct answers.yaml or the machine.",
         )
+    if disk.is_boot_medium:
+        return False
     least = layout.needed(hands.stick(), hands.used())
     why = target.unfit(disk, machine, least, (answers.disk,))
     if why is not None:
