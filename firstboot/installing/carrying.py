@@ -30,11 +30,8 @@ DEV = Path("/dev")
 MEDIUM = DEV / "shoestring/disk"  # what we run from
 NEW_STATE = Path("/run/shoestring/new-state")
 # Below STATE; the logs move on while they are copied, the others are not to be the same.
-NOT_COMPARED = (
-    "lost+found",
-    "var/log",
-    *(str(Path(path).relative_to(STATE)) for path in (PATH, WHY_NOT, DONE)),
-)
+MARK, NOTE, RECORD = (str(Path(path).relative_to(STATE)) for path in (PATH, WHY_NOT, DONE))
+NOT_COMPARED = ("lost+found", "var/log", MARK, NOTE, RECORD)
 ANOTHER = "Use another disk: this one does not keep what is written to it."
 
 
@@ -132,10 +129,9 @@ class Carrying(Appliance):
             copy = ("cp", "--archive", "--one-file-system", f"{STATE}/.", str(NEW_STATE))
             self._run(copy, timeout=LONG_LIMIT)
             with _told(NEW_STATE):
-                for path in (PATH, WHY_NOT):
-                    files.remove(NEW_STATE / Path(path).relative_to(STATE))
-                done = NEW_STATE / Path(DONE).relative_to(STATE)
-                files.write(done, b'{"version": 1}\n', 0o644)
+                for name in (MARK, NOTE):
+                    files.remove(NEW_STATE / name)
+                files.write(NEW_STATE / RECORD, b'{"version": 1}\n', 0o644)
         files.sync(Path(device))
         self._run(("e2fsck", "-f", "-n", device), timeout=LONG_LIMIT)
         with self._mounted(device, "ro"), _told(NEW_STATE):

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -48,9 +49,18 @@ class Disks(Carrying):
 
     def runs(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         self.ran.append(" ".join(argv))
+        if argv[0] == "cp":
+            shutil.copytree(self.folder / "state", self.folder / "new", dirs_exist_ok=True)
+            self.after_copy()
         if argv[0] == "veritysetup" and not self.verdicts.pop(0):
             raise ToolError(argv, 1, "Verification of root hash failed.")
         return ""
+
+    def after_copy(self) -> None:
+        """For a test to spoil it."""
+
+    def clear_disk(self, disk: str) -> None:
+        self.ran.append(f"clear {disk}")
 
     def _medium(self) -> str:
         return "sda"
@@ -216,6 +226,72 @@ def test_what_ends_too_early_is_told(disks: Disks) -> None:
     (disks.folder / "sda1").write_bytes(b"short")
     with pytest.raises(OperatorError, match="it ends after"):
         disks.copy_boot_code("sdb", SMALL)
+
+
+def test_what_could_start_is_gone_before_there_is_a_table(disks: Disks) -> None:
+    """An older ESP or state in just this place would come back with the table."""
+    path = disks.folder / "sdb"
+    path.write_bytes(b"\xff" * (4 << 20))
+    disks.clear("sdb", SMALL)
+    assert disks.ran == ["clear sdb"]
+    data = path.read_bytes()
+    for start in (0, 48 * 512, 144 * 512):
+        assert data[start : start + (1 << 20)] == bytes(1 << 20)
+    assert data[-1:] == b"\xff" and len(data) == 4 << 20
+
+
+def test_a_table_that_is_not_taken_is_told(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> None:
+    disks.divide("sdb", SMALL)
+    assert any(line.startswith("sfdisk") and line.endswith("/sdb") for line in disks.ran)
+    monkeypatch.setattr(disks, "_table", lambda disk: Layout(34, SMALL.parts[:-1]))
+    with pytest.raises(ToolError, match="others than were asked for"):
+        disks.divide("sdb", SMALL)
+
+
+def test_grubs_count_of_starts_is_filled_in_its_place(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots(monkeypatch, disks.folder, SLOT)
+    disks.count_starts_anew()  # no environment: GRUB counts none
+    block = disks.folder / "esp/grub/grubenv"
+    block.parent.mkdir()
+    block.write_bytes(b"# GRUB Environment Block\nleft=1\n".ljust(1024, b"#"))
+    before = block.stat().st_ino
+    disks.count_starts_anew()
+    assert b"left=3\n" in block.read_bytes() and block.stat().st_size == 1024
+    assert block.stat().st_ino == before, "GRUB knows the file by its blocks"
+
+
+def state(disks: Disks, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the machine knows; the place where the copy will be."""
+    one, new = disks.folder / "state", disks.folder / "new"
+    (one / "setup").mkdir(parents=True)
+    for name in ("install.json", "install-failed", "complete"):
+        (one / f"setup/{name}").write_text(name)
+    monkeypatch.setattr(carrying, "STATE", one)
+    monkeypatch.setattr(carrying, "NEW_STATE", new)
+    return new
+
+
+def test_state_is_copied_without_the_mark_and_says_where_it_is(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = state(disks, monkeypatch)
+    disks.copy_state("sdb", SMALL)
+    assert sorted(path.name for path in (new / "setup").iterdir()) == ["complete", "installed.json"]
+    programs = [line.split()[0] for line in disks.ran]
+    order = ["journalctl", "mkfs.ext4", "mount", "cp", "umount", "e2fsck", "mount", "umount"]
+    assert programs == order
+
+
+def test_a_copy_of_state_that_is_not_the_same_is_told(
+    disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = state(disks, monkeypatch)
+    monkeypatch.setattr(disks, "after_copy", lambda: (new / "setup/complete").write_text("torn"))
+    with pytest.raises(OperatorError, match="setup/complete is not the same"):
+        disks.copy_state("sdb", SMALL)
+    assert disks.ran[-1].startswith("umount")
 
 
 def two_trees(tmp_path: Path) -> tuple[Path, Path]:
