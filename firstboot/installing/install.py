@@ -227,5 +227,6 @@ def _find(machine: Machine, mark: Mark) -> Disk | None:
 
 
 def _words(error: ShoestringError) -> str:
-    hint = f" {error.hint}" if isinstance(error, OperatorError) and error.hint else ""
-    return f"{sentence(str(error))}{hint}"
+    if not isinstance(error, OperatorError):
+        return f"{error}."  # it may begin with a command
+    return f"{sentence(str(error))} {error.hint}".rstrip()
