@@ -6,6 +6,7 @@ python3 -m firstboot --dry-run --machine FILE [--other FILE]
                                      asks and shows the same on any computer, about machines that
                                      FILEs describe, and changes nothing
 python3 -m firstboot --forget        finishes what `shoestring factory-reset` began; systemd does
+python3 -m firstboot --install       goes on with an install to a disk that was agreed to, likewise
 """
 
 import argparse
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--machine", type=Path, help="a description of this machine")
     parser.add_argument("--other", type=Path, help="a description of the other machine")
     parser.add_argument("--forget", action="store_true", help="forget the pair, if that was agreed")
+    parser.add_argument("--install", action="store_true", help="install, if that was agreed")
     options = parser.parse_args()
     if options.dry_run != (options.machine is not None):
         parser.error("--dry-run and --machine FILE go together")
@@ -39,9 +41,16 @@ def main() -> int:
     from firstboot.terminals import Terminals, consoles
     from haagent.run import run
 
+    if options.install:
+        from firstboot.installing import install
+        from firstboot.installing.carrying import Carrying
+
+        return install.at_start(Carrying(), Terminals(consoles()).tell, run)
     if options.forget:
         return forgetting.at_start(Appliance(), Terminals(consoles()).tell, run)
-    evening.spend(Appliance(), Terminals(consoles()))
+    from firstboot.installing.carrying import Carrying
+
+    evening.spend(Carrying(), Terminals(consoles()))
     return 0
 
 

@@ -79,6 +79,8 @@ class Answers:
     guests: tuple[Guest, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it; "": none
     erases: bool = False  # whether what is on the data disk may be lost
+    system_disk: str = ""  # the serial number of the disk to install to; "": stay on the stick
+    erases_system_disk: bool = False
     zone: str = zones.UTC  # that times are shown in
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
     part: Part = Part.FOUNDS
@@ -181,6 +183,11 @@ class _Section:
         """The mapping under KEY."""
         return _Section(self._complaints, self._find(key, True), key)
 
+    def section_if_there(self, key: str) -> "_Section | None":
+        """The same, for one that may be left out."""
+        node = self._find(key, False)
+        return None if node is None else _Section(self._complaints, node, key)
+
     def named_sections(self, parse: Parse, counts: range) -> Mapping[str, "_Section"]:
         """Every entry as a section of its own, where the keys are names."""
         if self._node is not None and len(self._entries) not in counts:
@@ -228,11 +235,16 @@ def _answers(file: _Section) -> Answers:
     lan = file.section("lan")
     gateway = lan.take("gateway", values.address)
     disk = file.section("data-disk")
+    system = file.section_if_there("system-disk")
     answers = Answers(
         me=file.take("me", values.node),
         names=file.take_list("names", values.host_name, range(2, 3)),
         disk=disk.take("serial", values.serial),
         erases=disk.take("erase", values.yes_or_no, is_needed=False, default=False),
+        system_disk=system.take("serial", values.serial, default="") if system else "",
+        erases_system_disk=bool(
+            system and system.take("erase", values.yes_or_no, is_needed=False, default=False)
+        ),
         crossover=_cable(file.section("crossover")),
         lan=_cable(lan),
         gateway=gateway,
@@ -269,6 +281,8 @@ def _answers(file: _Section) -> Answers:
         ),
     )
     disk.finish()
+    if system:
+        system.finish()
     file.finish()
     return answers
 

@@ -256,6 +256,10 @@ class Appliance:
     def hand_over(self) -> None:
         self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
 
+    def restart(self) -> None:
+        """It only asks for it: whatever waits for us is not started any more."""
+        self._run(("systemctl", "--no-block", "reboot"), timeout=LIMIT)
+
     def _groups_on(self, device: Path) -> set[str]:
         """LVM's groups on DEVICE or on a partition of it."""
         found = lvm.parse_physical_volumes(self._run(lvm.LIST_PHYSICAL, timeout=LIMIT))

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 import haagent
 from firstboot import agreement as agreements
 from firstboot import answers as answer_file
+from firstboot import journal
 from firstboot.agreement import Stage
 from firstboot.appliance import Appliance, hidden
 from firstboot.apply import set_up
@@ -21,13 +22,16 @@ from firstboot.faces import line
 from firstboot.faces.pager import ROOM
 from firstboot.herald import Herald
 from firstboot.hotplug import Changes
-from firstboot.meeting import Gone, Meeting, Met
+from firstboot.installing import asking
+from firstboot.installing.carrying import Carrying
+from firstboot.meeting import Gone, InstallWished, Meeting, Met
 from firstboot.pairing import stream
 from firstboot.pairing.announcement import Party, party
 from firstboot.pairing.cards import ethernet_cards
 from firstboot.pairing.discovery import Observation, RouterSeen
 from firstboot.pairing.radio import Radio
 from firstboot.pairing.stream import Listener, Stream
+from firstboot.probe import Machine
 from firstboot.terminals import Terminals
 from firstboot.wording import sentence
 from haagent.boot import boot_id
@@ -81,13 +85,17 @@ class LeaseRadio(Radio):
         return (*super().look(at), *(RouterSeen(at, card) for card in sorted(given)))
 
 
-def spend(hands: Appliance, screens: Terminals) -> None:
-    """Returns when this machine is one half of a pair."""
+def spend(hands: Carrying, screens: Terminals) -> None:
+    """Returns when this machine is one half of a pair, or restarts to be installed to a disk."""
     while True:
         try:
-            if _set_up(hands, screens):
+            if _install_first(hands) or _set_up(hands, screens):
                 return
             _meet(hands, screens)
+            continue
+        except InstallWished:
+            if _install(hands, screens):
+                return
             continue
         except ShoestringError as error:
             hint = error.hint if isinstance(error, OperatorError) else ""
@@ -119,6 +127,32 @@ def _set_up(hands: Appliance, screens: Terminals) -> bool:
         return set_up(hands, screens.tell)
 
 
+def _install_first(hands: Carrying) -> bool:
+    """Whether a file says so, and the machine restarts for it: before anything is set up, so that
+    what goes on after the restart is a set-up from its beginning. Raises ShoestringError.
+    """
+    text = hands.answers()
+    if text is None or journal.load(hands.read(journal.PATH), hands.write):
+        return False
+    if not asking.agreed_in_file(answer_file.read(text), hands):
+        return False
+    hands.restart()
+    return True
+
+
+def _install(hands: Carrying, screens: Terminals) -> bool:
+    """Whether a person has agreed, and the machine restarts for it."""
+    try:
+        if not asking.choose(screens, hands):
+            return False
+        hands.restart()
+    except ShoestringError as error:
+        hint = error.hint if isinstance(error, OperatorError) else ""
+        screens.tell(f"{sentence(str(error))} {hint}")
+        return False
+    return True
+
+
 def _meet(hands: Appliance, screens: Terminals) -> None:
     """Returns when both machines have agreed. Raises OperatorError."""
     hands.start_looking_for_addresses()
@@ -144,7 +178,7 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
         )
 
     crossover = meeting.find(
-        lambda: line.greeting(hands.machine()), Changes(), lambda: line.details(hands.machine())
+        lambda: _greeting(hands.machine()), Changes(), lambda: line.details(hands.machine())
     )
     met: Met | None = None
     try:
@@ -161,6 +195,10 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
         meeting.screens.hide(False)
         if met is not None:
             met.session.close()
+
+
+def _greeting(machine: Machine) -> str:
+    return line.greeting(machine, may_install=asking.is_possible(machine))
 
 
 def _me(hands: Appliance) -> Party:

@@ -37,6 +37,7 @@ OUT = "start over"
 LATEST = 3 * EVERY  # seconds that a word may be on its way
 MOST_READS = 1000  # nobody who floods the cable holds us up for ever
 DETAILS = ("details", "d", "?", "help")
+INSTALL = "install"
 AGAIN = "Press Enter for the first page."
 
 
@@ -97,6 +98,10 @@ class Gone(Exception):
     """The other machine, or the cable, is not there any more; the text is a sentence."""
 
 
+class InstallWished(Exception):
+    """Somebody typed that this machine shall be installed to an internal disk first."""
+
+
 class Meeting:
     """This machine's side of it."""
 
@@ -146,6 +151,7 @@ class Meeting:
                 told = finding.reason
                 self.screens.tell(f"{finding.sentence}\n{finding.advice}")
             came = self.wait(news.fileno())
+            self._heed(came)
             if isinstance(came, str) and came.strip().lower() in DETAILS and not unread:
                 unread = pager.parts(f"{details()}\n\n{AGAIN}")
             if unread and isinstance(came, str):
@@ -271,6 +277,14 @@ class Meeting:
         ours = answer_file.read(self.agreement.answers).crossover.mac
         return self._discovery.is_quiet(card, ours, now)
 
+    def _heed(self, typed: str | int | None) -> None:
+        """Raises InstallWished for the word. Only a blank machine may be installed in between: one
+        that takes a dead one's place has promised nothing yet, but its survivor waits for it.
+        """
+        is_wished = isinstance(typed, str) and typed.strip().lower() == INSTALL
+        if is_wished and not self._me.pair and self.agreement is None:
+            raise InstallWished
+
     def _finding(self) -> Finding:
         return self._discovery.finding(self._clock())
 
@@ -292,6 +306,7 @@ class Meeting:
             watched = [listener.fileno()] if stream is None else [stream.fileno()]
             came = self.wait(*watched)
             if isinstance(came, str):
+                self._heed(came)
                 self._follow(shower.press_key(), stream)
             if stream is None:
                 if came == listener.fileno() and (stream := listener.accept()) is not None:
@@ -319,6 +334,7 @@ class Meeting:
             typed = self.wait()
             if not isinstance(typed, str):
                 continue
+            self._heed(typed)
             try:
                 keys = None
                 if typed.strip() == "?":

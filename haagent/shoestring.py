@@ -46,6 +46,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_resolve(program)
     add_start(program)
     program.add("replace", replace, "give the place of the other machine, which died, to a new one")
+    program.add("install", install, "put the system on an internal disk; the stick is free then")
     program.add("lan", lan, "give both machines other addresses on the LAN, and another gateway")
     add_report(program)
     program.add("save-report", saving.save_report, "write the report onto a USB stick")
@@ -207,6 +208,12 @@ def update(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.update import act  # it needs cryptography, and no other command does
 
     return act.update(arguments, places)
+
+
+def install(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.installing import asking  # as above
+
+    return asking.install_here(arguments, places)
 
 
 def change_password(arguments: argparse.Namespace, places: Places) -> Exit:

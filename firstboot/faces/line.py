@@ -9,10 +9,11 @@ from haagent.folding import WIDTH
 NOT_SET_UP = "This machine is not set up. It looks for the other machine by itself."
 UNTOUCHED = "Nothing was written to any disk but the one marked as boot medium."
 AGAIN = "Press Enter to look at the hardware again; `details` shows everything."
+INSTALLABLE = "`install` puts the system on an internal disk; else it stays on the stick."
 MOST_THINGS = 5  # cards and disks on the first page, which leaves room for a few lines below it
 
 
-def greeting(machine: Machine) -> str:
+def greeting(machine: Machine, *, may_install: bool = False) -> str:
     """The whole first page: who we are, what this machine is made of, what happens next."""
     cards, disks = map(_nic, machine.nics), map(_disk, machine.disks)
     things = [*cards, *disks]
@@ -28,6 +29,7 @@ def greeting(machine: Machine) -> str:
         NOT_SET_UP,
         UNTOUCHED,
         AGAIN,
+        *([INSTALLABLE] if may_install else []),
     )
 
 

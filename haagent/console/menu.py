@@ -131,6 +131,11 @@ ACTS = (
         "install another release, and restart with it",
         "From a USB stick, or `update http://...`. Says first what will happen, and asks.",
     ),
+    Act(
+        "install",
+        "put the system on an internal disk; the stick is free then",
+        "Says first what is erased, and asks. The guests go to {peer}, for {me} restarts.",
+    ),
 )
 BY_NAME = {
     **{act.word: act for act in ACTS},

@@ -12,10 +12,10 @@ from firstboot import agreement as agreements
 from firstboot import answers as answer_file
 from firstboot import evening
 from firstboot.agreement import Agreement, Stage, Word, word
-from firstboot.appliance import Appliance
 from firstboot.apply import COMPLETE
 from firstboot.description import from_message, to_message
 from firstboot.faces.pager import ROOM
+from firstboot.installing.carrying import Carrying
 from firstboot.meeting import Meeting
 from firstboot.pairing import discovery
 from firstboot.pairing.announcement import Announcement
@@ -299,7 +299,7 @@ def spent(machine: FakeMachine) -> str:
     """What the set-up of MACHINE said until it was done, or waited for somebody."""
     reader = Reader()
     with contextlib.suppress(Stopped):
-        evening.spend(cast(Appliance, machine), cast(Terminals, reader))
+        evening.spend(cast(Carrying, machine), cast(Terminals, reader))
     return "\n".join(reader.said)
 
 

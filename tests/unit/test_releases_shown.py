@@ -11,7 +11,7 @@ from haagent.console.alarms import Alarm
 from haagent.console.render import render
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, to_dict
 from haagent.core.model import NodeState, Path
-from tests.unit.test_snapshot import AROUND, NOW, WELL, both, hello, look, node, silent
+from tests.unit.fake_state import AROUND, NOW, WELL, both, hello, look, node, silent
 
 OURS = replace(WELL.pair, release="0.1.0", formats=(4, 3))
 

@@ -10,6 +10,7 @@ import pytest
 
 from firstboot import agreement, apply, forgetting
 from firstboot.apply import COMPLETE
+from firstboot.installing import mark
 from firstboot.rendering import SETTINGS
 from haagent.console import menu
 from haagent.lan import LIMIT, UNIT
@@ -345,3 +346,30 @@ def test_a_good_start_is_marked_without_holding_up_the_start() -> None:
     assert "\nenable shoestring-well.service\n" in preset
     # Only an ordinary start is counted by GRUB, and only that is marked.
     assert unit["WantedBy"] == ["multi-user.target"]
+
+
+def test_nothing_of_ours_starts_beside_an_install_nor_after_one_that_failed() -> None:
+    """safety: after the decision the stick is no machine. Without a mark the unit is skipped, and
+    whoever requires it starts all the same (systemd.unit(5)).
+    """
+    unit = settings(UNITS / "shoestring-install.service")
+    assert unit["ConditionPathExists"] == [mark.PATH]
+    assert unit["Restart"] == ["on-failure"] and unit["StartLimitIntervalSec"] == ["0"]
+    assert (unit["Type"], unit["TimeoutStartSec"]) == (["oneshot"], ["infinity"])
+    forgetting_waits = settings(UNITS / "shoestring-forget.service")["Before"][0].split()
+    before = unit["Before"][0].split()
+    # The mark of a good start would mount the ESP meanwhile, or restart a machine that is copying.
+    ours = {"shoestring-forget.service", "shoestring-well.service"}
+    assert set(before) == {*forgetting_waits, *ours}
+    required = {name for line in unit["RequiredBy"] for name in line.split()}
+    consoles = {f"console@{name}.service" for name in ("tty1", "hvc0", "ttyS0")}
+    assert required == {*before, *consoles}
+    # The screens wait for the set-up, which waits for it.
+    assert "shoestring-setup.service" in settings(UNITS / "console@.service")["After"][0]
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-install.service\n" in preset
+
+
+def test_the_image_has_the_programs_of_an_install() -> None:
+    packages = (IMAGE / "mkosi.conf.d/20-storage.conf").read_text().split()
+    assert {"fdisk", "cryptsetup-bin", "e2fsprogs"} <= set(packages)

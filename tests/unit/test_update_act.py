@@ -21,6 +21,7 @@ from haagent.update.manifest import Formats, Manifest, Part
 from haagent.update.news import News
 from haagent.update.release import Release
 from haagent.update.slots import ENVIRONMENT, Intent, Standing
+from tests.unit.fake_state import WELL, elsewhere, look
 from tests.unit.fake_stick import (
     CMDLINE,
     KEY,
@@ -32,7 +33,6 @@ from tests.unit.fake_stick import (
     slot_of,
     update_file,
 )
-from tests.unit.test_snapshot import WELL, elsewhere, look
 
 HERE: Snapshot = look(WELL)
 THERE: Snapshot = look(elsewhere(WELL))

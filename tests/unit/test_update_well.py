@@ -15,9 +15,9 @@ from haagent.update.machine import Ground
 from haagent.update.news import News
 from haagent.update.slots import ENVIRONMENT, Intent
 from haagent.update.well import LOOK, OF_A_PAIR, SET_UP, TRIAL, WELL, Clock, of_pair, of_set_up
+from tests.unit.fake_state import WELL as HOLDING
+from tests.unit.fake_state import elsewhere, look
 from tests.unit.fake_stick import CMDLINE, NEW, OLD, FakeStick
-from tests.unit.test_snapshot import WELL as HOLDING
-from tests.unit.test_snapshot import elsewhere, look
 
 TRIED = Intent("a", 2, other="b")  # what runs was installed, and this is its first start
 HERE, THERE = look(HOLDING), look(elsewhere(HOLDING))
