@@ -79,6 +79,7 @@ class Answers:
     guests: tuple[Guest, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it; "": none
     erases: bool = False  # whether what is on the data disk may be lost
+    sector: int = values.SECTOR  # bytes; of the data disks of both machines
     zone: str = zones.UTC  # that times are shown in
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
     part: Part = Part.FOUNDS
@@ -233,6 +234,7 @@ def _answers(file: _Section) -> Answers:
         names=file.take_list("names", values.host_name, range(2, 3)),
         disk=disk.take("serial", values.serial),
         erases=disk.take("erase", values.yes_or_no, is_needed=False, default=False),
+        sector=disk.take("sector", values.sector, is_needed=False, default=values.SECTOR),
         crossover=_cable(file.section("crossover")),
         lan=_cable(lan),
         gateway=gateway,

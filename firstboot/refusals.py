@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from firstboot.probe import Disk, Machine
-from firstboot.proposal import LEAST_DATA_DISK, Blocker, blocker
+from firstboot.proposal import LEAST_DATA_DISK, Blocker, blocker, choose_disk, is_alike
+from firstboot.values import SECTOR
 from firstboot.wording import Side, size
 from haagent.fencing.watchdog import SOFTWARE
 from haagent.storage.lvm import GROUP
@@ -50,6 +51,7 @@ class Reason(StrEnum):
     DISK_TOO_SMALL = "data disk too small"
     DISK_OURS = "disk holds a pair's guests"
     DISK_UNFIT = "disk cannot be used"
+    SECTORS = "data disks with different sectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,24 @@ def refusals(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iter
         yield from _system(side, machine)
         yield from _hardware(side, machine)
         yield from _disks(side, machine, begun)
+
+
+def mismatch(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iterator[Refusal]:
+    """Why no disk here goes with any there, where each machine by itself has one that would do. It
+    is about the founding of a pair: who has guests already judges one machine only.
+    """
+    ours, theirs = (choose_disk(machine, begun).candidates for machine in (here, there))
+    if not ours or not theirs or any(is_alike(one, other) for one in ours for other in theirs):
+        return
+    sectors = f"{ours[0].logical_sector} bytes here and {theirs[0].logical_sector}"
+    yield Refusal(
+        Reason.SECTORS,
+        Side.BOTH,
+        f"The disks for the guests have sectors of {sectors} on the other machine: what a guest"
+        " writes on the one cannot be written on the other.",
+        f"Put a disk with sectors of {SECTOR} bytes into the machine that has none; nearly every"
+        " disk with a SATA plug has them.",
+    )
 
 
 def _system(side: Side, machine: Machine) -> Iterator[Refusal]:

@@ -158,8 +158,44 @@ def test_another_pairs_disk_is_in_the_way_beside_a_blank_one() -> None:
     assert reasons(compare(with_disks(begun, disk("sdc", size=1)), THERE, between)) == []
 
 
+LARGE_SECTORS = disk("sdb", logical_sector=4096)
+
+
+def test_disks_with_different_sectors_are_refused() -> None:
+    for here, there in ((disk(), LARGE_SECTORS), (LARGE_SECTORS, disk())):
+        pair = with_disks(here), with_disks(there, machine=THERE)
+        found = compare(*pair)
+        assert reasons(found) == [(Reason.SECTORS, Side.BOTH)]
+        sizes = f"{here.logical_sector} bytes here and {there.logical_sector} on the other"
+        assert sizes in found.refusals[0].sentence
+        assert [choice.disk for choice in found.proposal.disks] == [None, None]
+
+
+@pytest.mark.parametrize("sector", [None, 4096])
+def test_disks_of_a_kind_are_taken_whatever_their_sectors(sector: int | None) -> None:
+    """What nobody knows is no reason to refuse."""
+    there = with_disks(disk(logical_sector=sector), machine=THERE)
+    assert reasons(compare(with_disks(LARGE_SECTORS), there)) == []
+
+
+def test_a_smaller_disk_that_goes_with_the_other_one_is_a_way_on() -> None:
+    here = with_disks(LARGE_SECTORS, disk("sdc", size=1 << 39))
+    found = compare(here, with_disks(disk(), machine=THERE))
+    assert reasons(found) == []
+    assert [choice.disk for choice in found.proposal.disks] == [None, None], "a person chooses"
+    assert "their sectors differ" in found.proposal.disks[0].why
+    full = with_disks(LARGE_SECTORS, disk("sdc", holds=("a",)))
+    assert reasons(compare(full, with_disks(disk(), machine=THERE))) == []
+
+
+def test_a_machine_without_a_disk_is_told_only_that() -> None:
+    alone = with_disks(machine=THERE)
+    assert reasons(compare(with_disks(LARGE_SECTORS), alone)) == [(Reason.NO_DATA_DISK, Side.THERE)]
+
+
 def test_every_reason_is_found_somewhere() -> None:
-    found = {reason for _, reason in BAD} | {Reason.COPIED_STICK, Reason.DIFFERENT_IMAGES}
+    found = {reason for _, reason in BAD}
+    found |= {Reason.COPIED_STICK, Reason.DIFFERENT_IMAGES, Reason.SECTORS}
     assert found == set(Reason)
 
 
@@ -191,7 +227,6 @@ DIFFERENT = [
     (replace(THERE, vendor="AMD"), Between(), Topic.VENDORS),
     (replace(THERE, free_memory=1 << 30), Between(), Topic.MEMORY),
     (replace(THERE, disks=(disk(size=900 << 30),)), Between(), Topic.DISK_SIZES),
-    (replace(THERE, disks=(disk(logical_sector=4096),)), Between(), Topic.SECTORS),
     (THERE, Between(speed=94), Topic.SLOW_CROSSOVER),
     (SLOW_CARD, Between(crossover=CROSSOVER), Topic.SLOW_CROSSOVER),
     (THERE, Between(apart=61), Topic.CLOCKS),
@@ -348,6 +383,7 @@ def test_no_network_is_proposed_if_all_are_in_use() -> None:
 
 def test_a_disk_in_words() -> None:
     assert in_words(disk()) == "sdb: 1024.0 GiB SATA (SSD) Good Disk, serial SDB-1"
+    assert in_words(LARGE_SECTORS).endswith("Good Disk, 4096-byte sectors, serial SDB-1")
     unknown = disk(bus=Bus.UNKNOWN, is_rotational=None, serial="")
     assert in_words(unknown) == "sdb: 1024.0 GiB Good Disk, serial unknown"
 
