@@ -16,9 +16,12 @@ from haagent.fencing.watchdog import SOFTWARE
 from haagent.storage.lvm import GROUP
 
 DOM0_MEMORY = 1024 << 20  # bytes; dom0_mem in image/grub.cfg
-# Beyond it: the built-in guest has 192 MiB, the rest is for Xen itself and its tables.
-LEAST_FOR_GUESTS = 256 << 20
-LEAST_MEMORY = DOM0_MEMORY + LEAST_FOR_GUESTS
+# What the README asks for, and what firmware and graphics may keep of it for themselves.
+PROMISED_MEMORY = 2 << 30
+KEPT_BY_FIRMWARE = 256 << 20
+LEAST_MEMORY = PROMISED_MEMORY - KEPT_BY_FIRMWARE
+# Less than any stick that is sold as one of 4 GB, and more than one of 2 GB.
+LEAST_STICK = 3 << 30
 # What else keeps a disk from being taken, and what to do about it.
 UNFIT = {
     Blocker.READ_ONLY: (
@@ -44,6 +47,7 @@ class Reason(StrEnum):
     NO_XEN = "Xen is not running"
     NO_DRBD = "DRBD is missing"
     NO_STATE = "state partition missing"
+    STICK_TOO_SMALL = "stick too small"
     TOO_LITTLE_MEMORY = "too little memory"
     NO_WATCHDOG = "no watchdog"
     TOO_FEW_CARDS = "fewer than two network cards"
@@ -131,6 +135,15 @@ def _system(side: Side, machine: Machine) -> Iterator[Refusal]:
             f"The stick of {side} has no state partition: settings cannot be kept.",
             "Use a stick of 4 GB or more, and flash it anew.",
         )
+    for stick in machine.disks:
+        if stick.is_boot_medium and stick.size < LEAST_STICK:
+            yield Refusal(
+                Reason.STICK_TOO_SMALL,
+                side,
+                f"The stick of {side} has {size(stick.size)}, and 4 GB are needed: what this"
+                " machine must remember would not fit for long.",
+                "Flash a larger one and start from it.",
+            )
     if machine.xen and not any(name and name != SOFTWARE for name in machine.watchdogs):
         # safety: without one, nobody may take over when this machine hangs. Xen brings its own, so
         # that one cause is told once.
@@ -149,9 +162,9 @@ def _hardware(side: Side, machine: Machine) -> Iterator[Refusal]:
         yield Refusal(
             Reason.TOO_LITTLE_MEMORY,
             side,
-            f"{this} has {memory >> 20} MiB of memory, and {LEAST_MEMORY >> 20} MiB are needed:"
-            f" {DOM0_MEMORY >> 20} for the system itself, {LEAST_FOR_GUESTS >> 20} for Xen and"
-            " the smallest guest.",
+            f"{this} has {memory >> 20} MiB of memory, and {PROMISED_MEMORY >> 20} MiB are needed:"
+            f" {DOM0_MEMORY >> 20} for the system itself, the rest for guests. Firmware and"
+            f" graphics may keep {KEPT_BY_FIRMWARE >> 20} MiB of them.",
             "Put more memory in, or use another machine.",
         )
     if len(machine.nics) < 2:

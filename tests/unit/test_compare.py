@@ -22,7 +22,7 @@ from firstboot.proposal import (
     in_words,
     propose,
 )
-from firstboot.refusals import DOM0_MEMORY, LEAST_MEMORY, Reason
+from firstboot.refusals import DOM0_MEMORY, LEAST_MEMORY, LEAST_STICK, PROMISED_MEMORY, Reason
 from firstboot.remarks import Topic
 from firstboot.validate import LARGEST_PREFIX, LEAST_BUILT_IN, LVM_OVERHEAD
 from firstboot.values import HOST_NAME
@@ -92,6 +92,7 @@ BAD = [
     ({"watchdogs": ()}, Reason.NO_WATCHDOG),
     ({"watchdogs": ("Software Watchdog", "")}, Reason.NO_WATCHDOG),
     ({"total_memory": LEAST_MEMORY - 1}, Reason.TOO_LITTLE_MEMORY),
+    ({"disks": (replace(STICK, size=LEAST_STICK - 1), disk())}, Reason.STICK_TOO_SMALL),
     ({"nics": HERE.nics[:1]}, Reason.TOO_FEW_CARDS),
     ({"nics": ()}, Reason.TOO_FEW_CARDS),
     ({"disks": (STICK,)}, Reason.NO_DATA_DISK),
@@ -110,6 +111,29 @@ BAD = [
 def test_a_bad_machine_is_refused_on_either_side(changes: dict[str, Any], reason: Reason) -> None:
     assert reasons(compare(replace(HERE, **changes), THERE)) == [(reason, Side.HERE)]
     assert reasons(compare(HERE, replace(THERE, **changes))) == [(reason, Side.THERE)]
+
+
+MINIMUM = replace(
+    HERE,
+    total_memory=(2 << 30) - (200 << 20),  # firmware keeps some
+    free_memory=700 << 20,
+    disks=(replace(STICK, size=3_700_000_000), disk(size=LEAST_DATA_DISK)),  # a stick of 4 GB
+    nics=HERE.nics[:2],
+)
+
+
+def test_what_the_readme_asks_for_is_enough_and_asked_for() -> None:
+    assert reasons(compare(MINIMUM, replace(MINIMUM, machine_id="b" * 32))) == []
+    readme = " ".join((TOP / "README.md").read_text().split())
+    for words in (
+        "64-bit x86 processor",
+        f"at least {PROMISED_MEMORY >> 30} GiB of memory",
+        "two wired network cards",
+        "at least 4 GB",
+        f"at least {LEAST_DATA_DISK >> 20} MiB",
+        "1 Gbit/s",
+    ):
+        assert words in readme, words
 
 
 def test_a_copied_stick_is_found() -> None:

@@ -62,7 +62,7 @@ def both_told(words: str, machines: tuple[Machine, Machine]) -> None:
 
 # What the machine is made of, what is said about it, and what to do.
 UNFIT: list[tuple[dict[str, Any], str, str]] = [
-    ({"total_memory": 1 << 30}, "1280 MiB are needed", "-> Put more memory in"),
+    ({"total_memory": 1 << 30}, "2048 MiB are needed", "-> Put more memory in"),
     ({"nics": 1}, "has one network card", "-> Put another one in"),
     (
         {"data": {"size": LEAST_DATA_DISK - 1}},
