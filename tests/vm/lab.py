@@ -45,6 +45,7 @@ class Hardware:
     # The cable and the model of each network card, in the order of their slots.
     cards: tuple[tuple[str, str], ...] = (("xo", "virtio-net-pci"), ("lan", "virtio-net-pci"))
     memory: int = 2048  # MiB
+    board: str = "q35"  # or pc: of 1996, with IDE instead of SATA
     uefi: bool = False
 
     def nics(self, name: str) -> tuple[Nic, ...]:
@@ -98,6 +99,7 @@ class Lab:
                 hardware.nics(name),
                 uefi=hardware.uefi,
                 memory=hardware.memory,
+                board=hardware.board,
                 accel=self._accel,
             )
         return tuple(self.machines[name] for name in built)

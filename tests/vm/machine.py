@@ -74,7 +74,7 @@ class Disk:
             argv += ["-device", f"{self.controller},id={self.name}-port"]
             device += f",bus={self.name}-port.0"
         elif self.device == "ide-hd":
-            device += f",bus=ide.{index}"  # one port of q35's AHCI for each disk
+            device += f",bus=ide.{index}"  # a port of q35's AHCI, or a cable of pc's IDE, for each
         if self.sector != 512:
             device += f",logical_block_size={self.sector},physical_block_size={self.sector}"
         return [*argv, "-device", device]
@@ -113,6 +113,7 @@ class Machine:
         *,
         uefi: bool = False,
         memory: int = 2048,
+        board: str = "q35",
         accel: str = "tcg",
     ) -> None:
         self.name = name
@@ -121,6 +122,7 @@ class Machine:
         self.nics = list(nics)
         self._uefi = uefi
         self._memory = memory
+        self._board = board
         self._accel = accel
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +170,8 @@ class Machine:
         # Not `max`: with it, programs in dom0 die at random once a PV guest runs beside it, about
         # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches.
         cpu = "host" if self._accel == "kvm" else "qemu64"
-        argv = ["-nodefaults", "-S", "-name", self.name, "-machine", "q35", "-accel", self._accel]
+        argv = ["-nodefaults", "-S", "-name", self.name]
+        argv += ["-machine", self._board, "-accel", self._accel]
         # The clock stops with the machine: a checkpoint is no stall, and whoever is stopped by QMP
         # cannot tell that it was.
         argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc,clock=vm"]

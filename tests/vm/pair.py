@@ -31,6 +31,7 @@ me: {me}
 names: [a, b]
 data-disk:
   serial: {serial}
+  sector: {sector}
 crossover:
   mac: {crossover_mac}
   address: {crossover}/24
@@ -102,6 +103,7 @@ def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) 
     return ANSWERS.format(
         me=me,
         serial=f"{machine.name}-data".upper(),
+        sector=machine.disks[1].sector,
         crossover=CROSSOVER[me],
         peer_crossover=CROSSOVER[1 - me],
         lan=LAN[me],
