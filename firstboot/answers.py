@@ -81,6 +81,7 @@ class Answers:
     erases: bool = False  # whether what is on the data disk may be lost
     system_disk: str = ""  # the serial number of the disk to install to; "": stay on the stick
     erases_system_disk: bool = False
+    sector: int = values.SECTOR  # bytes; of the data disks of both machines
     zone: str = zones.UTC  # that times are shown in
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
     part: Part = Part.FOUNDS
@@ -245,6 +246,7 @@ def _answers(file: _Section) -> Answers:
         erases_system_disk=bool(
             system and system.take("erase", values.yes_or_no, is_needed=False, default=False)
         ),
+        sector=disk.take("sector", values.sector, is_needed=False, default=values.SECTOR),
         crossover=_cable(file.section("crossover")),
         lan=_cable(lan),
         gateway=gateway,

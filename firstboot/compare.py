@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firstboot.probe import Disk, Machine
 from firstboot.proposal import NOTHING_MORE, Between, Proposal, propose
-from firstboot.refusals import Refusal, refusals
+from firstboot.refusals import Refusal, mismatch, refusals
 from firstboot.remarks import Remark, remarks
 
 
@@ -32,7 +32,10 @@ def compare(
         disk or choice.disk for disk, choice in zip(chosen, proposal.disks, strict=True)
     )
     return Comparison(
-        refusals=tuple(refusals(here, there, between.begun)),
+        refusals=(
+            *refusals(here, there, between.begun),
+            *mismatch(here, there, between.begun),
+        ),
         remarks=tuple(remarks(here, there, between, (first, second))),
         proposal=proposal,
     )

@@ -13,6 +13,7 @@ import yaml
 from firstboot.answers import ARM, MOST_TIME_SERVERS, VERSION
 from firstboot.interview import Interview
 from firstboot.question import Lan, Names, Topic
+from firstboot.values import SECTOR
 from haagent.password import kept
 
 BUILT_IN = {"memory": "192", "disk": "256M"}
@@ -88,7 +89,11 @@ def _disk(me: int, interview: Interview) -> dict[str, str]:
     serial: str = interview.given[Topic.DISKS][me]
     disk = next(one for one in interview.facts.disks[me] if one.serial == serial)
     # What was shown, and consented to; of a blank disk nothing may be erased.
-    return {"serial": serial, **({"erase": "true"} if disk.holds else {})}
+    return {
+        "serial": serial,
+        **({"erase": "true"} if disk.holds else {}),
+        **({"sector": str(disk.sector)} if disk.sector != SECTOR else {}),
+    }
 
 
 def _time_servers(interview: Interview) -> dict[str, list[str]]:

@@ -23,10 +23,11 @@ from firstboot.faces import pager, questions
 from firstboot.faces.summary import summary
 from firstboot.interview import Interview
 from firstboot.meeting import DETAILS, Meeting, Met
-from firstboot.probe import Machine
+from firstboot.probe import Disk, Machine
 from firstboot.proposal import Between, in_words
 from firstboot.question import DiskChoice, Facts, Topic
 from firstboot.validate import Problem, Reason, problems
+from firstboot.values import SECTOR
 from haagent.errors import PeerError
 
 LOOK = 180.0  # seconds: a disk that slept takes its time to answer
@@ -49,6 +50,7 @@ MENDS = {
     Reason.DISK_NOT_EMPTY: Topic.DISKS,
     Reason.DISK_OURS: Topic.DISKS,
     Reason.DISK_TOO_SMALL: Topic.DISKS,
+    Reason.DISK_SECTORS: Topic.DISKS,
     Reason.NAMES_EQUAL: Topic.NAMES,
 }
 
@@ -220,10 +222,7 @@ class Driving:
         )
         gateways = {lease.gateway for lease in leases if lease is not None}
         choices = found.proposal.disks
-        first, second = (
-            tuple(DiskChoice(one.serial, in_words(one), one.holds) for one in choice.candidates)
-            for choice in choices
-        )
+        first, second = (tuple(map(_choice, choice.candidates)) for choice in choices)
         return Facts(
             names=found.proposal.names,
             leases=(
@@ -251,6 +250,10 @@ class Driving:
                 self._met.keys.secret,
             )
         )
+
+
+def _choice(disk: Disk) -> DiskChoice:
+    return DiskChoice(disk.serial, in_words(disk), disk.holds, disk.logical_sector or SECTOR)
 
 
 def _mends(problem: Problem) -> Topic:

@@ -13,6 +13,7 @@ from firstboot.refusals import DOM0_MEMORY, refusals
 from firstboot.survivor import Survivor
 from firstboot.validate import EXTENT, LVM_OVERHEAD
 from firstboot.wording import Side, in_short, size
+from haagent.storage.lvm import GROUP
 
 LABEL, COLUMN = 15, 26  # widths on the page
 
@@ -22,10 +23,24 @@ def room_needed(survivor: Survivor) -> int:
     return LVM_OVERHEAD + sum(guest.disk + EXTENT for guest in survivor.guests)
 
 
+def sector(here: Machine) -> int | None:
+    """Bytes of a sector of the disk that the guests are on; None: not known."""
+    return next((disk.logical_sector for disk in here.disks if disk.group == GROUP), None)
+
+
 def candidates(survivor: Survivor, new: Machine) -> tuple[Disk, ...]:
     """The disks of the NEW machine that could hold the guests, the proposed one first."""
     needed = room_needed(survivor)
-    return tuple(disk for disk in choose_disk(new).candidates if disk.size >= needed)
+    return tuple(disk for disk in _alike(survivor, new) if disk.size >= needed)
+
+
+def _alike(survivor: Survivor, new: Machine) -> tuple[Disk, ...]:
+    """safety: the guests must be able to write there what they write here; see is_alike."""
+    same = None, survivor.sector
+    found = choose_disk(new).candidates
+    if survivor.sector is None:
+        return found
+    return tuple(disk for disk in found if disk.logical_sector in same)
 
 
 def is_plain(survivor: Survivor, new: Machine) -> bool:
@@ -56,7 +71,13 @@ def _too_little(survivor: Survivor, new: Machine) -> Iterator[tuple[str, str]]:
             " itself.",
             "Put more memory in, or take another machine.",
         )
-    found = choose_disk(new).candidates
+    found = _alike(survivor, new)
+    if not found and choose_disk(new).candidates:
+        yield (
+            f"The guests were made on a disk with sectors of {survivor.sector} bytes, and no disk"
+            " of the other machine has such: what they write could not be written there.",
+            f"Put in a disk with sectors of {survivor.sector} bytes.",
+        )
     if found and not candidates(survivor, new):
         largest = max(found, key=lambda disk: disk.size)
         yield (

@@ -159,8 +159,14 @@ def _disks(text: str, interview: Interview) -> tuple[str, str]:
     for word, disks, name in zip(words, interview.facts.disks, _machines(interview), strict=True):
         if not word.isdigit() or not 1 <= int(word) <= len(disks):
             raise Refused(f"{word} is none of the disks of {name}.")
-        chosen.append(disks[int(word) - 1].serial)
-    return chosen[0], chosen[1]
+        chosen.append(disks[int(word) - 1])
+    first, second = chosen
+    if first.sector != second.sector:
+        raise Refused(
+            f"These two do not go together: their sectors have {first.sector} and {second.sector}"
+            " bytes. Choose two with the same."
+        )
+    return first.serial, second.serial
 
 
 def _machines(interview: Interview) -> tuple[str, str]:

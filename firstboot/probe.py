@@ -24,6 +24,7 @@ __all__ = ["ESP_LABEL", "LVM", "Bus", "Disk", "Health", "Machine", "Nic", "probe
 
 SECTOR = 512  # bytes; the unit of /sys/block/*/size whatever the disk's own sectors are
 ESP_LABEL = "shoestring-esp"
+ARPHRD_ETHER = "1"  # linux/if_arp.h
 # The last one is a part of a memory card with a device of its own, for firmware.
 NOT_A_DISK = re.compile(r"(dm-|drbd|fd|loop|md|nbd|ram|sr|zram).*|mmcblk\d+boot\d+")
 # What firmware says of a PC whose maker filled nothing in.
@@ -138,7 +139,7 @@ def probe(root: Path = Path("/"), now: Callable[[], float] = time.time) -> Machi
         watchdogs=tuple(_word(w / "identity") for w in _entries(root / "sys/class/watchdog")),
         root_is_read_only="ro" in mounts.get("/", ("", ()))[1],
         state_size=_size_of_mount(root / "state") if "/state" in mounts else None,
-        nics=tuple(_nic(n) for n in _entries(root / "sys/class/net") if (n / "device").exists()),
+        nics=tuple(_nic(n) for n in _entries(root / "sys/class/net") if _is_wired(n)),
         disks=tuple(_disk(root, d, mounts) for d in _entries(root / "sys/block") if _is_disk(d)),
         esp=_esp(root / "sys/block", mounts),
         version=__version__,
@@ -219,6 +220,16 @@ def _mounts(root: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
 def _size_of_mount(path: Path) -> int:
     status = os.statvfs(path)
     return status.f_blocks * status.f_frsize
+
+
+def _is_wired(entry: Path) -> bool:
+    """Whether it is a card that a cable for the pair can be in. FireWire, wireless and what talks
+    to a telephone network are interfaces, too.
+    """
+    if not (entry / "device").exists() or (entry / "phy80211").exists():
+        return False
+    is_ethernet = _text(entry / "type") in (ARPHRD_ETHER, "")
+    return is_ethernet and "DEVTYPE=wwan" not in _text(entry / "uevent").splitlines()
 
 
 def _nic(entry: Path) -> Nic:

@@ -4,12 +4,12 @@ crossover. Pure. It proposes nothing that is not plainly right.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Network
 
 from firstboot.probe import Bus, Disk, Machine
-from firstboot.values import SERIAL
+from firstboot.values import SECTOR, SERIAL
 from firstboot.wording import size
 from haagent.storage.lvm import GROUP
 
@@ -74,10 +74,30 @@ class Proposal:
 
 def propose(here: Machine, there: Machine, between: Between = NOTHING_MORE) -> Proposal:
     return Proposal(
-        disks=(choose_disk(here, between.begun), choose_disk(there, between.begun)),
+        disks=_matched(choose_disk(here, between.begun), choose_disk(there, between.begun)),
         names=host_names(here, there),
         crossover=crossover_network(between.lans),
     )
+
+
+def _matched(here: Choice, there: Choice) -> tuple[Choice, Choice]:
+    """Nothing is proposed that does not go together."""
+    if here.disk and there.disk and not is_alike(here.disk, there.disk):
+        why = "The best disk of each does not go with that of the other: their sectors differ."
+        return replace(here, disk=None, why=why), replace(there, disk=None, why=why)
+    return here, there
+
+
+def is_alike(disk: Disk, other: Disk) -> bool:
+    """Whether a guest can move between the two.
+
+    safety: DRBD shows a guest the sectors of the disk below it on its own machine
+    (drbd_reconsider_queue_parameters in drbd_nl.c of Linux 6.12). With sectors of 512 bytes here,
+    a guest writes pieces that a disk with 4096 refuses: the other copy is detached. And a file
+    system or partition table that was made on the one may not be readable on the other.
+    """
+    sectors = disk.logical_sector, other.logical_sector
+    return None in sectors or sectors[0] == sectors[1]
 
 
 def choose_disk(machine: Machine, begun: Collection[str] = ()) -> Choice:
@@ -154,4 +174,7 @@ def in_words(disk: Disk) -> str:
     """DISK, so that a person finds it in the machine."""
     kind = {True: " (spins)", False: " (SSD)", None: ""}[disk.is_rotational]
     bus = "" if disk.bus is Bus.UNKNOWN else f" {disk.bus.upper()}{kind}"
-    return f"{disk.name}: {size(disk.size)}{bus} {disk.model}, serial {disk.serial or 'unknown'}"
+    is_usual = disk.logical_sector in (None, SECTOR)
+    sectors = "" if is_usual else f", {disk.logical_sector}-byte sectors"
+    told = f"{disk.name}: {size(disk.size)}{bus} {disk.model}{sectors}"
+    return f"{told}, serial {disk.serial or 'unknown'}"

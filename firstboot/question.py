@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
+from firstboot.values import SECTOR
 from firstboot.wording import in_short
 from firstboot.zones import UTC
 from haagent import password
@@ -36,6 +37,7 @@ class DiskChoice:
     serial: str
     words: str
     holds: tuple[str, ...] = ()  # what would be lost with it; empty: it is blank
+    sector: int = SECTOR  # bytes
 
 
 @dataclass(frozen=True, slots=True)

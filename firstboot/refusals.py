@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from firstboot.probe import Disk, Machine
-from firstboot.proposal import LEAST_DATA_DISK, Blocker, blocker
+from firstboot.proposal import LEAST_DATA_DISK, Blocker, blocker, choose_disk, is_alike
+from firstboot.values import SECTOR
 from firstboot.wording import Side, size
 from haagent.fencing.watchdog import SOFTWARE
 from haagent.storage.lvm import GROUP
 
 DOM0_MEMORY = 1024 << 20  # bytes; dom0_mem in image/grub.cfg
-# Beyond it: the built-in guest has 192 MiB, the rest is for Xen itself and its tables.
-LEAST_FOR_GUESTS = 256 << 20
-LEAST_MEMORY = DOM0_MEMORY + LEAST_FOR_GUESTS
+# What the README asks for, and what firmware and graphics may keep of it for themselves.
+PROMISED_MEMORY = 2 << 30
+KEPT_BY_FIRMWARE = 256 << 20
+LEAST_MEMORY = PROMISED_MEMORY - KEPT_BY_FIRMWARE
+# Less than any stick that is sold as one of 4 GB, and more than one of 2 GB.
+LEAST_STICK = 3 << 30
 # What else keeps a disk from being taken, and what to do about it.
 UNFIT = {
     Blocker.READ_ONLY: (
@@ -43,6 +47,7 @@ class Reason(StrEnum):
     NO_XEN = "Xen is not running"
     NO_DRBD = "DRBD is missing"
     NO_STATE = "state partition missing"
+    STICK_TOO_SMALL = "stick too small"
     TOO_LITTLE_MEMORY = "too little memory"
     NO_WATCHDOG = "no watchdog"
     TOO_FEW_CARDS = "fewer than two network cards"
@@ -50,6 +55,7 @@ class Reason(StrEnum):
     DISK_TOO_SMALL = "data disk too small"
     DISK_OURS = "disk holds a pair's guests"
     DISK_UNFIT = "disk cannot be used"
+    SECTORS = "data disks with different sectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,24 @@ def refusals(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iter
         yield from _disks(side, machine, begun)
 
 
+def mismatch(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iterator[Refusal]:
+    """Why no disk here goes with any there, where each machine by itself has one that would do. It
+    is about the founding of a pair: who has guests already judges one machine only.
+    """
+    ours, theirs = (choose_disk(machine, begun).candidates for machine in (here, there))
+    if not ours or not theirs or any(is_alike(one, other) for one in ours for other in theirs):
+        return
+    sectors = f"{ours[0].logical_sector} bytes here and {theirs[0].logical_sector}"
+    yield Refusal(
+        Reason.SECTORS,
+        Side.BOTH,
+        f"The disks for the guests have sectors of {sectors} on the other machine: what a guest"
+        " writes on the one cannot be written on the other.",
+        f"Put a disk with sectors of {SECTOR} bytes into the machine that has none; nearly every"
+        " disk with a SATA plug has them.",
+    )
+
+
 def _system(side: Side, machine: Machine) -> Iterator[Refusal]:
     this = side.capitalize()
     if machine.xen is None:
@@ -111,6 +135,15 @@ def _system(side: Side, machine: Machine) -> Iterator[Refusal]:
             f"The stick of {side} has no state partition: settings cannot be kept.",
             "Use a stick of 4 GB or more, and flash it anew.",
         )
+    for stick in machine.disks:
+        if stick.is_boot_medium and stick.size < LEAST_STICK:
+            yield Refusal(
+                Reason.STICK_TOO_SMALL,
+                side,
+                f"The stick of {side} has {size(stick.size)}, and 4 GB are needed: what this"
+                " machine must remember would not fit for long.",
+                "Flash a larger one and start from it.",
+            )
     if machine.xen and not any(name and name != SOFTWARE for name in machine.watchdogs):
         # safety: without one, nobody may take over when this machine hangs. Xen brings its own, so
         # that one cause is told once.
@@ -129,9 +162,9 @@ def _hardware(side: Side, machine: Machine) -> Iterator[Refusal]:
         yield Refusal(
             Reason.TOO_LITTLE_MEMORY,
             side,
-            f"{this} has {memory >> 20} MiB of memory, and {LEAST_MEMORY >> 20} MiB are needed:"
-            f" {DOM0_MEMORY >> 20} for the system itself, {LEAST_FOR_GUESTS >> 20} for Xen and"
-            " the smallest guest.",
+            f"{this} has {memory >> 20} MiB of memory, and {PROMISED_MEMORY >> 20} MiB are needed:"
+            f" {DOM0_MEMORY >> 20} for the system itself, the rest for guests. Firmware and"
+            f" graphics may keep {KEPT_BY_FIRMWARE >> 20} MiB of them.",
             "Put more memory in, or use another machine.",
         )
     if len(machine.nics) < 2:

@@ -28,7 +28,6 @@ class Topic(StrEnum):
     MEMORY = "unequal memory"
     MEMORY_UNKNOWN = "memory not known"
     DISK_SIZES = "unequal data disks"
-    SECTORS = "unequal sectors"
     USB_DISK = "USB data disk"
     SPINNING = "spinning data disk"
     FAILING = "data disk failing"
@@ -152,15 +151,6 @@ def _data_disks(disks: tuple[Disk | None, Disk | None]) -> Iterator[Remark]:
             Side.BOTH,
             f"The data disks differ: {size(here.size)} here, {size(there.size)} on the other"
             f" machine. The smaller one counts, the rest of the larger one stays unused.",
-        )
-    if here.logical_sector and there.logical_sector and here.logical_sector != there.logical_sector:
-        yield Remark(
-            Topic.SECTORS,
-            Side.BOTH,
-            f"The data disks have sectors of {here.logical_sector} bytes here and"
-            f" {there.logical_sector} on the other machine: what a guest writes on one of them"
-            " may not be possible on the other, which then counts as failed. Two of a kind are"
-            " better.",
         )
 
 

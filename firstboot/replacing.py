@@ -6,19 +6,19 @@ it, asks a person, agrees. Until both have agreed nothing is written on either.
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 
 from firstboot.agreement import Agreement, Stage
 from firstboot.description import Description, from_message
 from firstboot.driving import LOOK, MEND, PREPARE, Driving, card_of
-from firstboot.fitness import candidates, is_plain, page, unfit
+from firstboot.fitness import candidates, is_plain, page, sector, unfit
 from firstboot.meeting import Meeting, Met
 from firstboot.probe import Disk
 from firstboot.proposal import in_words
 from firstboot.question import TELLING, telling
 from firstboot.survivor import Successor, Survivor, compose
-from firstboot.values import HOST_NAME
+from firstboot.values import HOST_NAME, SECTOR
 from firstboot.wording import in_short
 from haagent.errors import PeerError
 
@@ -88,6 +88,7 @@ class Replacing(Driving):
         while True:
             screens.tell("Looking at the new machine. Disks that sleep take a while ...")
             here, there = self._describe(), from_message(self._ask({"ask": "look"}, LOOK))
+            survivor = self._survivor = replace(survivor, sector=sector(here.machine))
             speed = self._measure()
             found = list(unfit(survivor, here, there))
             lines = page(survivor, here.machine, there.machine, speed)
@@ -134,7 +135,15 @@ class Replacing(Driving):
                 typed[number] = line or default
         disk, address, name, _ = given
         assert isinstance(disk, Disk) and isinstance(address, IPv4Interface)
-        return Successor(str(name), address, disk.serial, bool(disk.holds), crossover_mac, lan_mac)
+        return Successor(
+            str(name),
+            address,
+            disk.serial,
+            bool(disk.holds),
+            crossover_mac,
+            lan_mac,
+            disk.logical_sector or SECTOR,
+        )
 
     def _prompt(
         self, number: int, disks: tuple[Disk, ...], given: list[object], there: Description

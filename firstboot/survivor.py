@@ -16,6 +16,7 @@ import yaml
 from firstboot import rendering
 from firstboot.answers import ARM, MOST_TIME_SERVERS, VERSION, Guest, Part
 from firstboot.hands import Interface
+from firstboot.values import SECTOR
 from haagent.config import Config, PathConfig
 from haagent.core.model import Policy
 from haagent.errors import OperatorError
@@ -52,6 +53,7 @@ class Survivor:
     time_servers: tuple[str, ...]
     password: str = field(default="", repr=False)  # as haagent/password.py keeps it
     replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # the dead one's is the first
+    sector: int | None = None  # bytes; of the disk that the guests are on here, once it is known
     apart: tuple[str, ...] = ()  # guests of which the dead one wrote alone, too
 
     @property
@@ -79,6 +81,7 @@ class Successor:
     erases: bool  # whether what is on it may be lost
     crossover_mac: str
     lan_mac: str
+    sector: int = SECTOR  # bytes; of the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ def compose(survivor: Survivor, successor: Successor, secret: str) -> tuple[str,
         "data-disk": {
             "serial": successor.disk,
             **({"erase": "true"} if successor.erases else {}),
+            **({"sector": str(successor.sector)} if successor.sector != SECTOR else {}),
         },
         "crossover": _cable(
             successor.crossover_mac, new_crossover, crossover.address, crossover.mac

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     DISK_NOT_EMPTY = "disk not empty"
     DISK_OURS = "disk holds a pair's guests"
     DISK_TOO_SMALL = "disk too small"
+    DISK_SECTORS = "disk with other sectors"
     NIC_NOT_FOUND = "network card not found"
     MAC_TWICE = "MAC address used twice"
     NOT_A_HOST = "not the address of a machine"
@@ -141,6 +142,15 @@ def _content(answers: Answers, disk: Disk, ours: str | None) -> Iterator[Problem
         yield Problem(
             Reason.DISK_TOO_SMALL,
             f"{name} has {disk.size >> 20} MiB, and the guests need {needed >> 20} MiB.",
+        )
+    if disk.logical_sector not in (None, answers.sector):
+        # safety: each machine sees its own disk only, so both files have to say the same.
+        yield Problem(
+            Reason.DISK_SECTORS,
+            f"{name} has sectors of {disk.logical_sector} bytes, and the answers are for"
+            f" {answers.sector}. The disks of both machines must have the same: if both have"
+            f" {disk.logical_sector}, write `sector: {disk.logical_sector}` below `data-disk` in"
+            " both files.",
         )
 
 

@@ -17,6 +17,7 @@ from haagent.password import is_kept
 SECRET_LENGTH = 32  # hex characters at least: 128 bits
 DIFFERENT_DIGITS = 6  # 32 random digits have fewer once in a million million times
 LEAST_MEMORY = 64  # MiB
+SECTOR = 512  # bytes; of a data disk about which nothing is said
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, one label, lower case
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -115,6 +116,13 @@ def zone(text: str) -> str:
         return zones.find(text, zones.known())
     except ValueError as error:
         raise ValueError(f"will not do. {error}") from None
+
+
+def sector(text: str) -> int:
+    """Bytes."""
+    if text not in ("512", "4096"):
+        raise ValueError("should be 512 or 4096, as the first page shows it")
+    return int(text)
 
 
 def yes_or_no(text: str) -> bool:

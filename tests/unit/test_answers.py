@@ -240,6 +240,15 @@ def test_a_clock_that_cannot_be_followed_is_told(line: str, complaint: str) -> N
     assert found.startswith(f"answers.yaml:34: {complaint}")
 
 
+def test_the_sectors_are_those_that_disks_have() -> None:
+    assert read(TEXT).sector == 512
+    assert read(TEXT.replace("serial: A-DATA", "serial: A-DATA\n  sector: 4096")).sector == 4096
+    text = TEXT.replace("serial: A-DATA", "serial: A-DATA\n  sector: 520")
+    assert complaints(text) == [
+        "answers.yaml:9: sector should be 512 or 4096, as the first page shows it"
+    ]
+
+
 def test_erase_is_yes_or_no() -> None:
     text = TEXT.replace("serial: A-DATA", "serial: A-DATA\n  erase: all of it")
     assert complaints(text) == ["answers.yaml:9: erase should be true or false"]

@@ -22,7 +22,7 @@ from firstboot.proposal import (
     in_words,
     propose,
 )
-from firstboot.refusals import DOM0_MEMORY, LEAST_MEMORY, Reason
+from firstboot.refusals import DOM0_MEMORY, LEAST_MEMORY, LEAST_STICK, PROMISED_MEMORY, Reason
 from firstboot.remarks import Topic
 from firstboot.validate import LARGEST_PREFIX, LEAST_BUILT_IN, LVM_OVERHEAD
 from firstboot.values import HOST_NAME
@@ -92,6 +92,7 @@ BAD = [
     ({"watchdogs": ()}, Reason.NO_WATCHDOG),
     ({"watchdogs": ("Software Watchdog", "")}, Reason.NO_WATCHDOG),
     ({"total_memory": LEAST_MEMORY - 1}, Reason.TOO_LITTLE_MEMORY),
+    ({"disks": (replace(STICK, size=LEAST_STICK - 1), disk())}, Reason.STICK_TOO_SMALL),
     ({"nics": HERE.nics[:1]}, Reason.TOO_FEW_CARDS),
     ({"nics": ()}, Reason.TOO_FEW_CARDS),
     ({"disks": (STICK,)}, Reason.NO_DATA_DISK),
@@ -110,6 +111,29 @@ BAD = [
 def test_a_bad_machine_is_refused_on_either_side(changes: dict[str, Any], reason: Reason) -> None:
     assert reasons(compare(replace(HERE, **changes), THERE)) == [(reason, Side.HERE)]
     assert reasons(compare(HERE, replace(THERE, **changes))) == [(reason, Side.THERE)]
+
+
+MINIMUM = replace(
+    HERE,
+    total_memory=(2 << 30) - (200 << 20),  # firmware keeps some
+    free_memory=700 << 20,
+    disks=(replace(STICK, size=3_700_000_000), disk(size=LEAST_DATA_DISK)),  # a stick of 4 GB
+    nics=HERE.nics[:2],
+)
+
+
+def test_what_the_readme_asks_for_is_enough_and_asked_for() -> None:
+    assert reasons(compare(MINIMUM, replace(MINIMUM, machine_id="b" * 32))) == []
+    readme = " ".join((TOP / "README.md").read_text().split())
+    for words in (
+        "64-bit x86 processor",
+        f"at least {PROMISED_MEMORY >> 30} GiB of memory",
+        "two wired network cards",
+        "at least 4 GB",
+        f"at least {LEAST_DATA_DISK >> 20} MiB",
+        "1 Gbit/s",
+    ):
+        assert words in readme, words
 
 
 def test_a_copied_stick_is_found() -> None:
@@ -158,8 +182,44 @@ def test_another_pairs_disk_is_in_the_way_beside_a_blank_one() -> None:
     assert reasons(compare(with_disks(begun, disk("sdc", size=1)), THERE, between)) == []
 
 
+LARGE_SECTORS = disk("sdb", logical_sector=4096)
+
+
+def test_disks_with_different_sectors_are_refused() -> None:
+    for here, there in ((disk(), LARGE_SECTORS), (LARGE_SECTORS, disk())):
+        pair = with_disks(here), with_disks(there, machine=THERE)
+        found = compare(*pair)
+        assert reasons(found) == [(Reason.SECTORS, Side.BOTH)]
+        sizes = f"{here.logical_sector} bytes here and {there.logical_sector} on the other"
+        assert sizes in found.refusals[0].sentence
+        assert [choice.disk for choice in found.proposal.disks] == [None, None]
+
+
+@pytest.mark.parametrize("sector", [None, 4096])
+def test_disks_of_a_kind_are_taken_whatever_their_sectors(sector: int | None) -> None:
+    """What nobody knows is no reason to refuse."""
+    there = with_disks(disk(logical_sector=sector), machine=THERE)
+    assert reasons(compare(with_disks(LARGE_SECTORS), there)) == []
+
+
+def test_a_smaller_disk_that_goes_with_the_other_one_is_a_way_on() -> None:
+    here = with_disks(LARGE_SECTORS, disk("sdc", size=1 << 39))
+    found = compare(here, with_disks(disk(), machine=THERE))
+    assert reasons(found) == []
+    assert [choice.disk for choice in found.proposal.disks] == [None, None], "a person chooses"
+    assert "their sectors differ" in found.proposal.disks[0].why
+    full = with_disks(LARGE_SECTORS, disk("sdc", holds=("a",)))
+    assert reasons(compare(full, with_disks(disk(), machine=THERE))) == []
+
+
+def test_a_machine_without_a_disk_is_told_only_that() -> None:
+    alone = with_disks(machine=THERE)
+    assert reasons(compare(with_disks(LARGE_SECTORS), alone)) == [(Reason.NO_DATA_DISK, Side.THERE)]
+
+
 def test_every_reason_is_found_somewhere() -> None:
-    found = {reason for _, reason in BAD} | {Reason.COPIED_STICK, Reason.DIFFERENT_IMAGES}
+    found = {reason for _, reason in BAD}
+    found |= {Reason.COPIED_STICK, Reason.DIFFERENT_IMAGES, Reason.SECTORS}
     assert found == set(Reason)
 
 
@@ -191,7 +251,6 @@ DIFFERENT = [
     (replace(THERE, vendor="AMD"), Between(), Topic.VENDORS),
     (replace(THERE, free_memory=1 << 30), Between(), Topic.MEMORY),
     (replace(THERE, disks=(disk(size=900 << 30),)), Between(), Topic.DISK_SIZES),
-    (replace(THERE, disks=(disk(logical_sector=4096),)), Between(), Topic.SECTORS),
     (THERE, Between(speed=94), Topic.SLOW_CROSSOVER),
     (SLOW_CARD, Between(crossover=CROSSOVER), Topic.SLOW_CROSSOVER),
     (THERE, Between(apart=61), Topic.CLOCKS),
@@ -348,6 +407,7 @@ def test_no_network_is_proposed_if_all_are_in_use() -> None:
 
 def test_a_disk_in_words() -> None:
     assert in_words(disk()) == "sdb: 1024.0 GiB SATA (SSD) Good Disk, serial SDB-1"
+    assert in_words(LARGE_SECTORS).endswith("Good Disk, 4096-byte sectors, serial SDB-1")
     unknown = disk(bus=Bus.UNKNOWN, is_rotational=None, serial="")
     assert in_words(unknown) == "sdb: 1024.0 GiB Good Disk, serial unknown"
 

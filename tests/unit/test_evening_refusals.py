@@ -62,7 +62,7 @@ def both_told(words: str, machines: tuple[Machine, Machine]) -> None:
 
 # What the machine is made of, what is said about it, and what to do.
 UNFIT: list[tuple[dict[str, Any], str, str]] = [
-    ({"total_memory": 1 << 30}, "1280 MiB are needed", "-> Put more memory in"),
+    ({"total_memory": 1 << 30}, "2048 MiB are needed", "-> Put more memory in"),
     ({"nics": 1}, "has one network card", "-> Put another one in"),
     (
         {"data": {"size": LEAST_DATA_DISK - 1}},
@@ -83,6 +83,11 @@ UNFIT: list[tuple[dict[str, Any], str, str]] = [
         "-> Flash both sticks with the same",
     ),
     ({"xen": None}, "was started without Xen", "-> Start it again"),
+    (
+        {"data": {"logical_sector": 4096}},
+        "what a guest writes on the one cannot be written on the other",
+        "-> Put a disk with sectors of 512 bytes",
+    ),
 ]
 
 
@@ -151,6 +156,28 @@ def test_a_disk_with_data_needs_a_number_and_a_consent_that_names_what_is_lost()
     assert erases == {shower.number: True, asker.number: False}
     page = " ".join(asker.person.page.split())
     assert "is not blank, it holds a GPT partition table, a Windows" in page
+
+
+def test_disks_that_do_not_go_together_are_not_chosen_together() -> None:
+    world = World()
+    machines = world.start()
+    shower, asker = roles(machines)
+    stick, data = asker.describe().machine.disks
+    large = replace(data, name="sdz", serial="BIG-1", size=2 * data.size, logical_sector=4096)
+    asker.changes = {"disks": (stick, data, large)}
+    script = happy(shower, asker)
+    asker.person.answers = [
+        *script[:4],
+        (r"\(3 of", enter()),
+        (r"Something has to be typed here(.|\n)*\(3 of", lambda: "1 1"),
+        (r"do not go together(.|\n)*\(3 of", lambda: "2 1"),
+        *script[5:],
+    ]
+    play(machines)
+    assert_agreed(world)
+    agreed = asker.place.agreement
+    assert agreed is not None
+    assert answer_file.read(agreed.answers).disk == data.serial
 
 
 def test_a_code_serves_for_one_guess() -> None:

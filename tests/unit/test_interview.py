@@ -174,6 +174,23 @@ def test_a_disk_that_holds_something_is_never_taken_by_enter() -> None:
         after("", "", "", facts=facts)
 
 
+def test_two_disks_with_different_sectors_are_not_taken() -> None:
+    large = DiskChoice("BIG-1", "sdb, 4000 GiB", sector=4096)
+    facts = replace(FACTS, disks=(FACTS.disks[0], (large, FACTS.disks[1][0])), has_proposal=False)
+    with pytest.raises(Refused, match=r"512 and 4096 bytes\. Choose two with the same"):
+        after("", "", "1 1", facts=facts)
+    assert after("", "", "1 2", facts=facts).given[Topic.DISKS] == ("S4EWNX0R12ab", "Z1F0QQ99")
+
+
+def test_sectors_that_are_not_the_usual_ones_are_in_both_answers() -> None:
+    disks = tuple(DiskChoice(f"BIG-{n}", "sdb, 4000 GiB", sector=4096) for n in (1, 2))
+    facts = replace(FACTS, disks=((disks[0],), (disks[1],)))
+    typed = ["", "", "", "", PASSWORD, PASSWORD, "ig-1 ig-2"]
+    made = Made("00:16:3e:12:34:56", "0123456789abcdef" * 4, bytes(16))
+    texts = compose(after(*typed, facts=facts), FOUND, made)
+    assert [answer_file.read(text).sector for text in texts] == [4096, 4096]
+
+
 def test_neither_the_password_nor_anything_else_is_in_its_repr() -> None:
     assert PASSWORD not in repr(after(*HAPPY))
 

@@ -47,7 +47,7 @@ def test_what_belongs_together_is_side_by_side() -> None:
     lines = side_by_side(here, there, compare(here, there))
     assert all(line[COLUMN : COLUMN + 3] in (" | ", "-+-", " |") for line in lines)
     for row in (
-        "Memory    4.0 GiB, 2.9 GiB for guests  | Memory    1.5 GiB, 451 MiB for guests",
+        "Memory    4.0 GiB, 2.9 GiB for guests  | Memory    1.8 GiB, 771 MiB for guests",
         "  e1000e (pci), cable, 1000 Mbit/s     |   8139cp (pci), NO CABLE",
         "  QEMU HARDDISK, serial B-STICK        |   QEMU HARDDISK, serial C-DATA",
         "  PROPOSED FOR THE GUESTS              |",

@@ -216,6 +216,19 @@ def test_a_card_tells_its_speed_only_with_a_cable(root: Root) -> None:
     assert (nic.driver, nic.bus) == ("r8169", "pci")
 
 
+def test_only_what_an_ethernet_cable_fits_is_a_card(root: Root) -> None:
+    for name, files in (
+        ("eth0", {"type": "1\n"}),
+        ("firewire0", {"type": "24\n"}),
+        ("wlan0", {"type": "1\n", "phy80211/name": "phy0\n"}),
+        ("wwan0", {"type": "1\n", "uevent": "DEVTYPE=wwan\nINTERFACE=wwan0\n"}),
+    ):
+        root.put(f"sys/class/net/{name}/device/vendor", "1")
+        for file, text in files.items():
+            root.put(f"sys/class/net/{name}/{file}", text)
+    assert [nic.name for nic in root.machine().nics] == ["eth0"]
+
+
 def test_both_clocks(root: Root) -> None:
     assert (root.machine().clock, root.machine().rtc) == (1795416884, None)
     root.write(sys__class__rtc__rtc0__since_epoch="1795416880\n")

@@ -17,7 +17,7 @@ from firstboot import answers as answer_file
 from firstboot.agreement import Agreement, Stage, Word, heard, word
 from firstboot.answers import Part
 from firstboot.description import Description
-from firstboot.fitness import candidates, room_needed, unfit
+from firstboot.fitness import candidates, room_needed, sector, unfit
 from firstboot.meeting import Gone, Meeting, Met
 from firstboot.pairing.announcement import Announcement, Party, party
 from firstboot.pairing.ceremony import shows
@@ -185,6 +185,23 @@ def test_a_code_three_questions_and_a_consent(served: Survivor) -> None:
     for line in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
         assert line in re.sub(r"\s+", " ", consented)
     assert "SPLIT BRAIN" not in room.a.person.page
+
+
+def test_only_a_disk_with_the_sectors_of_the_guests_own_is_offered(served: Survivor) -> None:
+    room = Room(served)
+    stick, *others = room.a.describe().machine.disks
+    guests = replace(others[0], group="shoestring", holds=("a",), logical_sector=4096)
+    room.a.changes = {"disks": (stick, guests)}
+    stick, data = room.c.describe().machine.disks
+    small = replace(data, logical_sector=512, size=9 << 30)
+    large = replace(data, name="sdz", serial="BIG-DATA", logical_sector=4096)
+    room.c.changes = {"disks": (stick, small, large)}
+    room.a.person.answers = room.happy()
+    room.play()
+    joins = room.place.agreement
+    assert joins is not None
+    theirs = answer_file.read(joins.answers)
+    assert (theirs.disk, theirs.sector) == ("BIG-DATA", 4096)
 
 
 def test_a_split_brain_is_named_before_the_consent(served: Survivor) -> None:
@@ -367,6 +384,28 @@ def test_a_disk_that_is_one_byte_too_small_is_no_candidate(served: Survivor) -> 
         disk = replace(data, size=room_needed(served) - missing)
         assert len(candidates(served, replace(there.machine, disks=(stick, disk)))) == found
     assert "large enough" in reasons(served, disks=(stick, replace(data, size=515 << 20)))
+
+
+def test_a_disk_with_other_sectors_than_those_here_is_no_candidate(served: Survivor) -> None:
+    here, there = sides(served)
+    stick, data = there.machine.disks
+    for ours, theirs, found in ((512, 512, 1), (512, 4096, 0), (4096, 512, 0), (4096, 4096, 1)):
+        knows = replace(served, sector=ours)
+        disks = stick, replace(data, logical_sector=theirs)
+        assert len(candidates(knows, replace(there.machine, disks=disks))) == found
+        told = reasons(knows, disks=disks)
+        assert (f"sectors of {ours} bytes" in told) == (found == 0), told
+    spare = replace(here.machine.disks[-1], serial="SPARE", group="", holds=(), logical_sector=4096)
+    has_spare = replace(here, machine=replace(here.machine, disks=(*here.machine.disks, spare)))
+    assert not list(unfit(served, has_spare, there)), "one that holds no guest does not matter"
+
+
+def test_the_sectors_here_are_those_of_the_disk_with_the_guests(served: Survivor) -> None:
+    here, _ = sides(served)
+    first, *others = here.machine.disks
+    guests = replace(first, group="shoestring", logical_sector=4096)
+    assert sector(replace(here.machine, disks=(*others, guests))) == 4096
+    assert sector(replace(here.machine, disks=())) is None
 
 
 def alone(**changes: Any) -> Change:

@@ -49,7 +49,7 @@ def test_it_says_the_important_things_of_each_beside_each_other() -> None:
     assert all(line[COLUMN : COLUMN + 3] in (" | ", "-+-", " |") for line in lines[:10])
     for row in (
         "Processor Intel Core, 2 cores          | Processor AMD Opteron 240, 1 core",
-        "Memory    4.0 GiB, for guests 2.9 GiB  | Memory    1.5 GiB, for guests 451 MiB",
+        "Memory    4.0 GiB, for guests 2.9 GiB  | Memory    1.8 GiB, for guests 771 MiB",
         "          serial B-DATA                |           serial C-DATA",
         "          blank, health good           |           blank, health good, worn",
     ):

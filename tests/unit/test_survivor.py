@@ -96,6 +96,11 @@ def both(tmp_path: Path, successor: Successor = SUCCESSOR) -> tuple[Answers, Ans
     return answer_file.read(stays), answer_file.read(joins)
 
 
+def test_the_new_machine_is_told_what_sectors_its_disk_has(tmp_path: Path) -> None:
+    assert both(tmp_path)[1].sector == 512
+    assert both(tmp_path, replace(SUCCESSOR, sector=4096))[1].sector == 4096
+
+
 def test_the_two_halves_fit_each_other(tmp_path: Path) -> None:
     stays, joins = both(tmp_path)
     assert (stays.part, joins.part) == (Part.STAYS, Part.JOINS)

@@ -113,6 +113,7 @@ BAD_MACHINES = [
     (disk(holds=("LVM2_member",), physical_volume=OURS), Reason.DISK_NOT_EMPTY),
     (disk(holds=("gpt",), group="shoestring"), Reason.DISK_OURS),
     (disk(size=512 << 20), Reason.DISK_TOO_SMALL),
+    (disk(logical_sector=4096), Reason.DISK_SECTORS),
     (replace(MACHINE, nics=MACHINE.nics[:1]), Reason.NIC_NOT_FOUND),
     (replace(MACHINE, state_size=None), Reason.STATE_MISSING),
 ]
@@ -121,6 +122,13 @@ BAD_MACHINES = [
 @pytest.mark.parametrize(("machine", "reason"), BAD_MACHINES)
 def test_finds_what_is_wrong_with_the_machine(machine: Machine, reason: Reason) -> None:
     assert reasons(machine=machine) == [reason]
+
+
+def test_the_sectors_of_the_disk_are_those_of_the_answers() -> None:
+    large = replace(ANSWERS, sector=4096)
+    assert reasons(large, disk(logical_sector=4096)) == []
+    assert reasons(large, disk(logical_sector=512)) == [Reason.DISK_SECTORS]
+    assert reasons(machine=disk(logical_sector=512)) == []
 
 
 def test_what_a_person_consented_to_lose_is_no_problem_and_guests_are() -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.vm import tools
@@ -18,10 +19,41 @@ SHIPPED = tools.BUILD / "shoestring.raw"
 TEST_FLAVOUR = tools.BUILD / "shoestring-test.raw"
 STICK = 4 * GIB  # the smallest stick the README allows
 DATA = 2 * GIB
+NUMBERS = {"xo": 1, "lan": 2}  # the last octet of a card's MAC address; of any other cable, 3
 CHECKPOINTS = tools.BUILD / "checkpoints"
 FAILED = tools.BUILD / "failed"
 OURS = re.compile(r" (haagent|shoestring-setup)\[")  # in a journal
 LAST_LINES = 30
+
+
+def stick(device: str = "virtio-blk-pci", controller: str = "") -> Disk:
+    """One that was just flashed, at a port for DEVICE."""
+    return Disk("stick", STICK, TEST_FLAVOUR, device, controller)
+
+
+def data(device: str = "virtio-blk-pci", controller: str = "", sector: int = 512) -> Disk:
+    """A blank disk for the guests."""
+    return Disk("data", DATA, None, device, controller, sector)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One PC; as it stands, the one that most scenarios use."""
+
+    stick: Disk = field(default_factory=stick)
+    data: Disk = field(default_factory=data)
+    # The cable and the model of each network card, in the order of their slots.
+    cards: tuple[tuple[str, str], ...] = (("xo", "virtio-net-pci"), ("lan", "virtio-net-pci"))
+    memory: int = 2048  # MiB
+    board: str = "q35"  # or pc: of 1996, with IDE instead of SATA
+    uefi: bool = False
+
+    def nics(self, name: str) -> tuple[Nic, ...]:
+        """The cards of the machine NAME, a letter that a MAC address can hold."""
+        return tuple(
+            Nic(segment, f"52:54:00:00:0{name}:0{NUMBERS.get(segment, 3)}", model)
+            for segment, model in self.cards
+        )
 
 
 class Lab:
@@ -49,6 +81,28 @@ class Lab:
         made = Machine(name, self.folder, disks, nics, uefi=uefi, accel=self._accel)
         self.machines[name] = made
         return made
+
+    def unlike(self, **built: Hardware) -> tuple[Machine, ...]:
+        """Machines BUILT unlike each other, by name, a letter each, on the cables that they have a
+        card for. Whoever has the cables `xo` and `lan` shares them with the others.
+        """
+        cables = {"xo": ["ear"], "lan": ["ear"]}
+        for name, hardware in built.items():
+            for segment, _ in hardware.cards:
+                cables.setdefault(segment, []).append(name)
+        self.cables = Cables(self.folder, cables, gateway=True)
+        for name, hardware in built.items():
+            self.machines[name] = Machine(
+                name,
+                self.folder,
+                (hardware.stick, hardware.data),
+                hardware.nics(name),
+                uefi=hardware.uefi,
+                memory=hardware.memory,
+                board=hardware.board,
+                accel=self._accel,
+            )
+        return tuple(self.machines[name] for name in built)
 
     def pair(self, image: Path = TEST_FLAVOUR) -> tuple[Machine, Machine]:
         """Two machines as their users have them: a crossover cable, a LAN with a gateway, blank

@@ -29,16 +29,31 @@ GIB = 1 << 30
 class Nic:
     segment: str  # the cable it is plugged into
     mac: str
+    model: str = "virtio-net-pci"
+
+    def arguments(self, plug: Path) -> list[str]:
+        """QEMU's, for this card at the PLUG of its cable."""
+        return [
+            "-netdev",
+            f"dgram,id={self.segment},local.type=unix,local.path={plug}.in"
+            f",remote.type=unix,remote.path={plug}.out",
+            "-device",
+            f"{self.model},netdev={self.segment},mac={self.mac},id=nic-{self.segment}",
+        ]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Disk:
     """A disk behind nbdkit that forgets what was not flushed when the power is cut."""
 
     name: str
     size: int  # bytes
     base: Path | None = None  # what is on it at first; blank otherwise
-    device: str = "virtio-blk-pci"
+    device: str = "virtio-blk-pci"  # what QEMU calls it: ide-hd, nvme, scsi-hd, usb-storage
+    # QEMU's name of a controller that is there for this disk alone, such as megasas or usb-ehci;
+    # without one it is at a port that the machine has anyway.
+    controller: str = ""
+    sector: int = 512  # bytes; the least that it reads and writes
 
     def create(self, folder: Path) -> None:
         file = self.file(folder)
@@ -47,6 +62,22 @@ class Disk:
         else:
             file.touch()
         os.truncate(file, self.size)
+
+    def arguments(self, index: int, serial: str) -> list[str]:
+        """QEMU's, for the disk that firmware tries as number INDEX."""
+        argv = [
+            "-blockdev",
+            f"driver=nbd,node-name={self.name},server.type=unix,server.path={self.name}.nbd",
+        ]
+        device = f"{self.device},drive={self.name},serial={serial},bootindex={index},id={self.name}"
+        if self.controller:
+            argv += ["-device", f"{self.controller},id={self.name}-port"]
+            device += f",bus={self.name}-port.0"
+        elif self.device == "ide-hd":
+            device += f",bus=ide.{index}"  # a port of q35's AHCI, or a cable of pc's IDE, for each
+        if self.sector != 512:
+            device += f",logical_block_size={self.sector},physical_block_size={self.sector}"
+        return [*argv, "-device", device]
 
     def file(self, folder: Path) -> Path:
         return folder / f"{self.name}.raw"
@@ -82,6 +113,7 @@ class Machine:
         *,
         uefi: bool = False,
         memory: int = 2048,
+        board: str = "q35",
         accel: str = "tcg",
     ) -> None:
         self.name = name
@@ -90,6 +122,7 @@ class Machine:
         self.nics = list(nics)
         self._uefi = uefi
         self._memory = memory
+        self._board = board
         self._accel = accel
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +170,8 @@ class Machine:
         # Not `max`: with it, programs in dom0 die at random once a PV guest runs beside it, about
         # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches.
         cpu = "host" if self._accel == "kvm" else "qemu64"
-        argv = ["-nodefaults", "-S", "-name", self.name, "-machine", "q35", "-accel", self._accel]
+        argv = ["-nodefaults", "-S", "-name", self.name]
+        argv += ["-machine", self._board, "-accel", self._accel]
         # The clock stops with the machine: a checkpoint is no stall, and whoever is stopped by QMP
         # cannot tell that it was.
         argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc,clock=vm"]
@@ -166,26 +200,9 @@ class Machine:
             argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"]
             argv += ["-drive", "if=pflash,format=raw,file=vars.fd"]
         for index, disk in enumerate(self.disks):
-            argv += [
-                "-blockdev",
-                f"driver=nbd,node-name={disk.name},server.type=unix,server.path={disk.name}.nbd",
-            ]
-            serial = f"{self.name}-{disk.name}".upper()
-            argv += [
-                "-device",
-                f"{disk.device},drive={disk.name},serial={serial},bootindex={index},id={disk.name}",
-            ]
+            argv += disk.arguments(index, f"{self.name}-{disk.name}".upper())
         for nic in self.nics:
-            plug = self._cables / f"{nic.segment}-{self.name}"
-            argv += ["-netdev"]
-            argv += [
-                f"dgram,id={nic.segment},local.type=unix,local.path={plug}.in"
-                f",remote.type=unix,remote.path={plug}.out"
-            ]
-            argv += [
-                "-device",
-                f"virtio-net-pci,netdev={nic.segment},mac={nic.mac},id=nic-{nic.segment}",
-            ]
+            argv += nic.arguments(self._cables / f"{nic.segment}-{self.name}")
         return argv
 
     def power_cut(self, seed: int | None = None) -> None:

@@ -12,7 +12,7 @@ from tests.vm import evening, stick
 from tests.vm.cables import GATEWAY, GUEST
 from tests.vm.counter import Recorder
 from tests.vm.evening import LAN
-from tests.vm.lab import Lab
+from tests.vm.lab import Hardware, Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
 
@@ -31,6 +31,7 @@ me: {me}
 names: [a, b]
 data-disk:
   serial: {serial}
+  sector: {sector}
 crossover:
   mac: {crossover_mac}
   address: {crossover}/24
@@ -102,6 +103,7 @@ def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) 
     return ANSWERS.format(
         me=me,
         serial=f"{machine.name}-data".upper(),
+        sector=machine.disks[1].sector,
         crossover=CROSSOVER[me],
         peer_crossover=CROSSOVER[1 - me],
         lan=LAN[me],
@@ -115,9 +117,14 @@ def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) 
     )
 
 
-def blank_pair(lab: Lab, scale: float = SCALE, identities: tuple[str, str] = IDENTITIES) -> Pair:
-    """Two machines that are off, with freshly flashed sticks."""
-    a, b = lab.pair()
+def blank_pair(
+    lab: Lab,
+    scale: float = SCALE,
+    identities: tuple[str, str] = IDENTITIES,
+    built: tuple[Hardware, Hardware] | None = None,
+) -> Pair:
+    """Two machines that are off, with freshly flashed sticks: the usual ones, or as BUILT says."""
+    a, b = lab.unlike(a=built[0], b=built[1]) if built else lab.pair()
     assert lab.cables is not None
     for machine, identity in zip((a, b), identities, strict=True):
         prepare(machine, scale, identity)
@@ -131,9 +138,14 @@ def prepare(machine: Machine, scale: float, identity: str) -> None:
     stick.identify(file, identity)
 
 
-def flash(lab: Lab, policy: str = "automatic", scale: float = SCALE) -> Pair:
+def flash(
+    lab: Lab,
+    policy: str = "automatic",
+    scale: float = SCALE,
+    built: tuple[Hardware, Hardware] | None = None,
+) -> Pair:
     """The same, with answers on their sticks: nobody types."""
-    pair = blank_pair(lab, scale)
+    pair = blank_pair(lab, scale, built=built)
     secret = secrets.token_hex(32)
     for me, (machine, peer) in enumerate((pair.both, pair.both[::-1])):
         file = machine.disks[0].file(machine.folder)
@@ -148,13 +160,19 @@ def healthy_pair(lab: Lab) -> Pair:
     if checkpoint.exists():
         lab.load(checkpoint)
     else:
-        for machine in pair.both:
-            machine.power_on()
-        for machine in pair.both:
-            machine.control.wait_for_boot(SETUP)
-        evening.type_all(*pair.both)
-        wait_until("the guest's first number", pair.first_number, SETUP, 2)
-        pair.await_protected(SETUP)
+        set_up(pair, is_typed=True)
         lab.save(checkpoint)
     wait_until("a number from the guest", pair.recorder.next, 120)
     return pair
+
+
+def set_up(pair: Pair, *, is_typed: bool) -> None:
+    """From two machines that are off to PROTECTED: typed, or from the answers on their sticks."""
+    for machine in pair.both:
+        machine.power_on()
+    for machine in pair.both:
+        machine.control.wait_for_boot(SETUP)
+    if is_typed:
+        evening.type_all(*pair.both)
+    wait_until("the guest's first number", pair.first_number, SETUP, 2)
+    pair.await_protected(SETUP)
