@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.vm import tools
 from tests.vm.bench.figures import Figure
@@ -41,23 +42,11 @@ def erofs_size(image: Path, offset: int) -> int:
 
 def esp_files(image: Path, offset: int) -> dict[str, int]:
     """Bytes of each file of the FAT at OFFSET of IMAGE, by its path there."""
-    listed = subprocess.run(
-        tools.command("mdir", "-/", "-b", "-a", "-i", f"{image}@@{offset}", "::"),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    files = [name for name in listed.splitlines() if not name.endswith("/")]
-    return {name.removeprefix("::"): _length(image, offset, name) for name in files}
-
-
-def _length(image: Path, offset: int, name: str) -> int:
-    content = subprocess.run(
-        tools.command("mtype", "-i", f"{image}@@{offset}", name),
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout
-    return len(content)
+    with TemporaryDirectory(dir="/tmp") as folder:
+        copied = tools.command("mcopy", "-s", "-n", "-i", f"{image}@@{offset}", "::", folder)
+        subprocess.run(copied, check=True)
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): path.stat().st_size for path in files}
 
 
 def measure() -> Iterator[Figure]:
@@ -67,7 +56,7 @@ def measure() -> Iterator[Figure]:
         "raw": SHIPPED.stat().st_size,
         "packed (.raw.zst)": SHIPPED.with_suffix(".raw.zst").stat().st_size,
         "root": erofs_size(SHIPPED, starts["shoestring-root-a"]),
-        "initrd": sum(size for name, size in files.items() if name.endswith("/initrd")),
+        "initrd": files["slot-a/initrd"],
         "ESP content": sum(files.values()),
     }
     for name, size in sizes.items():
