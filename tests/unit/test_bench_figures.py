@@ -90,6 +90,19 @@ def test_a_run_that_is_added_counts_with_the_earlier_one_of_its_image_only() -> 
     assert read.figure.samples == (3,)
 
 
+def test_what_a_run_did_not_meet_stays_when_it_is_added_to_the_same_image() -> None:
+    before = [measured(figure(1, name="agreed")), measured(figure(2, name="of old"), OTHER)]
+    now = measured(figure(3, name="farewell"))
+    assert merge(before, [now], is_added=True) == (before[0], now)
+    assert merge(before, [now], is_added=False) == (now,)
+
+
+def test_seconds_and_percent_of_one_name_are_two_figures() -> None:
+    seconds = measured(replace(figure(8), unit="s"))
+    both = merge([measured(figure(1)), seconds], [measured(figure(2)), seconds], is_added=True)
+    assert [(one.figure.unit, one.figure.samples) for one in both] == [("%", (1, 2)), ("s", (8, 8))]
+
+
 @pytest.mark.parametrize("target", [MOST, LEAST, None])
 def test_a_figure_comes_back_from_the_file_as_it_was(target: Target | None) -> None:
     one = measured(figure(1, 2.5, 3, target=target))

@@ -108,19 +108,31 @@ def merge(
 ) -> tuple[Measured, ...]:
     """What is known after a run: a measure that ran replaces all of its figures, the others stay.
 
-    When the run IS_ADDED to an earlier one of the same image, the samples of both count, for the
-    figures that both have. Two images are never one figure.
+    When the run IS_ADDED to an earlier one of the same image, the samples of both count, and what
+    it did not meet this time stays. Two images are never one figure.
     """
     ran = {one.figure.measure for one in now}
-    earlier = {(one.figure.measure, one.figure.name, one.origin.image): one for one in before}
-    kept = [one for one in before if one.figure.measure not in ran]
-    for one in now:
-        key = one.figure.measure, one.figure.name, one.origin.image
-        if is_added and not one.figure.is_exact and key in earlier:
-            samples = earlier[key].figure.samples + one.figure.samples
-            one = replace(one, figure=replace(one.figure, samples=samples))
-        kept.append(one)
-    return tuple(kept)
+    images = {one.origin.image for one in now} if is_added else set()
+    earlier = {_key(one): one for one in before if one.origin.image in images}
+    met = {_key(one) for one in now}
+    kept = [
+        one
+        for one in before
+        if one.figure.measure not in ran or (_key(one) in earlier and _key(one) not in met)
+    ]
+    return (*kept, *(_added(one, earlier.get(_key(one))) for one in now))
+
+
+def _key(one: Measured) -> tuple[str, str, str, str]:
+    figure = one.figure
+    return figure.measure, figure.name, figure.unit, one.origin.image
+
+
+def _added(now: Measured, before: Measured | None) -> Measured:
+    if before is None or now.figure.is_exact:
+        return now
+    samples = before.figure.samples + now.figure.samples
+    return replace(now, figure=replace(now.figure, samples=samples))
 
 
 def to_dict(measured: Measured) -> dict[str, Any]:
