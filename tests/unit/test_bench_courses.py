@@ -7,7 +7,7 @@ import pytest
 
 from haagent.core.model import PeerOff
 from haagent.core.timing import Timing
-from tests.vm.bench.courses import Course, NotTold, course, proof_needs, shutdown
+from tests.vm.bench.courses import Course, NotTold, course, parse_journal, proof_needs, shutdown
 from tests.vm.bench.figures import Verdict
 from tests.vm.bench.takeovers import Sample, figures
 from tests.vm.story import Line
@@ -76,6 +76,16 @@ def test_the_guests_own_shutdown_is_told_by_the_machine_that_gave_it_away() -> N
         shutdown(GIVER[:1], AHEAD, 100.0)
     with pytest.raises(NotTold):
         shutdown(GIVER, AHEAD, 101.0)
+
+
+def test_a_journal_is_read_with_its_moments() -> None:
+    text = (
+        "1795391234.250000 a systemd[1]: Started haagent.service.\n"
+        "1795391240.500000 a haagent[700]: counter: stopping -> released: farewell\n"
+        "-- No entries --\n"
+    )
+    assert parse_journal(text)[-1] == Line(1795391240.5, "counter: stopping -> released: farewell")
+    assert len(parse_journal(text)) == 2
 
 
 def test_a_proof_needs_what_the_timers_say() -> None:

@@ -84,6 +84,12 @@ def proof_needs(proof: PeerOff, timing: Timing) -> float:
             return 0.0
 
 
+def parse_journal(text: str) -> list[Line]:
+    """What an agent said, of `journalctl --output=short-unix`."""
+    found = re.findall(r"^(\d+\.\d+) \S+ \S+: (.*)$", text, re.MULTILINE)
+    return [Line(float(at), said) for at, said in found]
+
+
 def course(taker: Sequence[Line], offset: float, began: float, answers: Sequence[float]) -> Course:
     """The course that TAKER, the lines of the machine that serves now, tells of. ANSWERS are the
     moments of the guest's. Raises NotTold.
