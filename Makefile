@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-accept screenshots vm demo run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-accept screenshots vm demo bench run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,9 @@ vm: image test-image ## every scenario on emulated machines
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo
+
+bench: image test-image ## build/bench.md: what everything takes; ONLY=name for one measure, ADD=1 for more samples
+	$(PYTHON) -m tests.vm.bench $(if $(ONLY),--only $(ONLY)) $(if $(ADD),--add) $(if $(SAMPLES),--samples $(SAMPLES))
 
 run-pair: test-image ## two blank machines to type into a pair and play with, in this terminal
 	$(PYTHON) -m tests.vm.run_pair
