@@ -11,8 +11,9 @@ help: ## what can be made
 image: ## build/shoestring.raw, ready to flash
 	ci/build
 
-test-image: ## the flavour with a root shell, for tests only
+test-image: ## the flavour with a root shell, and its next release as an update, for tests only
 	ci/build --test
+	ci/build --next
 
 test: lint image test-image ## everything that gates a change: an hour or less
 	$(PYTHON) -m pytest tests/unit tests/sim @tests/vm/gate.txt

@@ -15,7 +15,7 @@ from firstboot.wording import Side, size
 from haagent.fencing.watchdog import SOFTWARE
 from haagent.storage.lvm import GROUP
 
-DOM0_MEMORY = 1024 << 20  # bytes; dom0_mem in image/grub.cfg
+DOM0_MEMORY = 1024 << 20  # bytes; dom0_mem in image/menu.cfg
 # What the README asks for, and what firmware and graphics may keep of it for themselves.
 PROMISED_MEMORY = 2 << 30
 KEPT_BY_FIRMWARE = 256 << 20

@@ -159,6 +159,9 @@ class Carrying(Appliance):
         with stick.mounted(self._own(ESP), is_writable=True, run=self._run) as folder:
             with _told(folder):
                 files.write(folder / "grub/grub.cfg", words.encode(), 0o644)
+                # Or the disk's grub.cfg would come back to it, when the firmware starts the stick.
+                (folder / "grub/menu.cfg").unlink(missing_ok=True)
+                files.sync(folder / "grub")
             stick.retire_answers(folder)
         with stick.mounted(self._own(ESP), run=self._run) as folder, _told(folder):
             if (folder / "grub/grub.cfg").read_text() != words:

@@ -116,7 +116,7 @@ if [ -n "$installed" ]; then
     echo "{disk} ..."
     set root=$installed
     set prefix=($installed)/grub
-    configfile ($installed)/grub/grub.cfg
+    configfile ($installed)/grub/menu.cfg
 fi
 echo
 echo "This stick was installed to the disk"

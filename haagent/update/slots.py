@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two slots of a stick: what each holds, which one runs, what GRUB does at the next start.
 
-Pure: text -> values -> sentences. GRUB's own half of it is image/grub.cfg; the two must agree.
+Pure: text -> values -> sentences. GRUB's own half of it is image/menu.cfg; the two must agree.
 """
 
 import re

@@ -311,7 +311,7 @@ def test_the_chosen_disks_are_judged_and_not_the_proposed_ones() -> None:
 
 
 def test_the_room_for_guests_is_what_dom0_leaves() -> None:
-    grub = (TOP / "image/grub.cfg").read_text()
+    grub = (TOP / "image/menu.cfg").read_text()
     assert f"dom0_mem={DOM0_MEMORY >> 20}M,max:{DOM0_MEMORY >> 20}M" in grub
     small = replace(THERE, total_memory=2 << 30, free_memory=None)
     (remark,) = compare(HERE, small).remarks

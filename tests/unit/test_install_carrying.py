@@ -214,9 +214,11 @@ def test_the_stick_loses_its_state_after_it_says_so(
     grub = disks.folder / "esp/grub"
     grub.mkdir()
     (grub / "grub.cfg").write_text("old")
+    (grub / "menu.cfg").write_text("old")
     (grub.parent / "answers.yaml").write_text("secret: abcd\n")
     disks.give_up_stick("words\n")
     assert (grub / "grub.cfg").read_text() == "words\n"
+    assert not (grub / "menu.cfg").exists(), "another grub.cfg would go on with it"
     assert not (grub.parent / "answers.yaml").exists()
     assert disks.ran[-1].startswith("sfdisk") and disks.ran[-1].endswith(f"{disks.folder}/sda 4")
     assert "--delete" in disks.ran[-1]

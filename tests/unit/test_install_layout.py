@@ -214,7 +214,7 @@ def test_a_stick_that_was_given_up_starts_the_disk_or_says_why_it_does_not() -> 
     words = esp.given_up(AGREED)
     assert "search --no-floppy --fs-uuid --set=installed CAFE-1234" in words
     found, missing = words.split("\nfi\n")
-    assert "configfile ($installed)/grub/grub.cfg" in found and "configfile" not in missing
+    assert "configfile ($installed)/grub/menu.cfg" in found and "configfile" not in missing
     assert "flash this stick anew" in missing
     assert "linux" not in words and "multiboot" not in words, "it must start nothing of its own"
 

@@ -45,10 +45,10 @@ def read(image: Path, name: str) -> str:
 
 
 def _add_argument(stick: Path, argument: str) -> None:
-    config = get(stick, "grub/grub.cfg")
+    config = get(stick, "grub/menu.cfg")
     changed = config.replace('set linux_args="', f'set linux_args="{argument} ')
-    assert changed != config, "grub.cfg has no linux_args any more"
-    put(stick, "grub/grub.cfg", changed)
+    assert changed != config, "menu.cfg has no linux_args any more"
+    put(stick, "grub/menu.cfg", changed)
 
 
 def _esp(stick: Path) -> str:

@@ -20,7 +20,7 @@ from tests.vm.pair import SCALE, prepare, status
 from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.wait import wait_until
 
-UPDATE = tools.BUILD / "shoestring-test.update"  # the test flavour, one build later
+UPDATE = tools.BUILD / "shoestring-next.update"  # the test flavour, one release later
 PACK = tools.TOP / "ci/pack"
 MARKED = 900  # seconds; a start, and the time until it is marked
 GIVEN_UP = 3600  # three starts that come to nothing, and one that does
