@@ -34,7 +34,14 @@ HINT = (
 
 
 class StateError(OperatorError):
-    """The state cannot be understood, or not be written. Nothing may be decided on it."""
+    """The state cannot be understood, or not be written. Nothing may be decided on it.
+
+    WHY is the reason in a few words, where there is one.
+    """
+
+    def __init__(self, message: str, hint: str, why: str = "") -> None:
+        super().__init__(message, hint)
+        self.why = why or message
 
 
 class Disk(Protocol):
@@ -166,6 +173,7 @@ class StateFile:
                 f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
                 "Look for errors of the boot medium with `journalctl -k`; replace it if there "
                 "are any. If it is full, make room under /state.",
+                error.strerror or str(error),
             ) from error
 
     def _replace(self, name: str, data: bytes) -> None:

@@ -7,7 +7,17 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 
 from dataclasses import replace
 
-from haagent.core import agreeing, doubting, moving, proofs, relocating, resolving, saying, starting
+from haagent.core import (
+    agreeing,
+    doubting,
+    moving,
+    proofs,
+    relocating,
+    resolving,
+    saying,
+    starting,
+    stateless,
+)
 from haagent.core.actions import (
     AnswerFence,
     Connect,
@@ -123,6 +133,8 @@ def _adopt(turn: Turn, guest: str) -> None:
         return
     if not mine.is_unbroken:
         turn.set_guest(guest, is_unbroken=True)
+    if turn.state.is_stateless:
+        return
     term = max(ledger.theirs, hello.term)
     is_holders = mine.phase is Phase.HOLDING and owner(term) == turn.state.me
     if term > ledger.term and (mine.phase is Phase.RELEASED or is_holders):
@@ -236,6 +248,8 @@ def _reconnect(turn: Turn, guest: str) -> None:
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
     is_ours = turn.ledger(guest).is_parted and not resolving.is_giving_up(turn.state, guest)
     is_to_try = is_ours or proofs.has_hung_up(turn.state, guest)
+    if stateless.is_bound_by_its_disk(turn.state, guest):
+        return
     if is_to_try and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
         turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)
