@@ -30,6 +30,7 @@ from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
+from haagent.keeping import Keeper
 from haagent.last_in_sync import LOOK, LastInSync
 from haagent.lookout import Lookout
 from haagent.measures import Measures
@@ -41,6 +42,7 @@ from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+RELINQUISH = ("journalctl", "--relinquish-var")
 QUIET = 10.0  # seconds between two complaints about what came from outside
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 SYSRQ = File("/proc/sysrq-trigger")
@@ -68,6 +70,7 @@ class Machine:
         self.key = settings.read_key(config.key_file)
         self.replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
         self.state_file = StateFile(FOLDER)
+        self.keeper = Keeper(self.state_file, config.pair.timing.save)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
@@ -121,6 +124,7 @@ class Machine:
             self._hear_peer,
             self._look_at_units,
             self._keep_last_in_sync,
+            self._watch_stick,
             self._measure,
         ):
             threading.Thread(
@@ -140,7 +144,7 @@ class Machine:
         return True
 
     def save(self, durable: Durable) -> None:
-        self.state_file.save(durable)
+        self.keeper.save(durable)
 
     def send(self, hello: Hello) -> None:
         data = encode(hello, self.key)
@@ -313,8 +317,16 @@ class Machine:
                 self.failed_units = tuple(line[0] for line in lines)
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 
+    def _watch_stick(self, post: Callable[[Event], None]) -> None:
+        self.keeper.watch(post)
+        try:
+            # journalctl(1): what is logged from now on is kept in memory.
+            run(RELINQUISH, timeout=60)
+        except ToolError as error:
+            log.warning("the journal still goes to the stick: %s", error)
+
     def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:
-        while True:
+        while not self.keeper.lost_because:
             try:
                 self.last_in_sync.keep()
             except OSError as error:

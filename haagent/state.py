@@ -25,6 +25,7 @@ from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
+LOOKED_AT = "looked-at"  # an empty file that shows that files can still be written
 VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 
 HINT = (
@@ -169,12 +170,25 @@ class StateFile:
                 # safety: from here on the other copy is the older one, even if the next step fails.
                 self._weaker = 1 - self._weaker
         except OSError as error:
-            raise StateError(
-                f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
-                "Look for errors of the boot medium with `journalctl -k`; replace it if there "
-                "are any. If it is full, make room under /state.",
-                error.strerror or str(error),
-            ) from error
+            raise self._unwritable(error) from error
+
+    def look(self) -> None:
+        """Whether a file can be written and made to last beside the state, which stays as it is.
+        Raises StateError.
+        """
+        try:
+            self._disk.prepare()
+            self._disk.write(LOOKED_AT, b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StateError:
+        return StateError(
+            f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
+            "Look for errors of the boot medium with `journalctl -k`; replace it if there "
+            "are any. If it is full, make room under /state.",
+            error.strerror or str(error),
+        )
 
     def _replace(self, name: str, data: bytes) -> None:
         new = f"{name}.new"
