@@ -38,6 +38,7 @@ from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
 from haagent.state import FOLDER, StateFile
+from haagent.storage import spare
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 
@@ -92,6 +93,7 @@ class Machine:
         self.kept = Kept()
         self.measures = Measures(config.guests, self.kept)
         self.addresses = lan.Addresses()
+        self._spare: File | None = None  # DRBD's configuration, in memory
         self._is_armed = False
         self._is_leaving = False
         self._complain_again = 0.0
@@ -99,6 +101,10 @@ class Machine:
     def start(self, post: Callable[[Event | BaseException], None]) -> None:
         """Opens everything that listens. POST takes events, and what ends the agent."""
         self._post = post
+        try:
+            self._spare = spare.copy()
+        except OSError as error:
+            log.warning("no spare of DRBD's configuration: %s", error)
         self._hands = Hands(
             self.config.guests,
             self.drbd,
@@ -319,6 +325,8 @@ class Machine:
 
     def _watch_stick(self, post: Callable[[Event], None]) -> None:
         self.keeper.watch(post)
+        if self._spare is not None:
+            self.drbd.rely_on(self._spare)
         try:
             # journalctl(1): what is logged from now on is kept in memory.
             run(RELINQUISH, timeout=60)
