@@ -20,7 +20,7 @@ from haagent.state import Folder
 
 KEPT = Path(password.KEPT)
 TRIES = Path("/run/shoestring/tries")
-COPY = Path("/run/shoestring/password")  # of what is kept, as long as this boot lasts
+COPY = "password"  # of what is kept, beside the tries: as long as this boot lasts
 FREE = 3  # wrong ones before the first wait
 WAIT = 30.0  # seconds after the last free one; twice as long after each further one
 LONGEST_WAIT = 900.0
@@ -42,15 +42,11 @@ class Guard:
     """The password kept in KEPT. CLOCK is the machine's, the same for all processes."""
 
     def __init__(
-        self,
-        kept: Path = KEPT,
-        tries: Path = TRIES,
-        clock: Callable[[], float] = time.monotonic,
-        copy: Path = COPY,
+        self, kept: Path = KEPT, tries: Path = TRIES, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._kept = kept
-        self._copy = copy
         self._tries = tries
+        self._copy = tries.with_name(COPY)
         self._clock = clock
 
     @property
@@ -122,6 +118,7 @@ class Guard:
     def _remember(self, text: str) -> None:
         folder, fresh = Folder(self._copy.parent), f"{self._copy.name}.new"
         with suppress(OSError):  # then the stick alone has it, as before
+            self._copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             folder.write(fresh, f"{text}\n".encode())
             folder.rename(fresh, self._copy.name)
 

@@ -170,7 +170,8 @@ def _hold(turn: Turn, guest: str) -> None:
     if state.now >= deadline:
         # safety: the peer may take over soon; nothing of ours may be left by then.
         turn.set(is_fenced=True)
-        destroy(turn, guest, "nothing proves that the peer is off: giving up")
+        why = stateless.refusal(state) or "nothing proves that the peer is off"
+        destroy(turn, guest, f"{why}: giving up")
 
 
 def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:

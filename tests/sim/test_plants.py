@@ -172,23 +172,15 @@ def consent_without_a_mark(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(stateless, "is_marked", lambda state, guest: True)
 
 
-def a_mark_that_is_taken_away(plant: pytest.MonkeyPatch) -> None:
-    """The copy connects before the consent was used: it is UpToDate again, and consents to
-    nothing.
-    """
-    plant.setattr(stateless, "is_bound_by_its_disk", lambda state, guest: False)
-
-
 def promises_to_who_cannot_rely_on_them(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(stateless, "has_peer_lost_it", lambda state: False)
 
 
 def a_loss_that_is_forgotten(plant: pytest.MonkeyPatch) -> None:
     """The next event is judged as if the stick were there."""
-    wrong = simulated.decide
 
     def forgetful(state: NodeState, event: Event) -> Decision:
-        return wrong(replace(state, is_stateless=False), event)
+        return decide.decide(replace(state, is_stateless=False), event)
 
     plant.setattr(simulated, "decide", forgetful)
 

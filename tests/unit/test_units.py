@@ -241,3 +241,12 @@ def test_the_lan_does_not_speak_for_the_crossover() -> None:
     kept = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
     for name, value in (("rp_filter", "1"), ("arp_ignore", "1"), ("arp_announce", "2")):
         assert kept[f"net.ipv4.conf.*.{name}"] == value
+
+
+@pytest.mark.parametrize("folder", ["/var/lib/xen", "/var/log/xen"])
+def test_xen_writes_to_memory_and_not_to_the_stick(folder: str) -> None:
+    """libxl does not destroy a domain whose lock file it cannot make (libxl_domain.c)."""
+    mount = settings(UNITS / f"{folder[1:].replace('/', '-')}.mount")
+    assert (mount["What"], mount["Type"], mount["Where"]) == (["tmpfs"], ["tmpfs"], [folder])
+    needed = settings(UNITS / "xen.service.d/50-shoestring.conf")["RequiresMountsFor"]
+    assert folder in needed[0].split()
