@@ -148,13 +148,19 @@ def healthy_pair(lab: Lab) -> Pair:
     if checkpoint.exists():
         lab.load(checkpoint)
     else:
-        for machine in pair.both:
-            machine.power_on()
-        for machine in pair.both:
-            machine.control.wait_for_boot(SETUP)
-        evening.type_all(*pair.both)
-        wait_until("the guest's first number", pair.first_number, SETUP, 2)
-        pair.await_protected(SETUP)
+        set_up(pair, is_typed=True)
         lab.save(checkpoint)
     wait_until("a number from the guest", pair.recorder.next, 120)
     return pair
+
+
+def set_up(pair: Pair, *, is_typed: bool) -> None:
+    """From two machines that are off to PROTECTED: typed, or from the answers on their sticks."""
+    for machine in pair.both:
+        machine.power_on()
+    for machine in pair.both:
+        machine.control.wait_for_boot(SETUP)
+    if is_typed:
+        evening.type_all(*pair.both)
+    wait_until("the guest's first number", pair.first_number, SETUP, 2)
+    pair.await_protected(SETUP)

@@ -13,7 +13,7 @@ from tests.vm import audits
 from tests.vm.beacons import Beacons
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SCALE, TIMING, healthy_pair, status
+from tests.vm.pair import SCALE, TIMING, Pair, healthy_pair, status
 from tests.vm.wait import wait_until
 
 BOOT = 900  # seconds; a generous deadline for a slow, busy host
@@ -32,10 +32,11 @@ class Line:
 class Story:
     """Use it as a context; `audit` at its end is the scenario's verdict."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, pair: Pair | None = None) -> None:
+        """With a PAIR that serves already; without, with the usual one."""
         self.lab = lab
         self.beacons = Beacons(lab.folder)
-        self.pair = healthy_pair(lab)
+        self.pair = pair or healthy_pair(lab)
         self.recorder = self.pair.recorder
         self._stop = threading.Event()
         self._asking: threading.Thread | None = None
