@@ -36,7 +36,7 @@ def main() -> None:
     _log_without_blocking()
     config, lan_files = lan.settings_now()
     machine = Machine(config)
-    durable = machine.state_file.load(list(config.guests))
+    durable = machine.keeper.load(list(config.guests))
     for warning in machine.state_file.warnings:
         log.warning("%s", warning)
     boot = boot_id()
@@ -49,7 +49,9 @@ def main() -> None:
     loop = Loop(first, machine)
     is_armed = machine.arm()
     machine.start(loop.events.put)
-    if durable is not None and durable != first.durable:
+    if lost := machine.keeper.lost_because:
+        loop.events.put(events.StateLost(time.monotonic(), lost))
+    elif durable is not None and durable != first.durable:
         machine.save(first.durable)  # what another peer makes of it
     loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))
     try:

@@ -81,12 +81,16 @@ class Loop:
             raise event
         decision = decide(self.state, event)
         check(self.state, decision)
-        if decision.state.durable != self.state.durable:
+        is_to_be_saved = decision.state.durable != self.state.durable
+        if is_to_be_saved and not decision.state.is_stateless:
             try:
                 self._outside.save(decision.state.durable)
             except StateError as error:
-                # safety: what is not on disk was not decided, and is not done.
+                # safety: what is not on disk was not decided, and is not done. The event is judged
+                # again, by a machine that knows that it cannot write: what it tells is not lost.
                 log.error("%s %s", error, error.hint)
+                self.take(events.StateLost(event.at, error.why))
+                self.take(event)
                 return
         # journald.conf(5), SyncIntervalSec: only what is critical is on the disk before a reset.
         is_last = decision.state.is_fenced and not self.state.is_fenced

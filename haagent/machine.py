@@ -31,6 +31,7 @@ from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
 from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
+from haagent.keeping import Keeper
 from haagent.last_in_sync import LOOK, LastInSync
 from haagent.lookout import Lookout
 from haagent.measures import Measures
@@ -38,12 +39,14 @@ from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
 from haagent.run import run
 from haagent.state import FOLDER, StateFile
+from haagent.storage import spare
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 from haagent.update import news
 from haagent.update.news import News
 
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+RELINQUISH = ("journalctl", "--relinquish-var")
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
 SYSRQ = File("/proc/sysrq-trigger")
 
@@ -70,6 +73,7 @@ class Machine:
         self.key = settings.read_key(config.key_file)
         replaced_keys = settings.read_replaced_keys(config.replaced_file, self.key)
         self.state_file = StateFile(FOLDER)
+        self.keeper = Keeper(self.state_file, config.pair.timing.save)
         self.drbd = Drbd(limit=30.0 * config.pair.scale)
         self.xen = Xen(config.guests, limit=60.0 * config.pair.scale)
         self.watchdog = Watchdog()
@@ -92,12 +96,17 @@ class Machine:
         self.kept = Kept()
         self.measures = Measures(config.guests, self.kept)
         self.addresses = lan.Addresses()
+        self._spare: File | None = None  # DRBD's configuration, in memory
         self._is_armed = False
         self._is_leaving = False
 
     def start(self, post: Callable[[Event | BaseException], None]) -> None:
         """Opens everything that listens. POST takes events, and what ends the agent."""
         self._post = post
+        try:
+            self._spare = spare.copy()
+        except OSError as error:
+            log.warning("no spare of DRBD's configuration: %s", error)
         self._hands = Hands(
             self.config.guests,
             self.drbd,
@@ -123,6 +132,7 @@ class Machine:
             self._hear_peer,
             self._look_at_units,
             self._keep_last_in_sync,
+            self._watch_stick,
             self._measure,
         ):
             threading.Thread(
@@ -142,7 +152,7 @@ class Machine:
         return True
 
     def save(self, durable: Durable) -> None:
-        self.state_file.save(durable)
+        self.keeper.save(durable)
 
     def send(self, hello: Hello, formats: tuple[int, ...]) -> None:
         self.speech.say(hello, formats)
@@ -278,8 +288,18 @@ class Machine:
             self.update = news.read()
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 
+    def _watch_stick(self, post: Callable[[Event], None]) -> None:
+        self.keeper.watch(post)
+        if self._spare is not None:
+            self.drbd.rely_on(self._spare)
+        try:
+            # journalctl(1): what is logged from now on is kept in memory.
+            run(RELINQUISH, timeout=60)
+        except ToolError as error:
+            log.warning("the journal still goes to the stick: %s", error)
+
     def _keep_last_in_sync(self, post: Callable[[Event], None]) -> None:
-        while True:
+        while not self.keeper.lost_because:
             try:
                 self.last_in_sync.keep()
             except OSError as error:

@@ -29,6 +29,7 @@ from haagent.errors import BugError, OperatorError
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
+LOOKED_AT = "looked-at"  # an empty file that shows that files can still be written
 VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 # What is written. safety: the release before must read it; else whoever goes back to that one has a
 # machine that decides nothing.
@@ -41,7 +42,14 @@ HINT = (
 
 
 class StateError(OperatorError):
-    """The state cannot be understood, or not be written. Nothing may be decided on it."""
+    """The state cannot be understood, or not be written. Nothing may be decided on it.
+
+    WHY is the reason in a few words, where there is one.
+    """
+
+    def __init__(self, message: str, hint: str, why: str = "") -> None:
+        super().__init__(message, hint)
+        self.why = why or message
 
 
 class Disk(Protocol):
@@ -169,11 +177,25 @@ class StateFile:
                 # safety: from here on the other copy is the older one, even if the next step fails.
                 self._weaker = 1 - self._weaker
         except OSError as error:
-            raise StateError(
-                f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
-                "Look for errors of the boot medium with `journalctl -k`; replace it if there "
-                "are any. If it is full, make room under /state.",
-            ) from error
+            raise self._unwritable(error) from error
+
+    def look(self) -> None:
+        """Whether a file can be written and made to last beside the state, which stays as it is.
+        Raises StateError.
+        """
+        try:
+            self._disk.prepare()
+            self._disk.write(LOOKED_AT, b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StateError:
+        return StateError(
+            f"The agent's state cannot be written to {self._folder}: {error.strerror}.",
+            "Look for errors of the boot medium with `journalctl -k`; replace it if there "
+            "are any. If it is full, make room under /state.",
+            error.strerror or str(error),
+        )
 
     def _replace(self, name: str, data: bytes) -> None:
         new = f"{name}.new"

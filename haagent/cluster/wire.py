@@ -13,11 +13,13 @@ A pair is updated one machine after the other, so the format before is read and 
 byte for byte as the release before does it. Which one is spoken is core/speaking.py's to say. What
 is new, and what becomes of it in the format before:
 
-    new in 4        in format 3    why
-    Hello.release   is left out    it is read by people only: no rule asks for it
+    new in 4            in format 3    why
+    Hello.release       is left out    it is read by people only: no rule asks for it
+    Hello.is_stateless  is left out    who hears it makes us no promise; one that is made all the
+                                       same is not relied on by a machine that is stateless
 
-A field may be left out if nothing is lost by not knowing it but words on a screen. What a proof, a
-promise or an agreement rests on may not: whoever did not hear it would take it for its default, and
+A field may be left out if nothing is lost by not knowing it but words on a screen, or a promise
+that nobody uses. What a proof, a promise or an agreement rests on may not: whoever did not hear it would take it for its default, and
 act on that. One such field (`may_lack=False`), or a new word of an enumeration, and the format
 before is not spoken at all; the two releases then say that they do not understand each other.
 """
@@ -70,7 +72,9 @@ class New:
 
 
 # The table above. safety: a release that leaves out what the other one acts on lies to it.
-_NEW: Mapping[type, Mapping[str, New]] = {Hello: {"release": New("", may_lack=True)}}
+_NEW: Mapping[type, Mapping[str, New]] = {
+    Hello: {"release": New("", may_lack=True), "is_stateless": New(False, may_lack=True)}
+}
 # What we read and write, the newest first.
 FORMATS: tuple[int, ...] = (
     (VERSION, VERSION - 1)

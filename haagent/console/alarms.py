@@ -190,6 +190,20 @@ class Alarm(StrEnum):
         "itself.",
     )
 
+    STICK_LOST = (
+        "SHOE-307",
+        "A machine cannot write to its stick any more",
+        "The stick was pulled, is dead, or is full. Nothing that runs needs it, so the guests go "
+        "on, mirrored. But nothing new can be promised to the other machine: this one starts no "
+        "guest any more, and if the other fails, what runs here freezes and ends after some "
+        "seconds. It would not start again without a stick. A stick that is put back is used at "
+        "the next start only.",
+        "`shoestring shutdown` on that machine: its guests go to the other one first. Then look at "
+        "the stick. If it was loose or full, put it back or make room, and switch the machine on. "
+        "If it is dead, flash a new one, and give the machine its place again by `shoestring "
+        "replace` on the other one.",
+    )
+
     REPLACED = (
         "SHOE-321",
         "This machine was replaced",

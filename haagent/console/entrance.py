@@ -6,6 +6,7 @@ It must not wait for an agent that hangs: whoever comes to look may come because
 
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from haagent import client, config
@@ -19,7 +20,7 @@ from haagent.console.times import age
 from haagent.console.tty import Menu
 from haagent.console.visit import View, Visit
 from haagent.core.timing import TimingError
-from haagent.errors import ShoestringError
+from haagent.errors import OperatorError, ShoestringError
 from haagent.folding import WIDTH
 
 PATIENCE = 4.0  # seconds for the agent's answer; longer than a busy machine looks at a password
@@ -28,6 +29,8 @@ EVERY_LINE = 1000
 
 def menu(places: Places, usual: list[Any] | None) -> Menu:
     """For console/tty.py. USUAL is how the terminal is for programs."""
+    with suppress(OperatorError):  # whoever then asks for the password is told
+        _ = places.guard.has_password  # while the stick is there: a copy of it is kept in memory
 
     def spend(keys: int, screen: int) -> None:
         runner = Programs(keys, screen, usual)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Whether somebody at a screen may change something: the password, and the wait after wrong ones.
 
-Tries are counted for all screens together, in one file that a restart of the machine forgets. It
-must not ask or print anything, and keeps no password.
+Tries are counted for all screens together, in one file that a restart of the machine forgets. What
+is kept of the password is on the stick, and copied to memory when it is read: a machine whose stick
+died needs somebody who gets in. It must not ask or print anything, and keeps no password.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from haagent.state import Folder
 
 KEPT = Path(password.KEPT)
 TRIES = Path("/run/shoestring/tries")
+COPY = "password"  # of what is kept, beside the tries: as long as this boot lasts
 FREE = 3  # wrong ones before the first wait
 WAIT = 30.0  # seconds after the last free one; twice as long after each further one
 LONGEST_WAIT = 900.0
@@ -44,6 +46,7 @@ class Guard:
     ) -> None:
         self._kept = kept
         self._tries = tries
+        self._copy = tries.with_name(COPY)
         self._clock = clock
 
     @property
@@ -92,14 +95,32 @@ class Guard:
 
     def _text(self) -> str:
         try:
-            return self._kept.read_text(encoding="ascii", errors="replace").strip()
+            found = self._kept.read_text(encoding="ascii", errors="replace").strip()
         except FileNotFoundError:
             return ""
         except OSError as error:
+            copied = self._copied()
+            if copied:
+                return copied
             raise OperatorError(
                 f"The kept password cannot be read: {error.strerror}.",
                 "The stick is failing. Use another one.",
             ) from error
+        if found != self._copied():
+            self._remember(found)
+        return found
+
+    def _copied(self) -> str:
+        with suppress(OSError):
+            return self._copy.read_text(encoding="ascii", errors="replace").strip()
+        return ""
+
+    def _remember(self, text: str) -> None:
+        folder, fresh = Folder(self._copy.parent), f"{self._copy.name}.new"
+        with suppress(OSError):  # then the stick alone has it, as before
+            self._copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            folder.write(fresh, f"{text}\n".encode())
+            folder.rename(fresh, self._copy.name)
 
     def _refuse_early(self, count: int, at: float) -> None:
         if count < FREE:

@@ -5,7 +5,7 @@ A request is answered, and a promise relied on, only when that is on disk. Wheth
 proven is core/proofs.py's to say; what a node may start is core/starting.py's.
 """
 
-from haagent.core import doubting, moving, proofs, starting
+from haagent.core import doubting, moving, proofs, starting, stateless
 from haagent.core.model import (
     PRESENT,
     STALE,
@@ -30,7 +30,7 @@ def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
         return
     if mine.grant is not None and mine.grant.nonce == asked.nonce:
         return
-    if _refusal(state, guest, asked) is not None:
+    if _refusal(state, guest, asked) or stateless.has_no_say(state, guest, words):
         return
     # Both may ask at once, and agree to each other: then neither starts. The pauses differ.
     pause = state.timing.dead * (1 + state.me)
@@ -40,7 +40,11 @@ def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
     turn.set_guest(guest, grant=asked, is_unbroken=False)
     resource = mine.resource
     is_usable = resource is not None and resource.disk not in STALE | {Disk.DISKLESS}
-    if is_usable and not (mine.is_connected and words.is_connected):
+    is_to_be_marked = is_usable and not (mine.is_connected and words.is_connected)
+    if state.is_stateless:
+        # safety: without a stick it is DRBD that writes the promise down, on the data disk.
+        is_to_be_marked = not stateless.is_marked(state, guest)
+    if is_to_be_marked:
         doubting.forfeit(turn, guest, f"the peer asks for term {asked.term}")
         return
     turn.say(guest, f"agreed: term {asked.term} is the peer's")
@@ -64,7 +68,7 @@ def _refusal(state: NodeState, guest: str, asked: Request) -> str | None:
 def keep_promise_of_peer(turn: Turn, guest: str, words: GuestHello) -> None:
     """Relies on a promise of the peer not to start the guest, or gives it back."""
     ledger = turn.ledger(guest)
-    if not words.stands_down or words.promise <= ledger.returned:
+    if not words.stands_down or words.promise <= ledger.returned or turn.state.is_stateless:
         return
     if _is_steady(turn.state) and turn.mine(guest).is_in_sync:
         # safety: given back on disk before the peer hears of it; only then it may start again.
@@ -79,6 +83,14 @@ def stand_down(turn: Turn, guest: str) -> None:
     """Without a usable referee, whoever does not hold the guest promises not to start it."""
     state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
     hello = proofs.hello_of(state, guest)
+    if state.is_stateless:
+        return
+    if stateless.has_peer_lost_it(state):
+        # It can go alone on no promise of ours any more, and nobody else could give it back.
+        if ledger.stands_down:
+            turn.write(guest, stands_down=False)
+            turn.say(guest, "our promise not to start it is void: the peer can rely on none")
+        return
     if (
         not ledger.stands_down
         and mine.phase is Phase.RELEASED
@@ -112,7 +124,7 @@ def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
         state.durable.ledgers[guest],
         proofs.hello_of(state, guest),
     )
-    if hello is None or proofs.is_present(hello):
+    if hello is None or proofs.is_present(hello) or state.is_stateless:
         return False
     if proofs.is_waiting(state, guest):
         return state.now - proofs.lost_since(state, guest) >= state.timing.gasp

@@ -21,6 +21,7 @@ from haagent.core import (
     rules,
     speaking,
     starting,
+    stateless,
 )
 from haagent.core.actions import (
     AnswerFence,
@@ -114,7 +115,7 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
     turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
     if hello.has_replaced and (before is None or not before.has_replaced):
         turn.say("", "this machine was replaced: it starts nothing any more")
-    if turn.state.durable.peer_figures != hello.figures:
+    if turn.state.durable.peer_figures != hello.figures and not state.is_stateless:
         turn.set(durable=replace(turn.state.durable, peer_figures=hello.figures))
     for guest in turn.state.guests:
         if guest in hello.guests:
@@ -346,10 +347,11 @@ def _move_asked(turn: Turn, event: events.MoveAsked) -> None:
 
 
 def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
-    if event.is_on != turn.state.durable.in_maintenance:
+    why = stateless.refusal(turn.state)
+    if why is None and event.is_on != turn.state.durable.in_maintenance:
         turn.set(durable=replace(turn.state.durable, in_maintenance=event.is_on))
         moving.announce_maintenance(turn)
-    turn.act(AnswerOperator("", None))
+    turn.act(AnswerOperator("", why))
 
 
 def _choice_asked(turn: Turn, event: events.ChoiceAsked) -> None:
@@ -372,6 +374,10 @@ def _lan_asked(turn: Turn, event: events.LanAsked) -> None:
 
 def _lan_written(turn: Turn, event: events.LanWritten) -> None:
     turn.set(lan_files=event.number, lan_tried=False)
+
+
+def _state_lost(turn: Turn, event: events.StateLost) -> None:
+    stateless.lose(turn, event.why)
 
 
 def _tick(turn: Turn, event: events.Tick) -> None:
@@ -399,4 +405,5 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.MeasuresTaken: _measures_taken,
     events.LanAsked: _lan_asked,
     events.LanWritten: _lan_written,
+    events.StateLost: _state_lost,
 }

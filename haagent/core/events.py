@@ -193,6 +193,14 @@ class LanWritten:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class StateLost:
+    """What must survive a power cut can no longer be written down in this boot; WHY is one line."""
+
+    at: float
+    why: str
+
+
 Event = (
     Tick
     | HelloHeard
@@ -214,4 +222,5 @@ Event = (
     | MeasuresTaken
     | LanAsked
     | LanWritten
+    | StateLost
 )

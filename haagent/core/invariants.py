@@ -5,6 +5,8 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
+from dataclasses import replace
+
 from haagent.core.actions import (
     AnswerFence,
     Create,
@@ -13,11 +15,13 @@ from haagent.core.actions import (
     LanOrder,
     Promote,
     Reset,
+    SendHello,
     Shutdown,
     TakeUpLan,
 )
 from haagent.core.model import (
     HELD,
+    STALE,
     Disk,
     FenceAnswer,
     LanStage,
@@ -56,6 +60,8 @@ def check(before: NodeState, decision: Decision) -> None:
             by_operator = mine.taking is not None and mine.taking.peer_off is PeerOff.OPERATOR
             require(not new.stands_down or by_operator, guest, "a promise not to start is kept")
     _check_lan(before, after)
+    if before.is_stateless:
+        _check_stateless(before, after)
     for action in decision.actions:
         _check_action(before, after, action)
 
@@ -74,12 +80,32 @@ def _check_lan(before: NodeState, after: NodeState) -> None:
         require(is_told, "", "who waits for the asker's verdict does not drop the change alone")
 
 
+def _check_stateless(before: NodeState, after: NodeState) -> None:
+    """What a machine without its stick has in memory alone may bind it more, and never less."""
+    require(after.is_stateless, "", "a stick that was lost stays lost in this boot")
+    rest = replace(after.durable, ledgers=before.durable.ledgers)
+    require(rest == before.durable, "", "nothing is decided that cannot be written down")
+    for guest, new in after.durable.ledgers.items():
+        old = before.durable.ledgers[guest]
+        same = replace(
+            new,
+            theirs=old.theirs,  # that it only rises is checked for all
+            is_parted=old.is_parted,
+            alone=old.alone if new.alone is None else new.alone,
+            evidence=old.evidence if new.evidence == 0 else new.evidence,
+            farewell=old.farewell if new.farewell is None else new.farewell,
+            held_in=old.held_in if new.held_in == "" else new.held_in,
+        )
+        require(same == old, guest, "no claim and no promise that cannot be written down")
+
+
 def _check_action(before: NodeState, after: NodeState, action: object) -> None:
     match action:
         case Promote(guest, _):
             is_fresh = before.guests[guest].phase is Phase.RELEASED
             raised = after.durable.ledgers[guest].term > before.durable.ledgers[guest].term
             require(is_fresh and raised, guest, "the term is on disk before DRBD is asked")
+            require(not after.is_stateless, guest, "nothing is started without a stick")
             resource = before.guests[guest].resource
             may_serve = resource is not None and (
                 resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
@@ -126,7 +152,16 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             for guest in after.guests:
                 is_late = _is_frozen_for_long(after, guest)
                 require(not is_late, guest, "a frozen holder is not fed for ever")
+        case SendHello(hello) if after.is_stateless:
+            for guest, words in hello.guests.items():
+                is_marked = words.disk in STALE and not words.is_connected
+                require(
+                    words.grant is None or is_marked,
+                    guest,
+                    "without a stick only a copy that is marked on the data disk is a promise",
+                )
         case TakeUpLan(order):
+            require(not after.is_stateless, "", "no addresses are taken up without a stick")
             # A step behind: what is taken up was on disk before this decision.
             stage = before.durable.lan.stage
             is_meant = {

@@ -302,6 +302,7 @@ class Hello:
     is_leaving: bool = False  # the machine is asked to shut down
     in_maintenance: bool = False
     has_replaced: bool = False  # another machine has the place of whoever can read this
+    is_stateless: bool = False  # it cannot write its state down, and starts nothing in this boot
     room: int = -1  # MiB free for copies of volumes; -1: not known
     troubles: Mapping[str, str] = field(default_factory=dict)  # GuestState.trouble of a few guests
     lan: LanChange = field(default_factory=LanChange)  # what is on our disk
@@ -432,6 +433,8 @@ class NodeState:
     left: float | None = None  # when the machine was asked to shut down
     replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
+    is_stateless: bool = False  # nothing can be written down in this boot any more
+    lost_because: str = ""  # why not; one line
     measured: Measured = field(default_factory=Measured)
     lan_files: int = 0  # the change of the LAN's addresses that a start of this machine would take
     lan_since: float = NEVER  # when it came to its stage, or the agent started

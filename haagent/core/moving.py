@@ -5,7 +5,7 @@ Proves nothing: whoever starts a guest answers both questions for itself. What i
 whether a person may count on it that the other machine will.
 """
 
-from haagent.core import proofs
+from haagent.core import proofs, stateless
 from haagent.core.actions import Shutdown
 from haagent.core.model import HELD, Disk, NodeState, Path, Phase, owner
 from haagent.core.together import names
@@ -60,6 +60,8 @@ def _not_to_peer(state: NodeState, guest: str) -> str | None:
         return f"{peer} is shutting down"
     if hello.in_maintenance:
         return f"{peer} is in maintenance"
+    if hello.is_stateless:
+        return stateless.in_words(peer)
     if not hello.figures.is_armed:
         return f"the watchdog of {peer} is not armed"
     for path in (Path.CROSSOVER, Path.LAN):

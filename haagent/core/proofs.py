@@ -6,6 +6,7 @@ name of a proof, or None. A dead peer says nothing about Q2: the one that died l
 Nothing in here changes anything.
 """
 
+from haagent.core import stateless
 from haagent.core.model import (
     HELD,
     NEVER,
@@ -333,6 +334,8 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
     """What lets a holder, frozen since it lost its peer, write alone. Fresh, after the loss."""
     ledger, mine, hello = state.durable.ledgers[guest], state.guests[guest], hello_of(state, guest)
     resource, timing, lost = mine.resource, state.timing, lost_since(state, guest)
+    if state.is_stateless:
+        return None  # safety: who goes on alone does so in a risen term, on disk
     if mine.phase not in HELD or resource is None or resource.is_connected:
         return None
     if resource.peer_disk in STALE and not resource.is_suspended:
@@ -358,7 +361,7 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
 
 
 def unstartable(state: NodeState, guest: str) -> str | None:
-    """Why DRBD would not make our copy Primary, whoever asks; None if it may.
+    """Why our copy cannot be made Primary, whoever asks; None if it may.
 
     Without a connection it takes UpToDate and, if the fence-peer handler allows it, Consistent, and
     nothing else without --force, which nobody here says: is_valid_state in
@@ -366,6 +369,8 @@ def unstartable(state: NodeState, guest: str) -> str | None:
     """
     peer = state.pair.names[1 - state.me]
     resource = state.guests[guest].resource
+    if (lost := stateless.refusal(state)) is not None:
+        return lost
     if resource is None:
         return "DRBD has not told yet what our copy is"
     if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
@@ -397,6 +402,8 @@ def missing(state: NodeState, guest: str) -> list[str]:
         found.append(_why_not_newest(state, guest))
     if peer_off(state, guest) is None:
         found.append(_why_not_off(state, guest))
+    if (lost := stateless.refusal(state)) is not None:
+        found.append(lost)
     return found
 
 

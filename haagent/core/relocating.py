@@ -101,7 +101,7 @@ def in_words(change: LanChange) -> str:
 def hear(turn: Turn, hello: Hello) -> None:
     """Takes in how far the peer is."""
     state, ours, theirs = turn.state, turn.state.durable.lan, hello.lan
-    if hello.has_replaced:
+    if hello.has_replaced or state.is_stateless:
         return
     if _plan(ours) != _plan(theirs):
         is_new = theirs.number > ours.number and owner(theirs.number) != state.me
@@ -159,6 +159,8 @@ def _lost_since(state: NodeState) -> str | None:
 def look(turn: Turn) -> None:
     """Takes the next step of a change, or finds that it is over. Once a turn."""
     before = turn.state.durable.lan
+    if turn.state.is_stateless:
+        return  # neither a stage nor files can be written
     if before.stage in OPEN and (why := _end(turn.state)) is not None:
         _drop(turn, why)
     elif before.stage is LanStage.AGREED and _is_proven(turn.state):

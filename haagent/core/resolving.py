@@ -11,7 +11,7 @@ data up. DRBD's own account of the resync says when it is over.
 
 from dataclasses import replace
 
-from haagent.core import moving, proofs, together
+from haagent.core import moving, proofs, stateless, together
 from haagent.core.actions import Connect, Discard, KeepCopy
 from haagent.core.events import ChoiceAsked, Deed
 from haagent.core.model import (
@@ -94,6 +94,8 @@ def propose(turn: Turn, event: ChoiceAsked) -> str | None:
     """Takes a person's word. Why not, in a sentence; None if it is on its way to the peer."""
     guest, state = event.guest, turn.state
     ledger = turn.ledger(guest)
+    if (lost := stateless.refusal(state)) is not None:
+        return lost
     if event.about:
         return _go_without(turn, event)
     if turn.mine(guest).proposal is not None:
@@ -126,6 +128,8 @@ def _go_without(turn: Turn, event: ChoiceAsked) -> str | None:
 def hear(turn: Turn, guest: str, words: GuestHello) -> None:
     """Takes in what the peer proposes, has written down, or has dropped."""
     ours, proposal = turn.ledger(guest).choice, turn.mine(guest).proposal
+    if turn.state.is_stateless:
+        return
     if proposal is not None and proposal.number <= ours.number:
         turn.set_guest(guest, proposal=None, trouble="another choice came first")
         turn.say(guest, "the choice is dropped: another one came first")
@@ -168,6 +172,8 @@ def _consider(turn: Turn, guest: str, proposal: Choice) -> None:
 
 def look(turn: Turn, guest: str) -> None:
     """Takes the next step of what was chosen, or finds that it is over. Once a turn."""
+    if turn.state.is_stateless:
+        return
     _forget_proposal(turn, guest)
     state, mine, choice = turn.state, turn.mine(guest), turn.ledger(guest).choice
     if not choice.is_open:
@@ -265,7 +271,7 @@ def done(turn: Turn, guest: str, deed: Deed) -> None:
     choice = turn.ledger(guest).choice
     turn.set_guest(guest, is_stepping=False, trouble="")
     if deed is Deed.KEEP:
-        if choice.is_open:
+        if choice.is_open and not turn.state.is_stateless:
             _write(turn, guest, replace(choice, is_kept=True))
             turn.say(guest, "a copy of what is given up is kept")
         return

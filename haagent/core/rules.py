@@ -17,6 +17,7 @@ from haagent.core import (
     saying,
     speaking,
     starting,
+    stateless,
 )
 from haagent.core.actions import (
     AnswerFence,
@@ -133,6 +134,8 @@ def _adopt(turn: Turn, guest: str) -> None:
         return
     if not mine.is_unbroken:
         turn.set_guest(guest, is_unbroken=True)
+    if turn.state.is_stateless:
+        return
     term = max(ledger.theirs, hello.term)
     is_holders = mine.phase is Phase.HOLDING and owner(term) == turn.state.me
     if term > ledger.term and (mine.phase is Phase.RELEASED or is_holders):
@@ -168,7 +171,8 @@ def _hold(turn: Turn, guest: str) -> None:
     if state.now >= deadline:
         # safety: the peer may take over soon; nothing of ours may be left by then.
         turn.set(is_fenced=True)
-        destroy(turn, guest, "nothing proves that the peer is off: giving up")
+        why = stateless.refusal(state) or "nothing proves that the peer is off"
+        destroy(turn, guest, f"{why}: giving up")
 
 
 def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:
@@ -246,6 +250,8 @@ def _reconnect(turn: Turn, guest: str) -> None:
     is_calm = mine.phase in (Phase.RELEASED, Phase.HOLDING)
     is_ours = turn.ledger(guest).is_parted and not resolving.is_giving_up(turn.state, guest)
     is_to_try = is_ours or proofs.has_hung_up(turn.state, guest)
+    if stateless.is_bound_by_its_disk(turn.state, guest):
+        return
     if is_to_try and is_calm and resource is not None and turn.state.now >= mine.reconnect_at:
         turn.act(Connect(guest))
         turn.set_guest(guest, reconnect_at=turn.state.now + turn.state.timing.dead)

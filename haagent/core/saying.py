@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from haagent.core import proofs
+from haagent.core import proofs, stateless
 from haagent.core.model import (
     Disk,
     Figures,
@@ -32,11 +32,12 @@ def hello(state: NodeState) -> Hello:
         figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
         has_referee=proofs.has_referee(state),
         guests={
-            guest: _about(mine, state.durable.ledgers[guest], state.measured.differs.get(guest, -1))
+            guest: _about(state, guest, mine, state.durable.ledgers[guest])
             for guest, mine in state.guests.items()
         },
         is_leaving=state.left is not None,
         in_maintenance=state.durable.in_maintenance,
+        is_stateless=state.is_stateless,
         room=state.measured.room,
         troubles=dict(islice(_troubles(state), TOLD)),
         lan=state.durable.lan,
@@ -50,9 +51,11 @@ def _troubles(state: NodeState) -> Iterator[tuple[str, str]]:
     return ((guest, mine.trouble) for guest, mine in state.guests.items() if mine.trouble)
 
 
-def _about(mine: GuestState, ledger: Ledger, differs: int) -> GuestHello:
+def _about(state: NodeState, guest: str, mine: GuestState, ledger: Ledger) -> GuestHello:
     resource = mine.resource
     is_answered = mine.phase is Phase.RELEASED  # not while our copy is being marked
+    if state.is_stateless and not stateless.is_marked(state, guest):
+        is_answered = False
     return GuestHello(
         term=ledger.term,
         theirs=ledger.theirs,
@@ -72,5 +75,5 @@ def _about(mine: GuestState, ledger: Ledger, differs: int) -> GuestHello:
         proposal=mine.proposal,
         is_refused=proofs.is_refused(mine, ledger),
         has_dropped=mine.has_dropped,
-        differs=differs,
+        differs=state.measured.differs.get(guest, -1),
     )

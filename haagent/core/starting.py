@@ -21,6 +21,7 @@ def may_start(state: NodeState, guest: str) -> bool:
         and state.now >= mine.retry_at
         and state.left is None
         and not state.is_fenced
+        and not state.is_stateless
         and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
         and (mine.is_confirmed or not state.durable.in_maintenance)
         and (mine.is_confirmed or not resolving.is_giving_up(state, guest))

@@ -29,6 +29,7 @@ class Timing:
     self_fence: float = 8.0  # an unconfirmed holder stops feeding its watchdog after this
     watchdog: float = 5.0  # an unfed machine resets after this
     feed: float = 1.0  # between two feeds
+    save: float = 3.0  # a stick that takes longer to write the state down is given up
     resume: float = 7.0  # a holder may go on alone after this, on fresh evidence
     margin: float = 2.0  # clock drift and scheduling
     take: float = 16.0  # a survivor may take over after this much silence
@@ -57,6 +58,10 @@ class Timing:
                 "gasp < resume: the last word is heard before the holder goes on alone",
             ),
             (self.feed < self.watchdog, "feed < watchdog: a healthy holder is never reset"),
+            (
+                self.keepalive + self.save + self.feed < self.watchdog,
+                "keepalive + save + feed < watchdog: a stick that hangs starves no watchdog",
+            ),
             (
                 self.take >= self.self_fence + self.watchdog + self.feed + self.margin,
                 "take >= self_fence + watchdog + feed + margin: a lost holder is off by then",

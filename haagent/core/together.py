@@ -4,7 +4,7 @@
 It knows nothing of what is to be agreed on; that has its own conditions.
 """
 
-from haagent.core import proofs
+from haagent.core import proofs, stateless
 from haagent.core.model import NodeState, Path
 
 
@@ -23,6 +23,8 @@ def blocker(state: NodeState) -> str | None:
         return f"{peer if hello.is_leaving else me} is shutting down"
     if hello.has_replaced or state.is_fenced:
         return f"{me} has given up"
+    if state.is_stateless or hello.is_stateless:
+        return stateless.in_words(me if state.is_stateless else peer)
     if proofs.is_doubting(state):
         return f"{me} stood still a moment ago"
     if not proofs.is_whole(state, Path.CROSSOVER):

@@ -7,6 +7,7 @@ It knows the shape of the state and no rule.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from haagent.core import stateless
 from haagent.core.actions import Action
 from haagent.core.model import GuestState, Ledger, NodeState, Phase
 from haagent.core.phases import EDGES
@@ -59,8 +60,10 @@ class Turn:
         self.state = replace(self.state, guests={**self.state.guests, guest: changed})
 
     def write(self, guest: str, **changes: Any) -> None:
-        """Changes what is persisted about GUEST."""
+        """Changes what is persisted about GUEST; where nothing can be, only what binds us more."""
         durable = self.state.durable
+        if self.state.is_stateless:
+            changes = stateless.binding(durable.ledgers[guest], changes)
         changed = replace(durable.ledgers[guest], **changes)
         if changed != durable.ledgers[guest]:
             ledgers = {**durable.ledgers, guest: changed}

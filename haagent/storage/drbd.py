@@ -76,9 +76,14 @@ class Drbd:
         self._open = stream
         self._news = news
         self._root = root
+        self._spare: Path | None = None
         self._lock = threading.Lock()
         self._watched: Stream | None = None
         self._is_stopping = False
+
+    def rely_on(self, spare: Path) -> None:
+        """The usual configuration cannot be read any more: from now on SPARE is, a copy of it."""
+        self._spare = spare
 
     def read(self, guest: str) -> Resource:
         """The state now. A resource that DRBD does not have is Secondary, StandAlone, Diskless.
@@ -260,6 +265,8 @@ class Drbd:
         return guest in self._look(guest).resources()
 
     def _do(self, argv: Sequence[str], timeout: float | None = None) -> str:
+        if self._spare is not None and argv[0] == "drbdadm":
+            argv = ("drbdadm", "--config-file", str(self._spare), *argv[1:])
         try:
             return self._run(argv, timeout=self._limit if timeout is None else timeout)
         except ToolError as error:

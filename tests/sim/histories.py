@@ -141,6 +141,22 @@ def _fill(world: World, random: Random) -> None:
     _for_a_while(world, random, lambda: setattr(machine, "is_full", False))
 
 
+def _stick(world: World, random: Random) -> None:
+    """A stick is pulled or full. One that comes back may find its machine off."""
+    node = random.randrange(2)
+    if random.random() < 0.3:
+        world.fill_stick(node)
+        _for_a_while(world, random, lambda: setattr(world.machines[node], "is_stick_full", False))
+        return
+    world.pull_stick(node)
+
+    def put_back() -> None:
+        world.put_stick_back(node)
+        world.power_on(node)
+
+    _for_a_while(world, random, put_back)
+
+
 def freeze(world: World, random: Random) -> None:
     world.freeze(random.randrange(2), random.uniform(3.0, 30.0))
 
@@ -167,6 +183,8 @@ FAULTS: tuple[Fault, ...] = (
     _fill,
     _choose,
     _change_lan,
+    _stick,
+    _stick,
 )
 
 
@@ -291,6 +309,17 @@ def _on_tour(world: World, random: Random) -> None:
     world.after(random.uniform(0.0, 40.0), lambda: fault(world, random))
 
 
+def _without_a_stick(world: World, random: Random) -> None:
+    """A stick is lost, and something fails when that is known, and again."""
+    node = random.randrange(2)
+    world.pull_stick(node)
+    for _ in range(random.choice((1, 2, 3))):
+        fault = random.choice((*FAULTS, _swap_lan, _at_move))
+        world.after(random.uniform(0.0, 70.0), lambda fault=fault: fault(world, random))  # type: ignore[misc]
+    if random.random() < 0.7:
+        world.after(random.uniform(5.0, 80.0), lambda: world.put_stick_back(node))
+
+
 THEMES: tuple[Fault, ...] = (
     _lone_writing,
     _slow_hole,
@@ -302,6 +331,8 @@ THEMES: tuple[Fault, ...] = (
     _at_move,
     _after_farewell,
     _on_tour,
+    _without_a_stick,
+    _without_a_stick,
 )
 
 

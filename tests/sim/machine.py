@@ -50,6 +50,11 @@ class Machine:
     resets: int = 0
     has_watchdog: bool = True
     is_full: bool = False  # Xen cannot start a guest
+    is_stick_gone: bool = False  # nothing boots
+    has_dead_mount: bool = False  # until the next start, also if the stick is back
+    is_stick_full: bool = False  # it can be read, and not written
+    torn: Durable | None = None  # on its stick: newer than what was acted on
+    is_stick_lost: bool = False  # so the agent has noted, for all agents of this boot
     has_no_room: bool = False  # for a copy of a volume
     key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
     next_key: str = ""  # agreed on with another peer; not taken up yet
@@ -88,6 +93,9 @@ class Machine:
     def power_on(self, boot: float) -> None:
         if self.is_on or self.is_booting:
             return
+        if self.is_stick_gone:
+            self.ground.note(f"-- {self.name} has nothing to start from")
+            return
         self.is_booting = True
         self.epoch += 1
         epoch = self.epoch
@@ -100,6 +108,7 @@ class Machine:
         self.agent_epoch += 1
         self.state, self.fed = None, None
         self.lan_trial = None
+        self.has_dead_mount = self.is_stick_lost = False
         self.queue.clear()
         self.promoting.clear()
         self.stalled_until = self.agent_stalled_until = self.frozen_until = 0.0
@@ -113,7 +122,12 @@ class Machine:
         self.power_on(BOOT_TAKES)
 
     def _booted(self) -> None:
-        self.is_booting, self.is_on = False, True
+        self.is_booting = False
+        if self.is_stick_gone:
+            self.ground.note(f"-- {self.name} does not find its stick")
+            return
+        self.is_on = True
+        self.kept, self.torn = self.torn or self.kept, None
         self.boots += 1
         self.formats, self.next_formats = self.next_formats or self.formats, ()
         self.ground.note(f"-- {self.name} is up")
@@ -172,6 +186,9 @@ class Machine:
         self.agent_epoch += 1
         self.queue.clear()
         self.promoting.clear()
+        if self.has_dead_mount:
+            self.state = None  # it cannot read its settings: the watchdog goes on counting
+            return
         pair = Pair(
             me=self.node,
             names=NAMES,
@@ -188,6 +205,8 @@ class Machine:
         self.state = first_state(pair, boot, self.kept, self.clock(), lan_files=self.lan_files)
         if self.has_watchdog:
             self.fed = ground.now
+        if self.is_stick_lost:
+            self.post(lambda: events.StateLost(self.clock(), "an agent before this one noted so"))
         self.post(lambda: events.WatchdogArmed(self.clock(), self.has_watchdog))
         for guest in ground.guests:
             self.resource_changed(guest)
@@ -256,10 +275,17 @@ class Machine:
         before = self.state
         decision = decide(before, event)
         check(before, decision)
+        is_to_be_saved = not decision.state.is_stateless and self.kept != decision.state.durable
+        if is_to_be_saved and (self.has_dead_mount or self.is_stick_full):
+            self._fail_to_save(decision.state.durable)
+            self._feed_in(events.StateLost(event.at, "Input/output error"))
+            self._feed_in(event)
+            return
         self.state = decision.state
+        self.is_stick_lost = decision.state.is_stateless
         for reason in decision.reasons:
             ground.note(reason)
-        if self.kept != decision.state.durable:
+        if is_to_be_saved:
             self.kept = decision.state.durable
             ground.look_at_lan(self.node)
             ground.saves += 1
@@ -269,6 +295,13 @@ class Machine:
         for action in decision.actions:
             if self.agent_epoch == epoch:
                 self._act(action)
+
+    def _fail_to_save(self, durable: Durable) -> None:
+        """Of two copies the first may be whole on the stick before it fails: it is found there at
+        the next start, and nothing was ever done because of it.
+        """
+        if self.ground.random.random() < 0.5:
+            self.torn = durable
 
     def _act(self, action: actions.Action) -> None:
         ground = self.ground

@@ -12,9 +12,10 @@ from tests.sim.deaths import DEATHS
 from tests.sim.moves import MOVES
 from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
+from tests.sim.sticks import STICKS
 from tests.sim.successions import SUCCESSIONS
 from tests.sim.telling import Scenario
 
 # Of two machines and two addresses that stay the same.
-ORDINARY: Mapping[str, Scenario] = {**DEATHS, **CABLES, **CHOICES, **MOVES}
+ORDINARY: Mapping[str, Scenario] = {**DEATHS, **CABLES, **CHOICES, **MOVES, **STICKS}
 SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}

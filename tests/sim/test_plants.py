@@ -8,9 +8,19 @@ import pytest
 
 from haagent.cluster import wire
 from haagent.cluster.wire import New
-from haagent.core import agreeing, decide, doubting, moving, proofs, rules, speaking, starting
+from haagent.core import (
+    agreeing,
+    decide,
+    doubting,
+    moving,
+    proofs,
+    rules,
+    speaking,
+    starting,
+    stateless,
+)
 from haagent.core.decide import HANDLERS
-from haagent.core.events import HelloHeard, ProbeAnswered
+from haagent.core.events import Event, HelloHeard, ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import (
     Choice,
@@ -21,7 +31,7 @@ from haagent.core.model import (
     NodeState,
     Phase,
 )
-from haagent.core.turn import Turn
+from haagent.core.turn import Decision, Turn
 from tests.sim import machine as simulated
 from tests.sim.cables import paths_cut_apart
 from tests.sim.drbd import Mirror
@@ -166,6 +176,60 @@ def the_newest_format_alone(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(speaking, "formats", lambda state: state.pair.formats[:1])
 
 
+def starting_without_a_stick(plant: pytest.MonkeyPatch) -> None:
+    may_start = starting.may_start
+    plant.setattr(
+        starting,
+        "may_start",
+        lambda state, guest: may_start(replace(state, is_stateless=False), guest),
+    )
+
+
+def going_on_alone_without_a_stick(plant: pytest.MonkeyPatch) -> None:
+    evidence = proofs.evidence
+    plant.setattr(
+        proofs,
+        "evidence",
+        lambda state, guest: evidence(replace(state, is_stateless=False), guest),
+    )
+
+
+def a_loss_that_stops_the_holder(plant: pytest.MonkeyPatch) -> None:
+    """What can be written no more is a reason to give up."""
+    lose = stateless.lose
+
+    def give_up(turn: Turn, why: str) -> None:
+        lose(turn, why)
+        turn.set(is_fenced=True)
+
+    plant.setattr(stateless, "lose", give_up)
+
+
+def claims_in_memory(plant: pytest.MonkeyPatch) -> None:
+    """Whatever is decided without a stick is kept as if it were on it; the invariants are blind."""
+    starting_without_a_stick(plant)
+    going_on_alone_without_a_stick(plant)
+    plant.setattr(stateless, "binding", lambda ledger, changes: dict(changes))
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def consent_without_a_mark(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(stateless, "is_marked", lambda state, guest: True)
+
+
+def promises_to_who_cannot_rely_on_them(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(stateless, "has_peer_lost_it", lambda state: False)
+
+
+def a_loss_that_is_forgotten(plant: pytest.MonkeyPatch) -> None:
+    """The next event is judged as if the stick were there."""
+
+    def forgetful(state: NodeState, event: Event) -> Decision:
+        return decide.decide(replace(state, is_stateless=False), event)
+
+    plant.setattr(simulated, "decide", forgetful)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
@@ -192,6 +256,15 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (left_out(proposal=None), "mixed-split-brain-is-ended-where-it-runs"),
     (an_earlier_boots_format, "updated-machine-falls-back-by-itself"),
     (the_newest_format_alone, "update-is-taken-back"),
+    (starting_without_a_stick, "standby-without-its-stick"),
+    (going_on_alone_without_a_stick, "holder-without-its-stick-loses-the-other"),
+    (a_loss_that_stops_the_holder, "holder-loses-its-stick"),
+    (claims_in_memory, "holder-without-its-stick-loses-the-other"),
+    (claims_in_memory, "standby-without-its-stick"),
+    (consent_without_a_mark, "holder-returns-to-a-standby-without-its-stick"),
+    (promises_to_who_cannot_rely_on_them, "gateway-fails-beside-a-machine-without-its-stick"),
+    (promises_to_who_cannot_rely_on_them, "stick-is-lost-while-the-other-stands-down"),
+    (a_loss_that_is_forgotten, "standby-without-its-stick"),
 )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from haagent.core import events
 from haagent.core.model import CONNECTED, Path
 from tests.sim.ground import Ground
-from tests.sim.machine import BOOT_TAKES, NAMES
+from tests.sim.machine import BOOT_TAKES, NAMES, Machine
 from tests.sim.wires import Formats
+
+LOOK_AT_STICK = 60.0  # seconds between two looks of the agent
 
 
 class World(Ground):
@@ -51,7 +53,9 @@ class World(Ground):
         self.gateway_cut.clear()
         self.gateway, self.ghost = True, False
         for machine in self.machines:
-            machine.is_full = False
+            machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
+            if machine.has_dead_mount or machine.is_stick_lost:
+                self.leave(machine.node)  # as a person should: its guests go to the other one
             if machine.kept is not None and machine.kept.in_maintenance:
                 self.maintained.add(machine.node)
                 machine.end_maintenance()
@@ -89,6 +93,32 @@ class World(Ground):
         """What the next boot of NODE reads and writes: it was updated, or went back."""
         self.note(f"-- {NAMES[node]} gets a release that speaks {' and '.join(map(str, formats))}")
         self.machines[node].next_formats = formats
+
+    def pull_stick(self, node: int) -> None:
+        """The stick is pulled, or dies. The agent learns of it when it next wants to write, or by a
+        look that it has each minute.
+        """
+        self.note(f"-- {NAMES[node]}'s stick is pulled")
+        machine = self.machines[node]
+        machine.is_stick_gone = True
+        machine.has_dead_mount = machine.is_on
+        self._look_at_stick(machine)
+
+    def put_stick_back(self, node: int) -> None:
+        """The same stick; a machine that runs does not have it again before its next start."""
+        self.note(f"-- {NAMES[node]}'s stick is back")
+        self.machines[node].is_stick_gone = False
+
+    def fill_stick(self, node: int) -> None:
+        """It can be read, and nothing more is written to it, also after a restart."""
+        self.note(f"-- {NAMES[node]}'s stick is full")
+        self.machines[node].is_stick_full = True
+        self._look_at_stick(self.machines[node])
+
+    def _look_at_stick(self, machine: Machine) -> None:
+        why = "nothing could be written"
+        seconds = self.random.uniform(0.0, LOOK_AT_STICK)
+        machine.later(seconds, lambda: events.StateLost(machine.clock(), why))
 
     def stall(self, node: int, seconds: float) -> None:
         """The machine stands still; its clocks and its watchdog run on."""

@@ -216,6 +216,11 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("The addresses on the LAN are being changed.", lan(LanStage.PROVEN)),
     ("The addresses on the LAN are being changed.", lan(LanStage.DROPPED, runs=2)),
     ("anna has not written its new address to its stick yet.", lan(LanStage.KEPT, runs=2)),
+    (
+        "anna cannot write to its stick any more (Input/output error).",
+        node(is_stateless=True, lost_because="Input/output error"),
+    ),
+    ("berta cannot write to its stick any more.", hello(is_stateless=True)),
     ("berta is shutting down.", hello(is_leaving=True)),
     ("anna is in maintenance.", resting),
     ("anna was replaced.", hello(has_replaced=True)),

@@ -49,7 +49,7 @@ class Recorded:
 
     def save(self, durable: Durable) -> None:
         if self.is_full:
-            raise StateError("The state cannot be written.", "Make room.")
+            raise StateError("The state cannot be written.", "Make room.", "the disk is full")
         self.done.append("save")
 
     def send(self, hello: Hello, formats: tuple[int, ...]) -> None:
@@ -95,16 +95,36 @@ def test_what_is_decided_is_on_disk_before_it_is_done() -> None:
     assert outside.done == ["save", "Promote", "feed"]
 
 
-def test_what_cannot_be_written_is_not_done() -> None:
+def test_what_cannot_be_written_is_not_done_also_when_the_stick_is_back() -> None:
     outside = Recorded()
     outside.is_full = True
     loop = Loop(survivor(), outside)
     loop.take(events.Tick(121.0))
-    assert outside.done == []
+    assert outside.done == ["feed"]
     assert loop.state.guests["g"].phase is Phase.RELEASED
+    assert loop.state.is_stateless
+    assert "b: the stick cannot be written any more: the disk is full" in outside.reasons
     outside.is_full = False
     loop.take(events.Tick(121.5))
-    assert outside.done == ["save", "Promote", "feed"]
+    assert outside.done == ["feed", "feed"]
+    assert all(hello.is_stateless for hello in outside.hellos)
+
+
+def test_what_is_heard_when_the_stick_is_lost_is_not_lost_with_it() -> None:
+    """The peer's claim could not be written down: the guest ends here all the same."""
+    outside = Recorded()
+    outside.is_full = True
+    state = survivor()
+    ours = replace(state.durable.ledgers["g"], term=3, theirs=2, held_in="b1")
+    guest = replace(state.guests["g"], phase=Phase.HOLDING, is_running=True)
+    state = replace(state, durable=replace(state.durable, ledgers={"g": ours}), guests={"g": guest})
+    assert state.peer.hello is not None
+    words = replace(state.peer.hello.guests["g"], term=4)
+    hello = replace(state.peer.hello, number=8, guests={"g": words})
+    loop = Loop(state, outside)
+    loop.take(events.HelloHeard(121.0, Path.LAN, hello))
+    assert loop.state.peer.hello == hello
+    assert outside.done == ["Destroy"]
 
 
 def test_a_person_is_told_what_became_of_it() -> None:
@@ -116,7 +136,7 @@ def test_a_person_is_told_what_became_of_it() -> None:
     outside.done.clear()
     outside.is_full = True
     loop.take(events.MaintenanceAsked(121.0, False))
-    assert outside.done == []  # what is not written down is not answered
+    assert outside.done == ["tell : b cannot write to its stick any more"]
     assert loop.state.durable.in_maintenance
 
 

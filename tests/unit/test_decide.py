@@ -57,6 +57,7 @@ EVENTS: tuple[events.Event, ...] = (
     events.MeasuresTaken(AT, Measured(100, {"g": 10}, {"g": 4})),
     events.LanAsked(AT, "10.0.2.11/24", "10.0.2.12/24", "10.0.2.1"),
     events.LanWritten(AT, 0),
+    events.StateLost(AT, "Input/output error"),
 )
 
 
@@ -78,6 +79,15 @@ def pairs() -> Iterator[tuple[Phase, events.Event]]:
 @pytest.mark.parametrize(("phase", "event"), list(pairs()))
 def test_every_event_in_every_phase_is_handled(phase: Phase, event: events.Event) -> None:
     before = in_phase(phase)
+    decision = decide(before, event)
+    check(before, decision)
+    after = decision.state.guests["g"].phase
+    assert after is phase or decision.reasons, "a change without a word about it"
+
+
+@pytest.mark.parametrize(("phase", "event"), list(pairs()))
+def test_so_it_is_without_a_stick(phase: Phase, event: events.Event) -> None:
+    before = decide(in_phase(phase), events.StateLost(NOW, "Input/output error")).state
     decision = decide(before, event)
     check(before, decision)
     after = decision.state.guests["g"].phase

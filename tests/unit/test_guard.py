@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The password at the screens: who is admitted, and how long a wrong one costs."""
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -169,3 +170,45 @@ def test_what_will_not_do_is_told_and_not_quoted(text: str, words: str) -> None:
     flaw = password.flaw(text)
     assert flaw is not None and words in flaw and text not in flaw
     assert password.flaw("123456") is None
+
+
+def dead_stick(kept: Path) -> None:
+    """What a file system does that was shut down: each look fails, and not with "no such file"."""
+    shutil.rmtree(kept.parent)
+    kept.parent.symlink_to(kept.parent)  # ELOOP, as EIO cannot be had here
+
+
+def test_a_person_gets_in_when_the_stick_is_dead(screens: Screens, kept: Path) -> None:
+    monitor, serial = screens
+    assert monitor.has_password  # each console looks once when it begins
+    dead_stick(kept)
+    assert serial.has_password
+    assert not serial.admits(WRONG)
+    assert serial.admits(RIGHT)
+
+
+def test_the_copy_is_for_nobody_else_and_follows_the_password(
+    screens: Screens, kept: Path, tmp_path: Path
+) -> None:
+    monitor, serial = screens
+    assert monitor.has_password
+    copy = tmp_path / "run" / "password"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    monitor.keep("another horse")
+    dead_stick(kept)
+    assert not serial.admits(RIGHT)
+    assert serial.admits("another horse")
+
+
+def test_a_copy_lets_nobody_in_where_there_is_no_password(screens: Screens, kept: Path) -> None:
+    monitor, _ = screens
+    assert monitor.has_password
+    kept.unlink()
+    assert not monitor.has_password
+    assert not monitor.admits(RIGHT)
+
+
+def test_without_a_copy_a_dead_stick_is_said_to_be_one(screens: Screens, kept: Path) -> None:
+    dead_stick(kept)
+    with pytest.raises(OperatorError, match="cannot be read"):
+        _ = screens[0].has_password

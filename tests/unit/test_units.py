@@ -373,3 +373,12 @@ def test_nothing_of_ours_starts_beside_an_install_nor_after_one_that_failed() ->
 def test_the_image_has_the_programs_of_an_install() -> None:
     packages = (IMAGE / "mkosi.conf.d/20-storage.conf").read_text().split()
     assert {"fdisk", "cryptsetup-bin", "e2fsprogs"} <= set(packages)
+
+
+@pytest.mark.parametrize("folder", ["/var/lib/xen", "/var/log/xen"])
+def test_xen_writes_to_memory_and_not_to_the_stick(folder: str) -> None:
+    """libxl does not destroy a domain whose lock file it cannot make (libxl_domain.c)."""
+    mount = settings(UNITS / f"{folder[1:].replace('/', '-')}.mount")
+    assert (mount["What"], mount["Type"], mount["Where"]) == (["tmpfs"], ["tmpfs"], [folder])
+    needed = settings(UNITS / "xen.service")["RequiresMountsFor"]
+    assert folder in needed[0].split()

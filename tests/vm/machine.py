@@ -227,6 +227,13 @@ class Machine:
         self.qmp("blockdev-add", **node)
         self.qmp("device_add", driver="usb-storage", drive="plugged", id="plugged")
 
+    def unplug_stick(self) -> None:
+        """The USB stick that it started from is pulled while it runs; it is there again when the
+        machine is switched on the next time.
+        """
+        assert self.disks[0].device == "usb-storage", "only what is at a USB port can be pulled"
+        self.qmp("device_del", id=self.disks[0].name)
+
     def close(self) -> None:
         """Ends everything, whatever state it is in."""
         self._kill_qemu()

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Complaints about the machines themselves: that one is silent, unguarded, leaving or replaced."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint
 from haagent.console.facts import is_recent, is_talking
 from haagent.console.surroundings import Surroundings
 from haagent.core import moving
-from haagent.core.model import NodeState, Phase
+from haagent.core.model import HELD, NodeState, Phase
 from haagent.core.together import names
 
 
@@ -36,6 +36,9 @@ def ours(state: NodeState) -> Iterator[Complaint]:
             " ".join((_maintenance_means(me, peer), *_staying(state))),
             f"When you are done: `shoestring maintenance off` on {me}.",
         )
+    if state.is_stateless:
+        held = [guest for guest, mine in state.guests.items() if mine.phase in HELD]
+        yield _stick_lost(me, peer, held, f" ({state.lost_because})")
     if not state.is_armed:
         yield Complaint(
             Alarm.WATCHDOG,
@@ -101,6 +104,9 @@ def peers(state: NodeState) -> Iterator[Complaint]:
             f"If {peer} hangs, nothing ends its guests: {me} must not take over.",
             f"See why, on {peer}: `journalctl -b -u haagent`.",
         )
+    if hello.is_stateless:
+        held = [guest for guest, words in hello.guests.items() if words.phase in HELD]
+        yield _stick_lost(peer, me, held)
     if hello.is_leaving:
         yield Complaint(
             Alarm.LEAVING,
@@ -148,6 +154,25 @@ def units(around: Surroundings) -> Iterator[Complaint]:
             "A part of the system does not run.",
             f"See why: `journalctl -b -u {unit}`.",
         )
+
+
+def _stick_lost(who: str, other: str, held: Sequence[str], why: str = "") -> Complaint:
+    """WHO cannot write its stick, and has the guests HELD."""
+    if held:
+        what = " and ".join(held)
+        runs, ends = ("runs", "it ends") if len(held) == 1 else ("run", "they end")
+        means = f"{what} {runs} on, but {other} must not fail or be switched off: {ends} then."
+        do = f"`shoestring shutdown` on {who}: what runs there goes to {other} first."
+    else:
+        means = f"{who} takes nothing over: if {other} dies, its guests are off."
+        do = f"`shoestring shutdown` on {who}; the guests stay on {other}."
+    return Complaint(
+        Alarm.STICK_LOST,
+        f"{who} cannot write to its stick any more{why}.",
+        f"{means} {who} would not start again without a stick.",
+        f"{do} Then put the stick back, or flash a new one and type `shoestring replace` on "
+        f"{other}.",
+    )
 
 
 def _maintenance_means(who: str, other: str) -> str:

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""The stick of a running machine is pulled: what runs, runs on, and both machines say so."""
+
+from dataclasses import replace
+
+import pytest
+
+from haagent.console.alarms import Alarm
+from haagent.keeping import LOOK, LOOK_LIMIT
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.pair import Pair, blank_pair, set_up, status
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.wait import wait_until
+
+NOTICED = 5 * (LOOK + LOOK_LIMIT)  # seconds; a generous deadline for a slow, busy host
+
+
+@pytest.fixture
+def story(lab: Lab) -> Story:
+    return Story(lab, pair_on_usb_sticks(lab))
+
+
+def pair_on_usb_sticks(lab: Lab) -> Pair:
+    pair = blank_pair(lab)
+    for machine in pair.both:
+        machine.disks[0] = replace(machine.disks[0], device="usb-storage")
+    checkpoint = lab.checkpoint_key("usb-sticks")
+    if checkpoint.exists():
+        lab.load(checkpoint)
+    else:
+        set_up(pair, is_typed=True)
+        lab.save(checkpoint)
+    wait_until("a number from the guest", pair.recorder.next, 120)
+    return pair
+
+
+def says_so(machine: Machine, whose: str) -> bool:
+    """MACHINE tells that the stick of WHOSE is gone."""
+    return any(
+        complaint["code"] == Alarm.STICK_LOST and complaint["what"].startswith(whose)
+        for complaint in status(machine).get("complaints", [])
+    )
+
+
+def pull(story: Story, machine: Machine) -> None:
+    machine.unplug_stick()
+    wait_until(
+        f"both to say that {machine.name} has lost its stick",
+        lambda: all(says_so(one, machine.name) for one in story.pair.both),
+        NOTICED,
+        2,
+    )
+
+
+def boot_id(machine: Machine) -> str:
+    return machine.run("cat /proc/sys/kernel/random/boot_id").strip()
+
+
+def test_the_holders_stick_is_pulled_and_a_person_switches_it_off(story: Story) -> None:
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        start, boot = story.beacons.heard[-1].epoch, boot_id(a)
+        pull(story, a)
+        story.await_numbers(100)
+        assert boot_id(a) == boot, "it was reset"
+        assert {one.epoch for one in story.beacons.heard} == {start}, "the guest was started anew"
+        for machine in (a, b):
+            said = status(machine)
+            assert said["verdict"] == "NOT PROTECTED"
+            assert said["guests"][0]["is_in_sync"], f"{machine.name}: it is not mirrored any more"
+        password = a.run("stat --format=%a /run/shoestring/password").strip()
+        assert password == "600", "nobody gets in any more"
+        # It takes a while, and the machine goes down with it: nobody waits for its last word.
+        a.control.try_run("systemd-run --quiet shoestring shutdown --yes", 60)
+        line = story.await_line(b, "promoting")
+        assert "farewell" in line.text
+        wait_until("a to be off", lambda: not a.is_on, BOOT)
+        story.await_numbers(20)
+        story.audit()
+        story.return_of(a)  # with its stick, which does not know what was decided since
+        assert status(b)["guests"][0]["runs_on"] == ["b"], "it failed back"
+        story.audit()
+
+
+def test_the_holder_loses_its_stick_and_then_its_power(story: Story) -> None:
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        pull(story, a)
+        a.power_cut(seed=11)
+        line = story.await_line(b, "promoting")
+        assert "self-fenced" in line.text and "unbroken" in line.text
+        story.await_numbers(10)
+        story.return_of(a)
+        story.audit()
+
+
+def test_the_standbys_stick_is_pulled_and_the_holder_dies(story: Story) -> None:
+    """It takes nothing over, for it could not write its claim down, and says so."""
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        pull(story, b)
+        a.power_cut(seed=12)
+        told = await_stopped(b)
+        assert "b cannot write to its stick any more" in told
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        story.await_numbers(10)
+        b.power_cut(seed=13)
+        story.return_of(b)
+        story.audit()
+
+
+def test_a_guest_that_ends_by_itself_starts_again_without_the_stick(story: Story) -> None:
+    """Xen needs no file on the stick, neither to end a domain nor to make one."""
+    a, _ = story.pair.both
+    with story:
+        story.await_numbers(10)
+        pull(story, a)
+        start = story.beacons.heard[-1].epoch
+        a.run("xl destroy counter")
+        wait_until(
+            "the guest's next start", lambda: story.beacons.heard[-1].epoch != start, TAKEOVER
+        )
+        story.await_numbers(10)
+        assert status(a)["guests"][0]["runs_on"] == ["a"]
