@@ -40,6 +40,7 @@ from haagent.folding import folded
 FAST = 20.0  # how much faster than ours their clock runs
 LIMIT = 60.0  # seconds; a generous deadline
 DATA = Path(__file__).parents[1] / "data"
+CODE_PROMPT = "code > \n"  # as it stands at the end of a screen
 CARDS = ("52:54:00:00:0a:01", "52:54:00:00:0b:01")
 ADDRESSES = (IPv6Address("fe80::a"), IPv6Address("fe80::b"))
 
@@ -73,6 +74,7 @@ class Person:
         self.hidden = False
         self.typed_hidden: list[str] = []
         self.tried: set[str] = set()  # of the codes on this screen
+        self.looks_at: Machine | None = None  # whose code is typed as often as it is asked for
         self._open = ""
 
     def tell(self, text: str) -> None:
@@ -97,12 +99,17 @@ class Person:
 
     def _answer(self) -> str | None:
         """What is typed now. Who still has to look at the other screen holds nobody up."""
-        if not self.answers or not re.search(self.answers[0][0], self._open):
+        # Only at a question that stands: what is typed to an old one is taken for something else.
+        if self.looks_at is not None and self._open.endswith(CODE_PROMPT):
+            text = code_on(self.looks_at)
+        elif self.answers and re.search(self.answers[0][0], self._open):
+            text = self.answers[0][1]()
+            if text is not None:
+                self.answers.pop(0)
+        else:
             return None
-        text = self.answers[0][1]()
         if text is None:
             return None
-        self.answers.pop(0)
         self._open = ""
         self.typed.append(text)
         if self.hidden:

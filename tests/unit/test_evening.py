@@ -146,9 +146,11 @@ def test_the_machine_that_stayed_on_finds_the_other_one_again(who: int, cut_at: 
     assert isinstance(machines[who].error, Stopped), machines[who].person.page[-2000:]
     world.places[who].cut_at = None
     again = world.restart(machines, who)
-    # Who asks for the code is decided anew; whoever it is, somebody sits there.
+    # Whoever asks for the code, somebody sits there. The one that stayed on may ask for that of the
+    # machine that it remembers, before it hears that it was started anew, and then asks again.
     shower, asker = roles(again)
-    asker.person.answers = happy(shower, asker)
+    asker.person.looks_at = shower
+    asker.person.answers = happy(shower, asker)[1:]
     again[who].thread.start()
     for machine in again:
         machine.thread.join(LIMIT)
