@@ -71,11 +71,15 @@ def test_a_guest_that_never_answered_is_no_figure() -> None:
 
 
 def test_the_guests_own_shutdown_is_told_by_the_machine_that_gave_it_away() -> None:
-    assert shutdown(GIVER, AHEAD, 100.0) == 11.5
+    assert shutdown(GIVER, AHEAD, 100.0, 100.2) == 11.5
     with pytest.raises(NotTold):
-        shutdown(GIVER[:1], AHEAD, 100.0)
+        shutdown(GIVER[:1], AHEAD, 100.0, 100.2)
     with pytest.raises(NotTold):
-        shutdown(GIVER, AHEAD, 101.0)
+        shutdown(GIVER, AHEAD, 101.0, 101.0)
+
+
+def test_a_guest_that_still_answers_while_it_shuts_down_is_not_away_yet() -> None:
+    assert shutdown(GIVER, AHEAD, 100.0, 103.0) == 9.0
 
 
 def test_a_journal_is_read_with_its_moments() -> None:

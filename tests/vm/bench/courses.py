@@ -114,10 +114,12 @@ def course(taker: Sequence[Line], offset: float, began: float, answers: Sequence
     )
 
 
-def shutdown(giver: Sequence[Line], offset: float, after: float) -> float:
-    """How long the guest's shutdown took on the machine whose lines are GIVER. Raises NotTold."""
-    stopping = told(giver, STOPPING, after + offset)
-    return told(giver, RELEASED, stopping.at).at - stopping.at
+def shutdown(giver: Sequence[Line], offset: float, asked: float, last: float) -> float:
+    """How long the guest was away for its own shutdown, on the machine whose lines are GIVER: from
+    its LAST answer on, for it answers while it begins to shut down. Raises NotTold.
+    """
+    stopping = told(giver, STOPPING, asked + offset)
+    return told(giver, RELEASED, stopping.at).at - max(stopping.at, last + offset)
 
 
 def told(journal: Sequence[Line], pattern: str, after: float) -> Line:

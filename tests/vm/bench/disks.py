@@ -15,7 +15,7 @@ from statistics import median
 from tests.vm.bench.figures import Bound, Figure, Target, ratios
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import CROSSOVER, Pair, healthy_pair
+from tests.vm.pair import Pair, healthy_pair
 from tests.vm.wait import wait_until
 
 WRITES, RESYNC = "writes", "resync"
@@ -49,6 +49,11 @@ for number in range(count):
     print("took", time.monotonic() - began)
 END
 """
+# Of the crossover, where DRBD has it.
+ADDRESS = (
+    r"sed -n '/^ *on b {/,/}/s/^ *address ipv4 \([0-9.]*\):.*/\1/p'"
+    " /state/etc/drbd.d/counter.res"
+)
 RECEIVE = """python3 - {address} {port} <<'END'
 import socket, sys, time
 with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
@@ -169,15 +174,17 @@ def resync(accel: str, samples: int) -> Iterator[Figure]:
 
 
 def _stream(pair: Pair) -> float:
-    address = CROSSOVER[1]
+    address = pair.b.run(ADDRESS).strip()
+    listens = f"ss --no-header --listening --tcp --numeric 'sport = :{PORT}'"
     with ThreadPoolExecutor() as pool:
         received = pool.submit(pair.b.run, RECEIVE.format(address=address, port=PORT), SETTLE)
         wait_until(
             "the receiver",
-            lambda: pair.b.control.try_run(f"ss -Hltn sport = :{PORT}").out.strip(),
+            lambda: received.done() or pair.b.control.try_run(listens).out.strip(),
             SETTLE,
         )
-        pair.a.run(SEND.format(address=address, port=PORT, size=SIZE), SETTLE)
+        if not received.done():
+            pair.a.run(SEND.format(address=address, port=PORT, size=SIZE), SETTLE)
         return stream_rate(received.result())
 
 

@@ -90,7 +90,7 @@ def _in_order(scene: Scene, command: str, giver: Callable[[], list[Line]]) -> Co
     _await_takeover(scene, asked, ahead)
     found = course(lines(scene.other), ahead, asked, scene.asker.moments)
     last = max(at for at in scene.asker.moments if at < found.decided)
-    return replace(found, began=last, stopped=shutdown(giver(), its, asked))
+    return replace(found, began=last, stopped=shutdown(giver(), its, asked, last))
 
 
 def _await_takeover(scene: Scene, began: float, ahead: float) -> None:
