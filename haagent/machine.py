@@ -107,6 +107,8 @@ class Machine:
             self._spare = spare.copy()
         except OSError as error:
             log.warning("no spare of DRBD's configuration: %s", error)
+        if self._spare is not None:
+            self.drbd.rely_on(self._spare, spare.is_readable)
         self._hands = Hands(
             self.config.guests,
             self.drbd,
@@ -291,7 +293,7 @@ class Machine:
     def _watch_stick(self, post: Callable[[Event], None]) -> None:
         self.keeper.watch(post)
         if self._spare is not None:
-            self.drbd.rely_on(self._spare)
+            self.drbd.rely_on(self._spare)  # without another look at a stick that may hang
         try:
             # journalctl(1): what is logged from now on is kept in memory.
             run(RELINQUISH, timeout=60)

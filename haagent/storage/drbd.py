@@ -77,13 +77,16 @@ class Drbd:
         self._news = news
         self._root = root
         self._spare: Path | None = None
+        self._is_usual_readable: Callable[[], bool] = lambda: True
         self._lock = threading.Lock()
         self._watched: Stream | None = None
         self._is_stopping = False
 
-    def rely_on(self, spare: Path) -> None:
-        """The usual configuration cannot be read any more: from now on SPARE is, a copy of it."""
-        self._spare = spare
+    def rely_on(self, spare: Path, is_usual_readable: Callable[[], bool] = lambda: False) -> None:
+        """From now on drbdadm reads SPARE, a copy of the usual configuration, whenever that one
+        cannot be read; as it stands, always.
+        """
+        self._spare, self._is_usual_readable = spare, is_usual_readable
 
     def read(self, guest: str) -> Resource:
         """The state now. A resource that DRBD does not have is Secondary, StandAlone, Diskless.
@@ -265,7 +268,8 @@ class Drbd:
         return guest in self._look(guest).resources()
 
     def _do(self, argv: Sequence[str], timeout: float | None = None) -> str:
-        if self._spare is not None and argv[0] == "drbdadm":
+        is_verb = argv[0] == "drbdadm"
+        if is_verb and self._spare is not None and not self._is_usual_readable():
             argv = ("drbdadm", "--config-file", str(self._spare), *argv[1:])
         try:
             return self._run(argv, timeout=self._limit if timeout is None else timeout)

@@ -27,3 +27,11 @@ def copy(kept: Path = KEPT, spare: Path = SPARE) -> Path | None:
         file.write("\n".join(found))
     new.replace(spare)
     return spare
+
+
+def is_readable(kept: Path = KEPT) -> bool:
+    """The stick still has what drbdadm needs. A stick that hangs holds the caller up."""
+    try:
+        return any([file.read_bytes() for file in kept.glob("*.res")])
+    except OSError:
+        return False

@@ -116,9 +116,14 @@ class World(Ground):
         self._look_at_stick(self.machines[node])
 
     def _look_at_stick(self, machine: Machine) -> None:
-        why = "nothing could be written"
-        seconds = self.random.uniform(0.0, LOOK_AT_STICK)
-        machine.later(seconds, lambda: events.StateLost(machine.clock(), why))
+        """The agent's next look, some time within the minute."""
+
+        def look() -> None:
+            if machine.has_dead_mount or machine.is_stick_full:
+                why = "nothing could be written"
+                machine.post(lambda: events.StateLost(machine.clock(), why))
+
+        self.after(self.random.uniform(0.0, LOOK_AT_STICK), look)
 
     def stall(self, node: int, seconds: float) -> None:
         """The machine stands still; its clocks and its watchdog run on."""

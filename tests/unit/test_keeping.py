@@ -32,6 +32,7 @@ class Stick:
     error: Exception | None = None
     looks: int = 0
     is_free: threading.Event = field(default_factory=threading.Event)
+    is_looked_at: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.is_free.set()
@@ -45,6 +46,7 @@ class Stick:
 
     def look(self) -> None:
         self.looks += 1
+        self.is_looked_at.set()
         self._write()
 
     def _write(self) -> None:
@@ -155,6 +157,26 @@ def test_the_look_itself_may_hang(
     posted: list[Event] = []
     keeper.watch(posted.append)
     assert [event.why for event in posted if isinstance(event, StateLost)] == [TOO_SLOW]
+
+
+def test_what_waited_behind_a_write_that_hung_is_not_written_late(
+    stick: Stick, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOK", SHORT)
+    keeper = Keeper(stick, SHORT, note)
+    keeper.load(["g"])
+    stick.is_free.clear()
+    watching = threading.Thread(target=keeper.watch, args=([].append,))
+    watching.start()
+    assert stick.is_looked_at.wait(LONG)
+    with pytest.raises(StateError, match=TOO_SLOW):
+        keeper.save(NEW)
+    stick.is_free.set()
+    watching.join(LONG)
+    last = keeping._Job(lambda: None)
+    keeper._jobs.put(last)
+    assert last.is_done.wait(LONG)
+    assert stick.kept == OLD, "it was written when nobody counted on it any more"
 
 
 def test_a_failed_save_ends_the_looking(stick: Stick, note: Path) -> None:

@@ -51,21 +51,45 @@ def test_it_is_what_the_image_includes() -> None:
 
 
 def test_verbs_use_it_from_then_on_and_readings_need_none(tmp_path: Path) -> None:
-    asked: list[Sequence[str]] = []
+    asked: list[list[str]] = []
 
     def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
-        asked.append(argv)
+        asked.append(list(argv))
         if argv[0] == "drbdsetup":
             return "exists resource name:mail role:Primary suspended:no\nexists -\n"
         raise ToolError(argv, 11, "no")
 
     drbd = Drbd(run=run)
     for expected in (
-        ("drbdadm", "secondary", "mail"),
-        ("drbdadm", "--config-file", "/run/drbd.conf", "secondary", "mail"),
+        ["drbdadm", "secondary", "mail"],
+        ["drbdadm", "--config-file", "/run/drbd.conf", "secondary", "mail"],
     ):
         with pytest.raises(ToolError):
             drbd.demote("mail")
         assert asked[-1] == expected
         assert asked[0][0] == "drbdsetup"
         drbd.rely_on(Path("/run/drbd.conf"))
+
+
+def test_it_is_used_as_soon_as_the_usual_one_cannot_be_read(kept: Path, tmp_path: Path) -> None:
+    """Also before anybody has noticed that the stick is gone."""
+    asked: list[list[str]] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        asked.append(list(argv))
+        if argv[0] == "drbdsetup":
+            return "exists resource name:mail role:Primary suspended:no\nexists -\n"
+        raise ToolError(argv, 11, "no")
+
+    drbd = Drbd(run=run)
+    drbd.rely_on(Path("/run/drbd.conf"), lambda: spare.is_readable(kept))
+    with pytest.raises(ToolError):
+        drbd.demote("mail")
+    assert asked[-1] == ["drbdadm", "secondary", "mail"]
+    (kept / "mail.res").unlink()
+    (kept / "mail.res").symlink_to("mail.res")  # ELOOP, as EIO cannot be had here
+    assert not spare.is_readable(kept)
+    with pytest.raises(ToolError):
+        drbd.demote("mail")
+    assert asked[-1] == ["drbdadm", "--config-file", "/run/drbd.conf", "secondary", "mail"]
+    assert not spare.is_readable(tmp_path / "nowhere")

@@ -177,7 +177,9 @@ def test_no_promise_is_made_or_relied_on() -> None:
     said = with_words(holder, stands_down=True, promise=5).peer.hello
     assert said is not None
     event = events.HelloHeard(NOW, Path.LAN, replace(said, number=said.number + 1))
-    assert decide(holder, event).state.durable.ledgers["g"].evidence == 0
+    decision = decide(holder, event)
+    assert decision.state.durable.ledgers["g"].evidence == 0
+    assert not decision.reasons, "it says that it relies on what it does not"
 
 
 def test_its_peer_takes_back_what_it_promised_and_promises_no_more() -> None:
