@@ -19,9 +19,10 @@ is new, and what becomes of it in the format before:
                                        same is not relied on by a machine that is stateless
 
 A field may be left out if nothing is lost by not knowing it but words on a screen, or a promise
-that nobody uses. What a proof, a promise or an agreement rests on may not: whoever did not hear it would take it for its default, and
-act on that. One such field (`may_lack=False`), or a new word of an enumeration, and the format
-before is not spoken at all; the two releases then say that they do not understand each other.
+that nobody uses. What a proof, a promise or an agreement rests on may not: whoever did not hear it
+would take it for its default, and act on that. One such field (`may_lack=False`), or a new word of
+an enumeration, and the format before is not spoken at all; the two releases then say that they do
+not understand each other.
 """
 
 import contextlib

@@ -28,7 +28,7 @@ from haagent.update.slots import Standing
 LIMIT = 60.0  # seconds for one program
 # What this release reads; it writes the newest.
 STATE = Formats(1, state.VERSION)
-WIRE = Formats(wire.VERSION, wire.VERSION)
+WIRE = Formats(min(wire.FORMATS), wire.VERSION)
 
 
 class OpenMedium(Protocol):
