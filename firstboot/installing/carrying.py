@@ -27,7 +27,7 @@ LONG_LIMIT = 3600.0  # for one that reads or writes a whole file system
 CHUNK = 4 << 20  # bytes
 BOOT_CODE = 440  # bytes of sector 0 that are no partition table (UEFI 2.10, 5.2.1)
 DEV = Path("/dev")
-MEDIUM = DEV / "shoestring/disk"  # what we run from
+MEDIUM = DEV / "medium/disk"  # what we run from
 NEW_STATE = Path("/run/shoestring/new-state")
 # Below STATE; the logs move on while they are copied, the others are not to be the same.
 MARK, NOTE, RECORD = (str(Path(path).relative_to(STATE)) for path in (PATH, WHY_NOT, DONE))

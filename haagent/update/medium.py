@@ -18,7 +18,7 @@ from haagent.mounting import mounted
 from haagent.run import Run, run
 from haagent.update import grubenv, slots
 
-DEVICES = Path("/dev/shoestring")  # links that udev makes
+DEVICES = Path("/dev/medium")  # links that udev makes
 DEV = Path("/dev")
 POINT = Path("/run/shoestring/esp")
 CHUNK = 1 << 20  # bytes

@@ -44,7 +44,7 @@ def agree(person: Person) -> None:
 
 def medium(machine: Machine) -> str:
     """The serial number of what MACHINE runs from."""
-    return machine.run("lsblk --noheadings --nodeps --output SERIAL /dev/shoestring/disk").strip()
+    return machine.run("lsblk --noheadings --nodeps --output SERIAL /dev/medium/disk").strip()
 
 
 def assert_starts_nothing(machine: Machine, stick: Disk) -> None:

@@ -41,7 +41,7 @@ def intent(machine: Machine) -> Intent | None:
     """What GRUB is told on MACHINE's stick; None while nobody can look."""
     script = (
         "exec 9>/run/shoestring/esp.lock; flock 9; mkdir -p /run/esp-look;"
-        " mount -o ro /dev/shoestring/esp /run/esp-look && cat /run/esp-look/grub/grubenv;"
+        " mount -o ro /dev/medium/esp /run/esp-look && cat /run/esp-look/grub/grubenv;"
         " umount /run/esp-look"
     )
     found = machine.control.try_run(script)
