@@ -27,7 +27,7 @@ def folder(slot: str) -> str:
 
 
 def root(slot: str) -> str:
-    """The partition of SLOT's root, below /dev/shoestring."""
+    """The partition of SLOT's root, below /dev/medium."""
     return f"root-{slot}"
 
 
