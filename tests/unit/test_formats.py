@@ -82,22 +82,22 @@ def test_whatever_we_say_in_the_format_before_its_decoder_takes(seed: int) -> No
     said = json.loads(data[32:])
     assert said.keys() == {"hello", "version"} and said["version"] == BEFORE
     assert list(flaws(said["hello"], "Hello", rules)) == []
-    assert decode(data, KEY).hello == without_times(
-        replace(hello, release="", is_stateless=False)
-    )
+    assert decode(data, KEY).hello == without_times(replace(hello, release="", is_stateless=False))
 
 
 def test_that_its_decoder_refuses_the_newest_format_is_seen() -> None:
     rules = golden(BEFORE)["rules"]
     said = json.loads(encode(PLAIN, KEY)[32:])["hello"]
-    assert list(flaws(said, "Hello", rules)) == ["Hello has ['is_stateless', 'release'], or has not"]
+    assert list(flaws(said, "Hello", rules)) == [
+        "Hello has ['is_stateless', 'release'], or has not"
+    ]
     for spoiled in ({"number": 2**63}, {"number": 1.0}, {"boot": "\n"}, {"heard": {"post": 1}}):
         assert list(flaws({**said, **spoiled}, "Hello", rules))[1:], spoiled
 
 
 def test_a_hello_is_of_one_format_and_not_of_a_mixture() -> None:
     newer, older = content(), json.loads(encode(PLAIN, KEY, BEFORE)[32:])
-    with pytest.raises(PeerError, match="hello lacks .*release"):
+    with pytest.raises(PeerError, match=r"hello lacks .*release"):
         decode(resigned({**older, "version": VERSION}), KEY)
     with pytest.raises(PeerError, match=r"unknown fields: .*release"):
         decode(resigned({**newer, "version": BEFORE}), KEY)

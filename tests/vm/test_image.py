@@ -19,7 +19,11 @@ SEED = 20261122  # of the power cuts; a failure is repeated by repeating the run
 def wait_for_greeting(machine: Machine) -> dict[str, str]:
     """What the first page says about the machine, by name. Fails at once where it gives up."""
     outcome = machine.console.expect(
-        ["Press Enter to look at the hardware again", "This machine does not start", "Kernel panic"],
+        [
+            "Press Enter to look at the hardware again",
+            "This machine does not start",
+            "Kernel panic",
+        ],
         timeout=BOOT,
     )
     page = machine.console.before or ""
