@@ -30,6 +30,7 @@ import selectors
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -111,6 +112,8 @@ class Server:
         self._post = post
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not in `stop`: publishing to a closed door is no error.
+        weakref.finalize(self, os.close, self._wake)
         self._selector = selectors.DefaultSelector()
         self._clients: list[_Client] = []  # the oldest first
         self._line: bytes | None = None  # the newest snapshot
@@ -139,7 +142,7 @@ class Server:
         """Closes the door; every client notices. Once, after `start`."""
         self._do(self._stop)
         self._thread.join()
-        os.close(self._lock)  # the eventfd stays: publishing to a closed door is no error
+        os.close(self._lock)
 
     def publish(self, snapshot: Mapping[str, object]) -> None:
         """What everybody who asks is shown from now on. Raises ValueError if it is not JSON's."""

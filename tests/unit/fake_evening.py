@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
@@ -121,14 +122,34 @@ class Person:
         return "\n".join(self.said)
 
 
+class Bell:
+    """A pipe that a `select` can wait for; closed when nobody has it any more."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        for end in (self._reader, self._writer):
+            weakref.finalize(self, os.close, end)
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def ring(self) -> None:
+        os.write(self._writer, b"x")
+
+    def hush(self, rings: int = 1 << 16) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reader, rings)
+
+
 class NoNews:
     """The hardware stays as it is."""
 
     def __init__(self) -> None:
-        self._reader, _ = os.pipe()
+        self._bell = Bell()
 
     def fileno(self) -> int:
-        return self._reader
+        return self._bell.fileno()
 
     def is_any(self) -> bool:
         return False
@@ -146,11 +167,10 @@ class FakeAir:
         self.strangers: list[Announcement] = []  # heard through the crossover each second
         self.on_lan: list[Announcement] = []  # heard through the other card each second
         self._came: queue.SimpleQueue[Announcement] = queue.SimpleQueue()
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
+        self._bell = Bell()
 
     def fileno(self) -> int:
-        return self._reader
+        return self._bell.fileno()
 
     def look(self, at: float) -> tuple[Observation, ...]:
         lan = CardSeen(at, "enp2s0", CARDS[self.number][:-1] + "2", True, 1000)
@@ -168,11 +188,10 @@ class FakeAir:
                 me, CARDS[self.number], ADDRESSES[self.number], 1000, quiet_in.get("enp1s0"), word
             )
             self.peer._came.put(said)
-            os.write(self.peer._writer, b"x")
+            self.peer._bell.ring()
 
     def hear(self, at: float) -> tuple[Observation, ...]:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._reader, 65536)
+        self._bell.hush()
         heard: list[Observation] = []
         while not self._came.empty():
             heard.append(Heard(at, "enp1s0", self._came.get()))
@@ -180,15 +199,15 @@ class FakeAir:
 
 
 class FakeListener:
-    def __init__(self, calls: "queue.SimpleQueue[socket.socket]", reader: int) -> None:
+    def __init__(self, calls: "queue.SimpleQueue[socket.socket]", bell: Bell) -> None:
         self._calls = calls
-        self._reader = reader
+        self._bell = bell
 
     def fileno(self) -> int:
-        return self._reader
+        return self._bell.fileno()
 
     def accept(self) -> Stream | None:
-        os.read(self._reader, 1)
+        self._bell.hush(1)
         return Stream(self._calls.get())
 
     def close(self) -> None:
@@ -200,7 +219,7 @@ class FakeCable:
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-        self._reader, self._writer = os.pipe()
+        self._bell = Bell()
         self.sockets: list[socket.socket] = []
 
     def cut(self) -> None:
@@ -228,11 +247,11 @@ class FakeEnd:
         here, there = socket.socketpair()
         self._cable._calls.put(there)
         self._cable.sockets += [here, there]
-        os.write(self._cable._writer, b"x")
+        self._cable._bell.ring()
         return Stream(here)
 
     def listen(self, card: str, ours: IPv6Address, peer: IPv6Address) -> Listener:
-        return cast(Listener, FakeListener(self._cable._calls, self._cable._reader))
+        return cast(Listener, FakeListener(self._cable._calls, self._cable._bell))
 
 
 class FakePlace:
