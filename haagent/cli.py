@@ -41,6 +41,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     leave = add("leave", _leave, "hand the guests over before this machine goes down")
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
     add("well", _well, "tell GRUB that what runs does well, once it does; systemd does")
+    add("update-door", _update_door, "take an update from the other machine; systemd does")
     add("daemon", _daemon, "run the agent; systemd does")
     add("fence-peer", _fence_peer, "DRBD's fence-peer handler; nobody else calls it")
     return program.run(argv, places)
@@ -122,6 +123,12 @@ def _well(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.update import well  # no other command looks at the stick
 
     return well.well(places)
+
+
+def _update_door(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.update import door  # as above
+
+    return door.answer(places)
 
 
 def _daemon(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -114,6 +114,11 @@ def _go_down(arguments: argparse.Namespace, places: Places, verb: str) -> Exit:
     _, shown = look(places)
     tell(*prospects.of_going_down(shown, is_back_soon=verb == "reboot"))
     agree(arguments)
+    return go_down(shown, places, verb)
+
+
+def go_down(shown: Snapshot, places: Places, verb: str) -> Exit:
+    """What was agreed to, when SHOWN was what is. VERB is systemctl's. Raises ShoestringError."""
     goers = _still_going(shown, places)
     watch = Watch(
         [guest.name for guest in prospects.here(shown)],

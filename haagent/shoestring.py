@@ -99,9 +99,11 @@ def add_factory_reset(program: CommandLine) -> None:
 
 
 def add_update(program: CommandLine) -> None:
-    command = program.add("update", update, "install another release, and restart with it")
+    help = "install another release on both machines of the pair, one after the other"
+    command = program.add("update", update, help)
     help = "the file, or where it is (http://ADDRESS/...); without it, the one on a USB stick"
     command.add_argument("source", metavar="FILE|URL", nargs="?", help=help)
+    command.add_argument("--here", action="store_true", help="only on this machine")
     command.add_argument("--older", action="store_true", help="also if it is no newer one")
     command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     command.add_argument("--status", action="store_true", help="only say what is on the stick")

@@ -226,7 +226,8 @@ class Alarm(StrEnum):
         "The two machines run different releases",
         "This is a note, and takes nothing from the pair's protection: a release understands the "
         "one before it. It is meant for the hours of an update, because other releases do not.",
-        "Finish the update: bring both machines to the same release.",
+        "Finish the update: `shoestring update` on the machine that runs the guests brings both to "
+        "the same release.",
     )
     NOT_UNDERSTOOD = (
         "SHOE-332",

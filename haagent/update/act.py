@@ -5,8 +5,9 @@ It must not decide anything: whether it can be done is blockers.py's to say.
 """
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -25,6 +26,7 @@ from haagent.update.medium import standing
 from haagent.update.slots import Standing
 
 HERE = Ground()
+GOES_ON = "The stick still starts. `shoestring update --status` says what it starts next."
 
 
 def update(arguments: argparse.Namespace, places: Places, ground: Ground = HERE) -> Exit:
@@ -32,18 +34,24 @@ def update(arguments: argparse.Namespace, places: Places, ground: Ground = HERE)
         return _status(places, ground)
     if arguments.dismiss:
         return _dismiss(places, ground)
+    if machine.is_paired(ground) and not arguments.here:
+        from haagent.update import pair  # what the door does needs this module, and not that
+
+        return pair.update(arguments, places, ground)
     refuse(machine.of_machine(places, ground))
     key = signers_key(ground)
     line = Line()
     with source.found(arguments.source, places.run, ground.fetched, line.shows) as path:
         manifest = examine(path, key, line.shows)
         line.ends()
-        found = _fits(manifest, places, ground, arguments.older)
+        found = fits(manifest, places, ground, is_older_wanted=arguments.older)
         tell(*prospect(manifest, found, machine.snapshot(places)))
         handover.agree(arguments)
         # The world may have moved while the person was reading.
         refuse(machine.of_machine(places, ground))
-        _install(path, key, manifest, places, ground, line)
+        with line.watched(GOES_ON):
+            put_in(path, key, manifest, places, ground, line.shows)
+    print(f"{manifest.release} is on the stick, and was read back.")
     return _restart(manifest, arguments.yes, places)
 
 
@@ -96,7 +104,8 @@ def prospect(manifest: Manifest, found: Standing, shown: Snapshot | None) -> lis
     return lines
 
 
-def _fits(manifest: Manifest, places: Places, ground: Ground, is_older_wanted: bool) -> Standing:
+def fits(manifest: Manifest, places: Places, ground: Ground, *, is_older_wanted: bool) -> Standing:
+    """The slots of the stick that MANIFEST's update would go onto. Raises OperatorError if not."""
     cmdline = places.cmdline.read_text()
     with ground.medium() as medium:
         found = standing(medium, cmdline)
@@ -105,30 +114,24 @@ def _fits(manifest: Manifest, places: Places, ground: Ground, is_older_wanted: b
     return found
 
 
-def _install(
+def put_in(
     path: Path,
     key: Ed25519PublicKey,
     manifest: Manifest,
     places: Places,
     ground: Ground,
-    line: "Line",
+    progress: installing.Progress,
 ) -> None:
+    """The update in PATH is what this machine starts next, and its screens say so. Raises
+    OperatorError, and BadUpdate if PATH is not MANIFEST's any more.
+    """
     cmdline = places.cmdline.read_text()
-    try:
-        with ground.medium(is_writable=True) as medium, path.open("rb") as file:
-            reader = Reader(file, key)
-            if reader.manifest != manifest:
-                raise BadUpdate("the file was exchanged meanwhile")
-            installing.install(reader, medium, cmdline, line.shows)
-            news.write(news.of(standing(medium, cmdline)), ground.news)
-    except KeyboardInterrupt:
-        line.ends()
-        raise Interrupted(
-            "The update was interrupted.",
-            "The stick still starts. `shoestring update --status` says what it starts next.",
-        ) from None
-    line.ends()
-    print(f"{manifest.release} is on the stick, and was read back.")
+    with ground.medium(is_writable=True) as medium, path.open("rb") as file:
+        reader = Reader(file, key)
+        if reader.manifest != manifest:
+            raise BadUpdate("the file was exchanged meanwhile")
+        installing.install(reader, medium, cmdline, progress)
+        news.write(news.of(standing(medium, cmdline)), ground.news)
 
 
 def _restart(manifest: Manifest, is_agreed: bool, places: Places) -> Exit:
@@ -178,3 +181,13 @@ class Line:
         if self._shown and self._is_drawn:
             print()
         self._shown = ""
+
+    @contextlib.contextmanager
+    def watched(self, goes_on: str) -> Iterator[None]:
+        """Ends the line in the end; Ctrl-C says what GOES_ON all the same."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.ends()
+            raise Interrupted("The update was interrupted.", goes_on) from None
+        self.ends()

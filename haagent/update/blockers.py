@@ -77,6 +77,33 @@ def of_machine(shown: Snapshot) -> Iterator[Blocker]:
     yield from of_pair(shown)
 
 
+def of_leader(shown: Snapshot) -> Iterator[Blocker]:
+    """Why an update of both machines is not to be led from this one at this moment.
+
+    This one restarts last, so the guests must be here, and able to go; the other one goes first.
+    """
+    peer = shown.peer
+    alone = "`shoestring update --here` updates one machine, and nothing else."
+    if not any(node.is_heard for node in shown.nodes if not node.is_me):
+        yield Blocker(f"{peer} is silent, and both are to be updated", f"Switch it on. {alone}")
+        return
+    away = [guest.name for guest in shown.guests if peer in guest.runs_on]
+    staying = prospects.here(shown)
+    if away:
+        do = f"Say it there. {alone}"
+        if staying:
+            do = f"`shoestring move`, said on {peer}, brings them together. {alone}"
+        yield Blocker(f"{' and '.join(away)} runs on {peer}, and the other machine is first", do)
+        return
+    for guest in staying:
+        if guest.blocker is not None and guest.resync is None:
+            yield Blocker(
+                f"{guest.name} could not move to {peer}: {guest.blocker}",
+                "`shoestring status` says what is wrong, if anything.",
+            )
+    yield from of_pair(shown)
+
+
 def of_pair(shown: Snapshot) -> Iterator[Blocker]:
     """Why no machine of the pair is to be updated: something is being changed."""
     wait = "Wait until it is done; `shoestring status` says how far it is."

@@ -79,7 +79,7 @@ def of_update(
 
 def of_machine(places: Places, ground: Ground) -> list[Blocker]:
     """Why this machine must not be updated now; empty if it may. Raises ShoestringError."""
-    found = list(_half_done(ground))
+    found = list(half_done(ground))
     if is_paired(ground):
         shown = snapshot(places)
         found += [*_domains(places, ground)] if shown is None else blockers.of_machine(shown)
@@ -125,7 +125,7 @@ def restart(places: Places) -> None:
         ) from error
 
 
-def _half_done(ground: Ground) -> Iterator[Blocker]:
+def half_done(ground: Ground) -> Iterator[Blocker]:
     """What the set-up's files say; firstboot/ owns them."""
     if (ground.setup / "forgetting.json").exists():
         yield Blocker("This machine is forgetting its pair", "Wait until it is blank.")

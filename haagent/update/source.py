@@ -102,16 +102,20 @@ def fetch(url: str, path: Path, progress: Progress) -> None:
         ) from error
 
 
+def room(folder: Path) -> int:
+    """Bytes that a file in FOLDER may have: the agent keeps its own there. Raises OSError."""
+    return max(0, shutil.disk_usage(folder).free - SPARE)
+
+
 def _copy(answer: http.client.HTTPResponse, file: IO[bytes], length: int, report: Progress) -> None:
     done = 0
     # With and without a length: nobody's answer may fill the partition that the agent writes to.
-    limit = shutil.disk_usage(file.name).free - SPARE
+    limit = room(Path(file.name).parent)
     while chunk := answer.read(CHUNK):
         done += len(chunk)
         if max(done, length) > limit:
             raise OSError(
-                f"it has {max(done, length) >> 20} MiB, and the stick has room for"
-                f" {max(0, limit) >> 20}"
+                f"it has {max(done, length) >> 20} MiB, and the stick has room for {limit >> 20}"
             )
         file.write(chunk)
         if length:

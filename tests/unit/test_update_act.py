@@ -82,7 +82,7 @@ class Owner:
         (self.folder / "setup/complete").touch()
 
     def says(self, *words: str) -> int:
-        return shoestring.main(["update", *words], self.places)
+        return shoestring.main(["update", "--here", *words], self.places)
 
     @property
     def has_restarted(self) -> bool:

@@ -78,9 +78,16 @@ def bring(machine: Machine, update: Path, folder: Path) -> None:
     )
 
 
-def begin(machine: Machine) -> None:
+def begin(machine: Machine, *words: str) -> None:
     """The update from the stick is under way, and restarts MACHINE when it is done."""
-    machine.run("systemd-run --unit=updating shoestring update --yes")
+    machine.run(f"systemd-run --unit=updating shoestring update --yes {' '.join(words)}")
+
+
+def said(machine: Machine) -> str:
+    """What the update has said so far, in this boot of MACHINE."""
+    return machine.control.try_run(
+        "journalctl --boot --unit=updating --output=cat --no-pager", 60
+    ).out
 
 
 def release(machine: Machine) -> str:
@@ -125,8 +132,8 @@ def test_a_good_one_is_taken_and_marked(blank: Machine, lab: Lab) -> None:
     bring(blank, UPDATE, lab.folder)
     begin(blank)
     blank.control.wait_for_boot(TAKEOVER + BOOT)
-    said = blank.run("journalctl --boot=-1 --unit=updating --output=cat --no-pager")
-    assert "is on the stick, and was read back." in said
+    told = blank.run("journalctl --boot=-1 --unit=updating --output=cat --no-pager")
+    assert "is on the stick, and was read back." in told
     wanted = manifest_of(UPDATE).release
     assert release(blank) == f"{wanted} runs, from slot b."
     await_intent(blank, Intent("b"))
@@ -158,7 +165,7 @@ def test_a_bad_one_is_given_up_and_that_is_told(lab: Lab) -> None:
         await_intent(b, Intent("a"))
         bad = repacked(UPDATE, lab.folder, initrd=b"garbage" * 4096)
         bring(b, bad, lab.folder)
-        begin(b)
+        begin(b, "--here")
         # What does not start has no shell that would say so: the next one is after the fall-back.
         b.control.wait_for_boot(TAKEOVER + GIVEN_UP)
         assert release(b) == before
@@ -177,13 +184,53 @@ def test_a_bad_one_is_given_up_and_that_is_told(lab: Lab) -> None:
         story.audit()
 
 
+def test_a_pair_is_updated_by_one_command(lab: Lab) -> None:
+    """The guest goes on all the while, but for one move; for a time the releases differ."""
+    story = Story(lab)
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        before, wanted = release(a), manifest_of(UPDATE).release
+        for machine in (a, b):
+            await_intent(machine, Intent("a"))
+        starts = {beacon.epoch for beacon in story.beacons.heard}
+        assert len(starts) == 1
+        bring(a, UPDATE, lab.folder)
+        begin(a)
+        b.control.wait_for_boot(TAKEOVER + BOOT)
+        wait_until("a to hear of the new release", lambda: differs(a, str(wanted)), BOOT, 2)
+        assert release(a) == before
+        story.await_numbers(20)
+        assert {beacon.epoch for beacon in story.beacons.heard} == starts, "it was started anew"
+        a.control.wait_for_boot(TAKEOVER + BOOT)
+        print(a.run("journalctl --boot=-1 --unit=updating --output=cat --no-pager"))
+        for machine in (a, b):
+            assert release(machine) == f"{wanted} runs, from slot b."
+        for machine in (a, b):
+            await_intent(machine, Intent("b"))
+        story.await_protected()
+        story.await_numbers(20)
+        assert status(a)["guests"][0]["runs_on"] == ["b"]
+        assert len({beacon.epoch for beacon in story.beacons.heard}) == 2, "more than one move"
+        assert b.run("ls /state/update").strip() == "", "the file is still there"
+        story.audit()
+
+
+def differs(machine: Machine, wanted: str) -> bool:
+    """MACHINE tells that the other one runs the release WANTED, as a note."""
+    shown = status(machine)
+    nodes = {node["name"]: node["release"] for node in shown.get("nodes", [])}
+    return wanted in nodes.values() and any(
+        note["code"] == "SHOE-331" for note in shown.get("notes", [])
+    )
+
+
 @pytest.mark.parametrize("seed", [None, 7])
 def test_a_power_cut_while_it_is_written(blank: Machine, lab: Lab, seed: int | None) -> None:
     before = release(blank)
     bring(blank, UPDATE, lab.folder)
     begin(blank)
-    journal = "journalctl --boot --unit=updating --output=cat --no-pager"
-    wait_until("the slot to be written", lambda: "Writing ..." in blank.run(journal), TAKEOVER, 0.2)
+    wait_until("the slot to be written", lambda: "Writing ..." in said(blank), TAKEOVER, 0.2)
     blank.power_cut(seed=seed)
     blank.power_on()
     blank.control.wait_for_boot(BOOT)
