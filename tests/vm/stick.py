@@ -51,7 +51,21 @@ def _add_argument(stick: Path, argument: str) -> None:
     put(stick, "grub/menu.cfg", changed)
 
 
+def flip(stick: Path, partition: str, offset: int) -> None:
+    """Flips one bit, OFFSET bytes into the PARTITION of that name."""
+    with stick.open("r+b") as file:
+        at = file.seek(_start(stick, partition) + offset)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
 def _esp(stick: Path) -> str:
+    return f"{stick}@@{_start(stick, 'shoestring-esp')}"
+
+
+def _start(stick: Path, partition: str) -> int:
+    """Where PARTITION begins, in bytes."""
     table = subprocess.run(
         tools.command("sfdisk", "--json", stick),
         stdout=subprocess.PIPE,
@@ -59,8 +73,8 @@ def _esp(stick: Path) -> str:
         check=True,
     ).stdout
     partitions = json.loads(table)["partitiontable"]["partitions"]
-    (start,) = (p["start"] for p in partitions if p.get("name") == "shoestring-esp")
-    return f"{stick}@@{start * SECTOR}"
+    (start,) = (p["start"] for p in partitions if p.get("name") == partition)
+    return int(start) * SECTOR
 
 
 def _mtools(*argv: str, text: str | None = None) -> str:

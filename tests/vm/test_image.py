@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pexpect import TIMEOUT
 
+from tests.vm import stick
 from tests.vm.lab import SHIPPED, Lab
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
@@ -78,6 +79,23 @@ def test_boots_on_bios_and_uefi_with_identities_of_their_own(lab: Lab) -> None:
     machines[0].console.sendline("root")
     again = wait_for_greeting(machines[0])
     assert again["Identity"] == bios["Identity"]
+
+
+@pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
+def test_a_flipped_block_in_the_root_is_an_error_that_is_said(lab: Lab, uefi: bool) -> None:
+    """One bit of 300 MiB, and no other slot to go back to: the machine says it, and stops there."""
+    machine = lab.machine("a", SHIPPED, uefi=uefi)
+    file = machine.disks[0].file(machine.folder)
+    offset = random.Random(SEED).randrange(64 << 20, 128 << 20)  # nothing reads it by chance
+    stick.flip(file, "shoestring-root-a", offset)
+    machine.power_on()
+    machine.console.expect("This machine does not start", timeout=BOOT)
+    machine.console.expect("in slot a is not what was installed there", timeout=60)
+    machine.console.expect("It tries again in 300 seconds", timeout=60)
+    machine.power_cut()
+    stick.flip(file, "shoestring-root-a", offset)
+    machine.power_on()
+    assert_whole(wait_for_greeting(machine))
 
 
 @pytest.mark.parametrize("numbers", [range(2), range(2, 5)], ids=["two", "three"])
