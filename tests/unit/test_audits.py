@@ -82,6 +82,12 @@ def test_a_writer_that_waits_for_a_frozen_device_may_be_expected() -> None:
     assert audits.sick_kernel(line, may_freeze=True) == []
 
 
+def test_a_unit_that_systemd_leaves_out_is_seen() -> None:
+    said = "systemd[1]: Job a.socket/start deleted to break ordering cycle starting with b.target\n"
+    assert audits.cycles(f"systemd[1]: Started c.\n{said}") == [said.strip()]
+    assert audits.cycles("systemd[1]: Started c.\n") == []
+
+
 def test_failed_units_are_named() -> None:
     assert audits.failed_units("\n") == []
     assert audits.failed_units("haagent.service loaded failed failed The agent\n") == [

@@ -82,6 +82,13 @@ def failed_units(listing: str) -> list[str]:
     return [line.split()[0] for line in listing.splitlines() if line.strip()]
 
 
+def cycles(journal: str) -> list[str]:
+    """What systemd says in JOURNAL about units that wait for each other: it starts one not at all,
+    and that is no failure to it.
+    """
+    return [line for line in journal.splitlines() if "to break ordering cycle" in line]
+
+
 def managers(processes: str) -> list[str]:
     """Of PROCESSES, of `ps -eo comm=`, those that would manage guests beside the agent, or what is
     missing to hear the peer: heartbeat carries liveness and messages, and nothing else.

@@ -119,6 +119,7 @@ class Story:
             kernel = machine.run("dmesg")
             found += audits.sick_kernel(kernel, may_freeze=may_freeze)
             found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
+            found += audits.cycles(machine.run("journalctl --boot --no-pager --quiet _PID=1"))
             found += audits.managers(machine.run("ps -eo comm="))
             found += audits.lent_pages(
                 machine.run("cat /sys/module/drbd/parameters/disable_sendpage")
