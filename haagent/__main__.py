@@ -10,6 +10,10 @@ def main() -> int:
         from haagent.fencing import fence_peer
 
         return fence_peer.main()
+    from haagent.console import screen
+
+    if (words := tuple(sys.argv[1:])) in screen.WORDS:
+        return screen.main(has_menu=screen.WORDS[words])
     from haagent.cli import main as command
 
     return command(sys.argv[1:])

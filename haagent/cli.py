@@ -6,15 +6,16 @@ It must not decide anything: it asks the agent, or reads what the agent would re
 
 import argparse
 import sys
-from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from haagent import config, handover, settings, shoestring, state
 from haagent.command import CODES, CommandLine, Exit, Places
-from haagent.console import entrance, tty
+from haagent.console import entrance, screen, tty
+from haagent.console.keys import deaf_to_keys
 from haagent.console.lines import Lines
-from haagent.console.programs import Programs, deaf_to_keys
+from haagent.console.programs import Programs
 from haagent.console.rescue import Rescue
 from haagent.console.snapshot import from_dict
 from haagent.core.timing import Timing
@@ -80,24 +81,16 @@ def _timers(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def _console(arguments: argparse.Namespace, places: Places) -> Exit:
-    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
-    before = tty.quieten(keys)
-    menu = entrance.menu(places, before) if arguments.menu else None
-    try:
-        with deaf_to_keys() if arguments.menu else nullcontext():
-            tty.Console(keys, screen, places.socket, menu=menu).run()
-    except KeyboardInterrupt:
-        print()
-    finally:
-        tty.restore(keys, before)
+    menu_of = partial(entrance.menu, places) if arguments.menu else None
+    screen.show(places.socket, menu_of)
     return Exit.PROTECTED
 
 
 def _rescue(arguments: argparse.Namespace, places: Places) -> Exit:
-    keys, screen = sys.stdin.fileno(), sys.stdout.fileno()
+    keys, terminal = sys.stdin.fileno(), sys.stdout.fileno()
     usual = tty.mode_of(keys)
     with deaf_to_keys():
-        Rescue(Lines(keys, screen), Programs(keys, screen, usual), places.guard).run()
+        Rescue(Lines(keys, terminal), Programs(keys, terminal, usual), places.guard).run()
     return Exit.FAILED  # the terminal is gone; systemd opens it again
 
 

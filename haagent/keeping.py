@@ -22,7 +22,8 @@ from typing import Protocol
 from haagent.core.events import Event, StateLost
 from haagent.core.model import Durable
 from haagent.errors import BugError
-from haagent.state import Damaged, Folder, NotUnderstood, StateError, decode, encode
+from haagent.folder import Folder
+from haagent.state import Damaged, NotUnderstood, StateError, decode, encode
 
 LOST = Path("/run/shoestring/stick-lost")
 LOOK = 60.0  # seconds between two looks while nothing is to be saved

@@ -6,8 +6,6 @@ and a stick that is lost may be asked a million times.
 """
 
 import base64
-import hashlib
-import hmac
 import re
 
 KEPT = "/state/etc/shoestring/password"
@@ -41,6 +39,8 @@ def is_kept(text: str) -> bool:
 
 def fits(password: str, text: str) -> bool:
     """Whether PASSWORD is the one that TEXT was made of; never, if TEXT is not of its shape."""
+    import hmac  # it brings OpenSSL, which is megabytes, and each screen has us for ever
+
     match = SHAPE.fullmatch(text.strip())
     if match is None:
         return False
@@ -52,6 +52,8 @@ def fits(password: str, text: str) -> bool:
 
 
 def _derived(password: str, salt: bytes) -> bytes:
+    import hashlib  # as above
+
     return hashlib.scrypt(
         password.encode(), salt=salt, n=COST, r=BLOCK, p=PARALLEL, maxmem=64 << 20, dklen=LENGTH
     )

@@ -16,7 +16,6 @@ release, and written by the next.
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -26,6 +25,7 @@ from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from haagent.core.model import Choice, Durable, LanChange
 from haagent.errors import BugError, OperatorError
+from haagent.folder import Folder
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
@@ -69,51 +69,6 @@ class Disk(Protocol):
 
     def sync(self) -> None:
         """The names in the folder are on the medium."""
-
-
-class Folder:
-    """A folder on a real disk. Every method raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def prepare(self) -> None:
-        if not self._path.is_dir():
-            self._path.mkdir(mode=0o700)
-            _sync_folder(self._path.parent)
-
-    def read(self, name: str) -> bytes | None:
-        try:
-            return (self._path / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def write(self, name: str, data: bytes) -> None:
-        path = self._path / name
-        path.unlink(missing_ok=True)
-        with open(path, "xb", opener=_private) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def rename(self, old: str, new: str) -> None:
-        (self._path / old).replace(self._path / new)
-
-    def sync(self) -> None:
-        _sync_folder(self._path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-def _sync_folder(path: Path) -> None:
-    # fsync(2): a file's own fsync does not make its name durable.
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from haagent import password
 from haagent.errors import OperatorError
-from haagent.state import Folder
+from haagent.folder import Folder
 
 KEPT = Path(password.KEPT)
 TRIES = Path("/run/shoestring/tries")

@@ -8,16 +8,14 @@ import os
 import signal
 import subprocess
 import termios
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from haagent.errors import ToolError
 from haagent.folding import WIDTH, folded
 
 NOT_STARTED = 127  # what a shell says of a program that cannot be started
-KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)  # what keys send to whoever is in front
 SHELL = ("bash", "--noprofile", "--norc", "-i")
 SHELL_QUIET = 600  # seconds at the prompt without a key, until the shell ends by itself
 # A shell of systemd's knows none of these.
@@ -106,24 +104,3 @@ def readable(printed: bytes) -> list[str]:
         plain = "".join(c if " " <= c <= "~" else "?" for c in line.rstrip("\r"))
         lines += [plain] if len(plain) <= WIDTH else folded(plain)
     return lines[:-1] if lines[-1:] == [""] else lines
-
-
-@contextmanager
-def deaf_to_keys() -> Iterator[None]:
-    """Ctrl-C and its like reach the programs in front of us, and not us.
-
-    They are heard and forgotten: a program that is started inherits what is ignored, and would be
-    deaf as well.
-    """
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        pass
-
-    before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {
-        key: signal.signal(key, hear) for key in KEYS
-    }
-    try:
-        yield
-    finally:
-        for key, handler in before.items():
-            signal.signal(key, handler)

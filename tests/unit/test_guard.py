@@ -10,7 +10,7 @@ import pytest
 from haagent import password
 from haagent.console.guard import FREE, LONGEST_WAIT, WAIT, Guard, TooSoon
 from haagent.errors import OperatorError
-from haagent.state import Folder
+from haagent.folder import Folder
 
 RIGHT, WRONG = "correct horse", "wrong horse"
 KEPT = password.kept(RIGHT, b"0123456789abcdef")

@@ -23,9 +23,9 @@ from haagent.core.model import (
     Ledger,
 )
 from haagent.errors import BugError
+from haagent.folder import Folder
 from haagent.state import (
     NAMES,
-    Folder,
     NotUnderstood,
     StateError,
     StateFile,
