@@ -35,10 +35,15 @@ OPEN_LAN = LAN_ON_TRIAL | {LanStage.ASKED, LanStage.WRITTEN}
 
 
 def last_word(state: NodeState) -> float:
-    """When the peer, or its kernel, last gave a sign of life on any way."""
+    """When the peer, or its kernel, last gave a sign of life on any way.
+
+    DRBD calls a dead peer connected until it notices, so what it says tells of that long ago. No
+    rule leans on the difference: a holder's watchdog is fed for what its agent was told, and a
+    connection that stands forbids a start by itself.
+    """
     peer = state.peer
-    heard = max((path.last_word for path in peer.paths.values()), default=peer.connected)
-    return max(heard, peer.connected, peer.probe_answered)
+    heard = max((path.last_word for path in peer.paths.values()), default=NEVER)
+    return max(heard, peer.connected - state.timing.drbd_notices, peer.probe_answered)
 
 
 def is_doubting(state: NodeState) -> bool:

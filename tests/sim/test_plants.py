@@ -49,6 +49,12 @@ def no_waiting(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "has_waited", hasty)
 
 
+def silence_that_began_earlier(plant: pytest.MonkeyPatch) -> None:
+    """Every sign of life is taken for older than it is, as only DRBD's may be, and by T_dead."""
+    last_word = proofs.last_word
+    plant.setattr(proofs, "last_word", lambda state: last_word(state) - state.timing.dead)
+
+
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(doubting, "break_chains", lambda turn, why: None)
 
@@ -232,6 +238,7 @@ def a_loss_that_is_forgotten(plant: pytest.MonkeyPatch) -> None:
 
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
+    (silence_that_began_earlier, "holders-cards-die"),
     (no_forfeit, "standbys-cards-die"),
     (no_doubt, "frozen-standby"),
     (always_fed, "holders-cards-die"),

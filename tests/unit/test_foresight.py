@@ -77,7 +77,7 @@ def outlook(state: NodeState) -> Outlook:
 def test_a_standby_starts_the_guest_after_the_longest_wait() -> None:
     said = outlook(standby())
     assert (said.fate, said.phase, said.at, said.missing) == (Fate.STARTS, Phase.RELEASED, NOW, ())
-    wait = TIMING.drbd_notices + TIMING.take
+    wait = TIMING.take
     assert wait - TIMING.keepalive <= said.seconds <= wait + TIMING.keepalive
 
 
@@ -204,7 +204,7 @@ def test_when_the_peer_is_silent_already_the_wait_is_shorter() -> None:
     state = with_peer(with_resource(state, link=Link.CONNECTING), connected=NOW - 9)
     said = outlook(state)
     assert said.fate is Fate.STARTS
-    assert said.seconds == pytest.approx(TIMING.take - 9, abs=TIMING.keepalive)
+    assert said.seconds == pytest.approx(TIMING.take - 10, abs=TIMING.keepalive)
 
 
 def test_between_the_two_cables_of_one_hello_a_healthy_pair_is_one() -> None:
