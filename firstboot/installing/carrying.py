@@ -16,11 +16,12 @@ from firstboot import files, stick
 from firstboot.appliance import STATE, Appliance
 from firstboot.installing import esp
 from firstboot.installing import layout as layouts
-from firstboot.installing.esp import Slot
 from firstboot.installing.layout import BIOS, ESP, ROOTS, SECTOR, Layout, node
 from firstboot.installing.layout import STATE as STATE_LABEL
 from firstboot.installing.mark import DONE, PATH, WHY_NOT
 from haagent.errors import OperatorError, ToolError
+from haagent.update import slots
+from haagent.update.slots import Slot
 
 LIMIT = 120.0  # seconds for one program
 LONG_LIMIT = 3600.0  # for one that reads or writes a whole file system
@@ -47,7 +48,7 @@ class Carrying(Appliance):
 
     def count_starts_anew(self) -> None:
         with stick.mounted(self._own(ESP), is_writable=True, run=self._run) as folder:
-            path = folder / "grub/grubenv"
+            path = folder / slots.ENVIRONMENT
             if not path.exists():
                 return  # GRUB counts no starts
             with _told(path), path.open("r+b") as file:
@@ -105,14 +106,14 @@ class Carrying(Appliance):
                 _assert_same(place, at, chunk)
 
     def copy_slots(self, disk: str, layout: Layout, tell: Callable[[str], None]) -> None:
-        for slot in self._slots():
-            label = ROOTS[slot.name]
+        for name, slot in self._slots().items():
+            label = ROOTS[name]
             part = layout.part(label)
             if slot.size > part.size * SECTOR:
-                raise OperatorError(f"slot-{slot.name}/slot.cfg is damaged.", "Flash a new stick.")
+                raise OperatorError(f"slot-{name}/slot.cfg is damaged.", "Flash a new stick.")
             place = str(DEV / node(disk, part.number))
             if not self._is_whole(place, slot):
-                tell(f"Copying the system in slot {slot.name}, {slot.size >> 20} MiB.")
+                tell(f"Copying the system in slot {name}, {slot.size >> 20} MiB.")
                 with _told(Path(place)):
                     self._copy(label, disk, layout, slot.size)
                 self._verify(place, slot)
@@ -196,13 +197,13 @@ class Carrying(Appliance):
         argv = layouts.read_table(str(DEV / disk))
         return layouts.parse_table(argv, self._run(argv, timeout=LIMIT))
 
-    def _slots(self) -> list[Slot]:
-        found = []
+    def _slots(self) -> dict[str, Slot]:
+        found = {}
         with stick.mounted(self._own(ESP), run=self._run) as folder, _told(folder):
             for name in ROOTS:
-                path = folder / f"slot-{name}/slot.cfg"
+                path = folder / slots.folder(name) / slots.CONFIG
                 if path.exists():
-                    found.append(esp.parse_slot(name, path.read_text(encoding="ascii")))
+                    found[name] = esp.parse_slot(name, path.read_text(encoding="ascii"))
         if not found:
             raise OperatorError("There is no system on the stick.", "Flash a new one.")
         return found
@@ -216,8 +217,8 @@ class Carrying(Appliance):
 
     def _verify(self, place: str, slot: Slot) -> None:
         """Raises ToolError if what is in PLACE is not what SLOT says."""
-        offset = f"--hash-offset={slot.blocks * esp.BLOCK}"
-        argv = ("veritysetup", "verify", place, place, slot.root_hash, offset)
+        offset = f"--hash-offset={slot.blocks * slots.BLOCK}"
+        argv = ("veritysetup", "verify", place, place, slot.roothash, offset)
         self._run(argv, timeout=LONG_LIMIT)
 
     def _is_whole(self, place: str, slot: Slot) -> bool:

@@ -3,46 +3,27 @@
 starts, the volume ID, and what a stick that was given up says. Pure.
 """
 
-import re
-from dataclasses import dataclass
-
 from firstboot.installing.layout import SECTOR
 from firstboot.installing.mark import Mark
 from haagent.errors import OperatorError
+from haagent.update import grubenv, slots
+from haagent.update.grubenv import NotABlock
+from haagent.update.slots import TRIES, Slot
 
-BLOCK = 4096  # bytes; dm-verity's
-ENTRY = re.compile(r'set (slot_[a-z]+)="([^"]*)"')
-ROOT_HASH = re.compile(r"[0-9a-f]{64}")
-STARTS = 3  # that GRUB gives a slot before it takes the other one
-ENVIRONMENT = 1024  # bytes
-HEADER = b"# GRUB Environment Block\n"
 # Of a FAT32 boot sector (Microsoft's FAT specification, 3.1 and 3.3).
 SECTOR_SIZE, BACKUP, VOLUME, KIND = 11, 50, 67, 82
 FAT32 = b"FAT32   "
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A root file system and the hash tree behind it."""
-
-    name: str  # a or b
-    root_hash: str
-    blocks: int  # of 4096 bytes, without the tree
-    size: int  # bytes, with it
-
-
 def parse_slot(name: str, text: str) -> Slot:
-    """From its slot.cfg. Raises OperatorError."""
-    values = dict(ENTRY.findall(text))
-    blocks, size = values.get("slot_blocks", ""), values.get("slot_size", "")
-    root_hash = values.get("slot_roothash", "")
-    is_whole = blocks.isdecimal() and size.isdecimal() and ROOT_HASH.fullmatch(root_hash)
-    if not is_whole or not 0 < int(blocks) * BLOCK < int(size):
+    """From the slot.cfg of the slot NAME. Raises OperatorError."""
+    try:
+        return slots.parse(text)
+    except ValueError as error:
         raise OperatorError(
-            f"slot-{name}/slot.cfg of the stick is damaged.",
+            f"slot-{name}/slot.cfg of the stick is damaged: {error}.",
             "Nothing was done. Flash a new stick, and install from that one.",
-        )
-    return Slot(name, root_hash, int(blocks), int(size))
+        ) from error
 
 
 def with_all_starts(environment: bytes) -> bytes:
@@ -50,17 +31,13 @@ def with_all_starts(environment: bytes) -> bytes:
 
     Raises OperatorError for what is no such block.
     """
-    if len(environment) != ENVIRONMENT or not environment.startswith(HEADER):
+    try:
+        return grubenv.build({**grubenv.parse(environment), "left": str(TRIES)})
+    except NotABlock as error:
         raise OperatorError(
-            "GRUB's environment block on the stick is damaged.",
+            f"GRUB's environment block on the stick is damaged: {error}.",
             "Nothing was done. Flash a new stick, and install from that one.",
-        )
-    lines = environment.rstrip(b"#").removeprefix(HEADER).splitlines()
-    kept = [line for line in lines if not line.startswith(b"left=")]
-    told = HEADER + b"".join(line + b"\n" for line in [*kept, b"left=%d" % STARTS])
-    if len(told) > ENVIRONMENT:
-        raise OperatorError("GRUB's environment block on the stick is full.", "Flash it anew.")
-    return told.ljust(ENVIRONMENT, b"#")
+        ) from error
 
 
 def is_fat(sector: bytes) -> bool:

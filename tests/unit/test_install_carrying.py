@@ -14,6 +14,9 @@ from firstboot.installing import carrying, esp
 from firstboot.installing.carrying import Carrying, difference
 from firstboot.installing.layout import Layout, Part
 from haagent.errors import OperatorError, ToolError
+from haagent.update import slots as slot_files
+from haagent.update.release import Release
+from haagent.update.slots import Slot
 from tests.unit.test_install_layout import boot_sector
 
 SMALL = Layout(
@@ -171,7 +174,7 @@ def slots(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
     monkeypatch.setattr(stick, "mounted", mounted)
 
 
-SLOT = f'set slot_roothash="{"a" * 64}"\nset slot_blocks="2"\nset slot_size="12288"\n'
+SLOT = slot_files.config(Slot(Release.of("0.1.0"), "a" * 64, 2, 12288))
 
 
 def test_a_slot_is_copied_as_far_as_it_goes_and_verified(

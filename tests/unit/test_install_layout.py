@@ -18,7 +18,7 @@ from tests.unit.fake_install import AGREED, GIB, INSIDE, STICK, STICK_LAYOUT, Fa
 
 ARGV = ("sfdisk", "--json", "/dev/sda")
 SLOT = """\
-set slot_version="0.1"
+set slot_version="0.1.0"
 set slot_roothash="6ccb029fe85f470ffa9f2a8ff0f270c2952515358aa3bf86db3bd69d8c97b744"
 set slot_blocks="63974"
 set slot_size="264110080"
@@ -154,8 +154,8 @@ def test_it_is_said_what_is_needed_and_what_the_disk_says_of_itself() -> None:
 
 def test_a_slot_is_read() -> None:
     slot = esp.parse_slot("a", SLOT)
-    assert (slot.name, slot.blocks, slot.size) == ("a", 63974, 264110080)
-    assert len(slot.root_hash) == 64
+    assert (slot.blocks, slot.size) == (63974, 264110080)
+    assert len(slot.roothash) == 64
 
 
 @pytest.mark.parametrize(
