@@ -90,10 +90,10 @@ def of_leader(shown: Snapshot) -> Iterator[Blocker]:
     away = [guest.name for guest in shown.guests if peer in guest.runs_on]
     staying = prospects.here(shown)
     if away:
-        do = f"Say it there. {alone}"
+        do = f"Plug the stick in at {peer}, and say it there. {alone}"
         if staying:
-            do = f"`shoestring move`, said on {peer}, brings them together. {alone}"
-        yield Blocker(f"{' and '.join(away)} runs on {peer}, and the other machine is first", do)
+            do = f"`shoestring move`, said on {peer}, brings the guests together. {alone}"
+        yield Blocker(f"{' and '.join(away)} runs on {peer}, and both are updated from there", do)
         return
     for guest in staying:
         if guest.blocker is not None and guest.resync is None:

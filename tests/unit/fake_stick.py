@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from haagent.update import grubenv, slots
 from haagent.update.grubenv import NotABlock
 from haagent.update.installing import place
+from haagent.update.machine import Ground
 from haagent.update.manifest import FILES
 from haagent.update.medium import Medium
 from haagent.update.release import Release
@@ -68,6 +69,24 @@ def update_file(folder: Path, release: str = NEW, key: Ed25519PrivateKey = KEY) 
     made = folder / f"shoestring-{release}.update"
     PACK.write_update(key, slot_of(release), files, made)
     return made
+
+
+def ground_of(folder: Path, stick: "FakeStick") -> Ground:
+    """All that updates need of a machine that has its files in FOLDER and runs from STICK."""
+    return Ground(
+        key=folder / "update.pub",
+        news=folder / "run/update.json",
+        fetched=folder / "state/update",
+        setup=folder / "setup",
+        hypervisor=folder / "hypervisor",
+        medium=stick.opened,
+    )
+
+
+def pairs(folder: Path) -> None:
+    """The set-up is behind the machine with its files in FOLDER."""
+    (folder / "setup").mkdir(exist_ok=True)
+    (folder / "setup/complete").touch()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ from tests.unit.fake_stick import (
     OLD,
     PACK,
     FakeStick,
+    ground_of,
     grub_starts,
+    pairs,
     slot_of,
     update_file,
 )
@@ -68,18 +70,10 @@ class Owner:
 
     @property
     def ground(self) -> Ground:
-        return Ground(
-            key=self.folder / "update.pub",
-            news=self.folder / "run/update.json",
-            fetched=self.folder / "state/update",
-            setup=self.folder / "setup",
-            hypervisor=self.folder / "hypervisor",
-            medium=self.stick.opened,
-        )
+        return ground_of(self.folder, self.stick)
 
     def pairs(self) -> None:
-        (self.folder / "setup").mkdir()
-        (self.folder / "setup/complete").touch()
+        pairs(self.folder)
 
     def says(self, *words: str) -> int:
         return shoestring.main(["update", "--here", *words], self.places)

@@ -20,7 +20,18 @@ from haagent.update.machine import Ground
 from haagent.update.slots import Intent
 from haagent.update.visit import Refused, Told, Visit
 from tests.unit.fake_state import WELL, elsewhere, look
-from tests.unit.fake_stick import CMDLINE, KEY, NEW, OLD, PACK, FakeStick, grub_starts, update_file
+from tests.unit.fake_stick import (
+    CMDLINE,
+    KEY,
+    NEW,
+    OLD,
+    PACK,
+    FakeStick,
+    ground_of,
+    grub_starts,
+    pairs,
+    update_file,
+)
 from tests.unit.test_config import Machine
 
 LIMIT = 20.0  # seconds; nothing here takes a tenth of it
@@ -51,13 +62,7 @@ class Berta:
 
     @property
     def ground(self) -> Ground:
-        return Ground(
-            key=self.folder / "update.pub",
-            news=self.folder / "run/update.json",
-            fetched=self.folder / "state/update",
-            setup=self.folder / "setup",
-            medium=self.stick.opened,
-        )
+        return ground_of(self.folder, self.stick)
 
     def visit(self, key: bytes | None = None) -> Visit:
         port = self.listener.getsockname()[1]
@@ -92,8 +97,7 @@ class Berta:
 @pytest.fixture
 def berta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Berta]:
     PACK.write_public(KEY, tmp_path / "update.pub")
-    (tmp_path / "setup").mkdir()
-    (tmp_path / "setup/complete").touch()
+    pairs(tmp_path)
     stick = FakeStick().holds("a", OLD).intends(Intent("a"))
     made = Berta(tmp_path, stick, look(elsewhere(WELL)))
     monkeypatch.setattr(machine, "snapshot", lambda places: made.shown)

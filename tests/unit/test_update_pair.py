@@ -27,7 +27,9 @@ from tests.unit.fake_stick import (
     OLD,
     PACK,
     FakeStick,
+    ground_of,
     grub_starts,
+    pairs,
     update_file,
 )
 
@@ -97,13 +99,7 @@ class Evening:
 
     @property
     def ground(self) -> Ground:
-        return Ground(
-            key=self.folder / "update.pub",
-            news=self.folder / "run/update.json",
-            fetched=self.folder / "state/update",
-            setup=self.folder / "setup",
-            medium=self.stick.opened,
-        )
+        return ground_of(self.folder, self.stick)
 
     # A `Peer`:
 
@@ -135,8 +131,7 @@ class Evening:
 def evening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
     made = Evening(tmp_path, FakeStick().holds("a", OLD).intends(Intent("a")))
     PACK.write_public(KEY, tmp_path / "update.pub")
-    (tmp_path / "setup").mkdir()
-    (tmp_path / "setup/complete").touch()
+    pairs(tmp_path)
     monkeypatch.setattr(act.update, "__defaults__", (made.ground,))
     clock = Clock(lambda: made.now, made.sleep)
     monkeypatch.setattr(pair.update, "__defaults__", (lambda places: made, clock))
@@ -249,7 +244,7 @@ def test_a_peer_that_cannot_be_asked_is_sent_nothing(
     ("change", "told"),
     [
         (silent, "berta is silent"),
-        (elsewhere, "counter runs on berta, and the other machine is first"),
+        (elsewhere, "counter runs on berta, and both are updated from there"),
         (BEHIND, "counter could not move to berta"),
     ],
 )

@@ -17,7 +17,7 @@ from haagent.update.slots import ENVIRONMENT, Intent
 from haagent.update.well import LOOK, OF_A_PAIR, SET_UP, TRIAL, WELL, Clock, of_pair, of_set_up
 from tests.unit.fake_state import WELL as HOLDING
 from tests.unit.fake_state import elsewhere, look
-from tests.unit.fake_stick import CMDLINE, NEW, OLD, FakeStick
+from tests.unit.fake_stick import CMDLINE, NEW, OLD, FakeStick, ground_of
 
 TRIED = Intent("a", 2, other="b")  # what runs was installed, and this is its first start
 HERE, THERE = look(HOLDING), look(elsewhere(HOLDING))
@@ -82,12 +82,7 @@ class Start:
 
     @property
     def ground(self) -> Ground:
-        return Ground(
-            news=self.folder / "run/update.json",
-            setup=self.folder / "setup",
-            hypervisor=self.folder / "hypervisor",
-            medium=self.stick.opened,
-        )
+        return ground_of(self.folder, self.stick)
 
     @property
     def intent(self) -> Intent:
