@@ -56,12 +56,19 @@ def of_update(
             "`--older` installs it all the same.",
         )
     yield from _formats(manifest, ours)
+    yield from of_trial(found, current)
+    yield from _room(manifest, room)
+
+
+def of_trial(found: Standing, current: Release) -> Iterator[Blocker]:
+    """safety: what runs here was never seen to be well; no other slot, here or on the peer, is to
+    be given up for an update meanwhile.
+    """
     if found.is_on_trial:
         yield Blocker(
             f"{current} is on trial: the other slot is the way back",
             "Wait until it has run well for a minute. `shoestring update --status` tells.",
         )
-    yield from _room(manifest, room)
 
 
 def of_machine(shown: Snapshot) -> Iterator[Blocker]:

@@ -123,6 +123,7 @@ def _plan(
 ) -> Plan:
     with ground.medium() as medium:
         here = standing(medium, places.cmdline.read_text())
+    act.refuse(list(blockers.of_trial(here, machine.current(here))))
     shown = _shown(places, ground)
     try:
         told = peer.standing()

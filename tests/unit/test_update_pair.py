@@ -258,6 +258,16 @@ def test_it_is_led_from_a_machine_that_can_hand_over(
     assert evening.done == []
 
 
+def test_a_machine_on_trial_leads_nothing(
+    evening: Evening, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both would be on trial at once, and none known to be well."""
+    evening.stick.holds("a", NEW).holds("b", OLD).intends(Intent("a", 2, other="b"))
+    assert evening.updates() == Exit.FAILED
+    assert "0.2.0 is on trial" in capsys.readouterr().err
+    assert evening.done == []
+
+
 def test_without_a_guest_anywhere_it_goes_on(evening: Evening) -> None:
     off = both(OFF, peer_says(NEW))
     evening.seconds = [
