@@ -18,7 +18,7 @@ from haagent.command import Exit, Interrupted, Places, is_at_a_terminal
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError
 from haagent.update import installing, machine, news, slots, source
-from haagent.update.archive import Reader
+from haagent.update.archive import Reader, opened
 from haagent.update.blockers import Blocker
 from haagent.update.machine import Ground
 from haagent.update.manifest import BadUpdate, Manifest, public_key
@@ -68,11 +68,8 @@ def signers_key(ground: Ground) -> Ed25519PublicKey:
 
 def examine(path: Path, key: Ed25519PublicKey, progress: installing.Progress) -> Manifest:
     """The update in PATH, if all of it is what was signed. Raises BadUpdate."""
-    try:
-        with path.open("rb") as file:
-            return installing.examine(Reader(file, key), progress)
-    except OSError as error:
-        raise BadUpdate(f"the file cannot be read: {error.strerror}") from error
+    with opened(path) as file:
+        return installing.examine(Reader(file, key), progress)
 
 
 def refuse(blockers: Sequence[Blocker]) -> None:
@@ -126,7 +123,7 @@ def put_in(
     OperatorError, and BadUpdate if PATH is not MANIFEST's any more.
     """
     cmdline = places.cmdline.read_text()
-    with ground.medium(is_writable=True) as medium, path.open("rb") as file:
+    with opened(path) as file, ground.medium(is_writable=True) as medium:
         reader = Reader(file, key)
         if reader.manifest != manifest:
             raise BadUpdate("the file was exchanged meanwhile")

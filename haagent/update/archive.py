@@ -9,6 +9,7 @@ sums are over the very bytes that get onto the stick, and no decoder meets what 
 import hashlib
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -90,10 +91,23 @@ class Reader:
         try:
             data = self._file.read(count)
         except OSError as error:
-            raise BadUpdate(f"the file cannot be read: {error.strerror}") from error
+            raise unreadable(error) from error
         if len(data) != count:
             raise BadUpdate(f"{NOT_WHOLE}: it ends too early")
         return data
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The update in PATH. Raises BadUpdate."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise unreadable(error) from error
+
+
+def unreadable(error: OSError) -> BadUpdate:
+    """What ERROR means to a person."""
+    return BadUpdate(f"the file cannot be read: {error.strerror}")
 
 
 def header(name: str, size: int) -> bytes:

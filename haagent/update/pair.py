@@ -22,7 +22,7 @@ from haagent.errors import OperatorError, PeerError
 from haagent.update import act, blockers, machine, slots, source
 from haagent.update.act import Line
 from haagent.update.machine import Ground
-from haagent.update.manifest import Manifest
+from haagent.update.manifest import BadUpdate, Manifest
 from haagent.update.medium import standing
 from haagent.update.release import Release
 from haagent.update.slots import Standing
@@ -70,6 +70,8 @@ def update(
         line.ends()
         plan = _plan(manifest, peer, places, ground, is_older_wanted=arguments.older)
         tell(*prospect(plan))
+        if arguments.source is None:
+            tell(f"Leave the USB stick with the update in until {plan.shown.me} restarts.")
         handover.agree(arguments)
         _shown(places, ground)  # the world may have moved while the person was reading
         if plan.is_due_there:
@@ -79,8 +81,15 @@ def update(
             print(f"Both machines run {manifest.release}.")
             return Exit.PROTECTED
         _shown(places, ground)
-        with line.watched(f"{act.GOES_ON} {shown.peer} runs {manifest.release}. {AGAIN}"):
-            act.put_in(path, key, manifest, places, ground, line.shows)
+        try:
+            with line.watched(f"{act.GOES_ON} {shown.peer} runs {manifest.release}. {AGAIN}"):
+                act.put_in(path, key, manifest, places, ground, line.shows)
+        except BadUpdate as error:
+            line.ends()
+            raise OperatorError(
+                f"{shown.peer} runs {manifest.release}, and {shown.me} does not: {error.message}",
+                f"Plug the stick in again, if it was pulled. {AGAIN}",
+            ) from error
     print(f"{manifest.release} is on the stick of {shown.me}, too.", flush=True)
     return handover.go_down(_shown(places, ground), places, "reboot")
 
@@ -151,6 +160,12 @@ def _update_there(plan: Plan, peer: Peer, path: Path, line: Line, *, is_older_wa
     except Refused:
         line.ends()
         raise
+    except BadUpdate as error:
+        line.ends()
+        raise OperatorError(
+            f"The update did not get to {there}: {error.message}",
+            f"Nothing was changed on {me}, and {there} still starts. {AGAIN}",
+        ) from error
     except PeerError as error:
         line.ends()
         raise OperatorError(

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Asks the other machine's door (door.py): what is on its stick, and to install an update."""
 
+import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from haagent import config
 from haagent.command import Places
 from haagent.errors import OperatorError, PeerError
+from haagent.update.archive import opened, unreadable
 from haagent.update.installing import Progress
 from haagent.update.talk import CHUNK, FORMAT, PORT, Talk, call
 
@@ -60,16 +62,17 @@ class Visit:
     def install(self, path: Path, progress: Progress, *, is_older_wanted: bool) -> None:
         """Returns when the update in PATH is on the peer's stick, and the peer restarts.
 
-        Raises PeerError if the conversation broke off, Refused, and OSError for PATH.
+        Raises PeerError if the conversation broke off, Refused, and BadUpdate if PATH cannot be
+        read any more, as on a USB stick that was pulled.
         """
-        with call(self.address, self.key, self.port) as talk, path.open("rb") as file:
-            size = path.stat().st_size
+        with opened(path) as file, call(self.address, self.key, self.port) as talk:
+            size = os.fstat(file.fileno()).st_size
             ask = {"ask": "install", "size": size, "older": is_older_wanted}
             talk.say({"format": FORMAT, **ask})
             if self._heard(talk) != {"ready": True}:
                 raise PeerError("it does not take the file")
             done = 0
-            while piece := file.read(CHUNK):
+            while piece := _piece(file):
                 talk.send(piece)
                 done += len(piece)
                 progress(f"Sending to {self.name}", done / size)
@@ -85,6 +88,13 @@ class Visit:
             case {"refused": str(why), "do": str(do)}:
                 raise Refused(f"{self.name} does not take it. {why}", do)
         return heard
+
+
+def _piece(file: IO[bytes]) -> bytes:
+    try:
+        return file.read(CHUNK)
+    except OSError as error:
+        raise unreadable(error) from error
 
 
 def peer_of(places: Places) -> Peer:

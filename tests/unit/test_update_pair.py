@@ -15,6 +15,7 @@ from haagent.errors import PeerError
 from haagent.update import act, machine, pair
 from haagent.update.installing import Progress
 from haagent.update.machine import Ground
+from haagent.update.manifest import BadUpdate
 from haagent.update.slots import Intent
 from haagent.update.visit import Refused, Told
 from haagent.update.well import Clock
@@ -73,6 +74,7 @@ class Evening:
     seconds: list[Second] = field(default_factory=lambda: [BEFORE])
     done: list[str] = field(default_factory=list)
     refusal: Exception | None = None
+    pulls_stick: bool = False  # as soon as the other one has it
     now: float = 0.0
 
     @property
@@ -114,6 +116,8 @@ class Evening:
         assert path.exists() and not self.has_installed, "the other one is first"
         progress("Sending to berta", 1.0)
         self.done.append("there")
+        if self.pulls_stick:
+            path.unlink()
         self.sleep(pair.LOOK)
 
     @property
@@ -192,6 +196,19 @@ def test_a_guest_that_cannot_move_keeps_this_one_up(evening: Evening) -> None:
     assert not evening.has_installed
 
 
+def test_a_stick_that_is_pulled_too_early_is_told_and_it_can_be_said_again(
+    evening: Evening, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evening.pulls_stick = True
+    evening.seconds += [RESTARTING, GOOD]
+    assert evening.updates() == Exit.FAILED
+    told = " ".join(capsys.readouterr().err.split())
+    assert "berta runs 0.2.0, and anna does not: This update is not taken: the file cannot" in told
+    assert evening.done == ["there"] and not evening.has_installed
+    assert evening.updates() == Exit.PROTECTED
+    assert evening.done == ["there", "reboot, on trial"]
+
+
 def test_said_again_it_leaves_out_what_is_done(evening: Evening) -> None:
     evening.seconds = [GOOD]
     assert evening.updates() == Exit.PROTECTED
@@ -220,6 +237,7 @@ def test_with_nothing_to_do_nothing_is_done(
     [
         (Refused("berta does not take it. No room.", "Another stick."), "No room."),
         (PeerError("it ended the conversation"), "berta was lost on the way"),
+        (BadUpdate("the file cannot be read: gone"), "The update did not get to berta"),
     ],
 )
 def test_a_peer_that_does_not_take_it_ends_it(
