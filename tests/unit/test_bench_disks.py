@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.bench import disks, sizes
+from tests.vm.bench import disks, sizes, writes
 
 # As Linux 6.12's DRBD 8.4.11 logs it.
 KERNEL = """\
@@ -42,11 +42,24 @@ def test_a_stream_that_was_cut_off_has_no_rate() -> None:
         disks.stream_rate(f"received {disks.SIZE - 1} 8.0\n")
 
 
+def told_of(rounds: int, count: int = writes.COUNT) -> str:
+    lines = [
+        f"{name} {turn} {seconds}\n"
+        for turn in range(rounds)
+        for name, seconds in ((writes.PLAIN, 0.004), (writes.MIRRORED, 0.006))
+        for _ in range(count)
+    ]
+    return "".join((*lines, "end\n"))
+
+
 def test_all_writes_must_be_there() -> None:
-    text = "took 0.004\n" * disks.COUNT
-    assert disks.latencies(text) == [0.004] * disks.COUNT
-    with pytest.raises(disks.NotTold, match="199 writes of 200"):
-        disks.latencies(text.removesuffix("took 0.004\n"))
+    assert writes.rounds_of(told_of(2), 2) == [writes.Round(0.004, 0.006)] * 2
+    with pytest.raises(disks.NotTold, match="199 plain writes of 200 in round 0"):
+        writes.rounds_of(told_of(2, 199), 2)
+    with pytest.raises(disks.NotTold, match="0 plain writes of 200 in round 2"):
+        writes.rounds_of(told_of(2), 3)
+    with pytest.raises(disks.NotTold, match="cut off"):
+        writes.rounds_of(told_of(1).removesuffix("end\n"), 1)
 
 
 def test_an_erofs_tells_its_size(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.vm import tools
 from tests.vm.accel import acceleration
-from tests.vm.bench import boots, disks, idle, sizes, takeovers
+from tests.vm.bench import boots, disks, idle, sizes, takeovers, writes
 from tests.vm.bench.figures import (
     ENOUGH,
     Figure,
@@ -43,7 +43,7 @@ MEASURES: dict[str, tuple[Path, Measure]] = {
     sizes.NAME: (SHIPPED, lambda accel, samples: sizes.measure()),
     idle.NAME: (TEST_FLAVOUR, idle.measure),
     **{name: (TEST_FLAVOUR, partial(takeovers.measure, name)) for name in takeovers.ACTS},
-    disks.WRITES: (TEST_FLAVOUR, disks.writes),
+    writes.NAME: (TEST_FLAVOUR, writes.measure),
     disks.RESYNC: (TEST_FLAVOUR, disks.resync),
     boots.PHASES: (TEST_FLAVOUR, boots.phases),
     boots.SIDE_BY_SIDE: (SHIPPED, boots.side_by_side),

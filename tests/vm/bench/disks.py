@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Measures what mirroring costs a write, and how fast a copy is brought up to date, on a scratch
-resource of the pair's own kind beside the guest's.
+"""Makes a scratch resource of the pair's own kind beside the guest's, and measures how fast a copy
+of it is brought up to date.
 
-In dom0, not in the guest: there is the same volume with DRBD and without it. The resource is the
-guest's own with another name, port and volume, so that all that is configured holds; only its
-handler is off, for nobody takes this one over. The pair is thrown away afterwards.
+The resource is the guest's own with another name, port and volume, so that all that is configured
+holds; only its handler is off, for nobody takes this one over. The pair is thrown away afterwards.
 """
 
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
 
 from tests.vm.bench.figures import Bound, Figure, Target, ratios
 from tests.vm.lab import Lab
@@ -18,9 +16,7 @@ from tests.vm.machine import Machine
 from tests.vm.pair import Pair, healthy_pair
 from tests.vm.wait import wait_until
 
-WRITES, RESYNC = "writes", "resync"
-COUNT = 200  # writes in a sample
-BLOCK = 4096  # bytes
+RESYNC = "resync"
 SIZE = 160 << 20  # bytes that are copied in a sample
 PORT = 7801
 LEAST_RATE = Target(Bound.AT_LEAST, 0.8)
@@ -37,17 +33,6 @@ sed -e 's/^resource counter {{/resource bench {{\\n    disk {{ fencing dont-care
     -e 's!/counter;!/bench;!' -e 's/:7788;/:7800;/' counter.res >bench.res
 drbdadm create-md bench
 drbdadm up bench
-"""
-WRITE = """python3 - {device} {count} {block} <<'END'
-import os, sys, time
-volume, count, block = os.open(sys.argv[1], os.O_WRONLY), int(sys.argv[2]), int(sys.argv[3])
-data = os.urandom(block)
-for number in range(count):
-    began = time.monotonic()
-    os.pwrite(volume, data, block * number)
-    os.fsync(volume)
-    print("took", time.monotonic() - began)
-END
 """
 # Of the crossover, where DRBD has it.
 ADDRESS = (
@@ -81,14 +66,6 @@ DONE = re.compile(r"^\[ *(\d+\.\d+)\] .*\bdrbd9\b.*Resync done ", re.M)
 
 class NotTold(ValueError):
     """What a machine printed is not what was asked for; the text has it."""
-
-
-def latencies(text: str) -> list[float]:
-    """Seconds of each write, of what WRITE printed. Raises NotTold unless all are there."""
-    found = [float(took) for took in re.findall(r"^took (\S+)$", text, re.MULTILINE)]
-    if len(found) != COUNT:
-        raise NotTold(f"{len(found)} writes of {COUNT}: {text[-200:]!r}")
-    return found
 
 
 def stream_rate(text: str) -> float:
@@ -126,31 +103,6 @@ def _await(machine: Machine, what: str, wanted: str) -> None:
         lambda: machine.control.try_run(f"drbdadm {what} bench").out.strip() == wanted,
         SETTLE,
     )
-
-
-def writes(accel: str, samples: int) -> Iterator[Figure]:
-    lab = Lab(accel)
-    try:
-        pair = healthy_pair(lab)
-        make_scratch(pair)
-        rounds = [
-            (_write(pair.a, "/dev/shoestring/bench-alone"), _write(pair.a, "/dev/drbd9"))
-            for _ in range(samples)
-        ]
-    finally:
-        lab.close()
-    alone, mirrored = ([1000 * median(one) for one in side] for side in zip(*rounds, strict=True))
-    note = (
-        f"the median of {COUNT} writes of {BLOCK} bytes with fsync, in dom0, beside an idle guest"
-    )
-    yield Figure(WRITES, "on a plain LVM volume", "ms", tuple(alone), note=note)
-    yield Figure(WRITES, "on a mirrored volume", "ms", tuple(mirrored), note=note)
-    yield Figure(WRITES, "mirrored against plain", "ratio", ratios(mirrored, alone))
-
-
-def _write(machine: Machine, device: str) -> list[float]:
-    script = WRITE.format(device=device, count=COUNT, block=BLOCK)
-    return latencies(machine.run(script, SETTLE))
 
 
 def resync(accel: str, samples: int) -> Iterator[Figure]:
