@@ -21,7 +21,7 @@ PAIRS = {
             stick=stick("ide-hd"),
             data=data("ide-hd"),
             cards=(("spare", "e1000"), ("xo", "rtl8139"), ("lan", VIRTIO)),
-            memory=4096,  # README: what these scenarios may take of their host
+            memory=8192,
         ),
     ),
     "all at USB ports, and all behind a controller": (
@@ -75,6 +75,18 @@ def test_data_disks_with_different_sectors_are_refused(lab: Lab) -> None:
     seats = evening.sit_down(*pair.both)
     seats.asks.answers("Type it here", seats.read_code())
     seats.asks.reads(r"sectors\s+of\s+512\s+bytes\s+here\s+and\s+4096", within=SETUP)
+
+
+def test_one_card_and_too_little_memory_are_refused(lab: Lab) -> None:
+    """The first thing that a person reads of a machine that would not do, whichever it is."""
+    short = (Hardware(cards=(("xo", VIRTIO),)), Hardware(memory=1536))
+    pair = blank_pair(lab, built=short)
+    for machine in pair.both:
+        machine.power_on()
+    seats = evening.sit_down(*pair.both)
+    seats.asks.answers("Type it here", seats.read_code())
+    seats.asks.reads(r"has\s+one\s+network\s+card,\s+and\s+two\s+are\s+needed", within=SETUP)
+    seats.asks.reads(r"MiB\s+of\s+memory,\s+and\s+2048\s+MiB\s+are\s+needed")
 
 
 # Disks of kinds that a PC may start from, as far as this emulator's BIOS starts from them, too.
