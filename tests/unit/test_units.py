@@ -382,3 +382,13 @@ def test_xen_writes_to_memory_and_not_to_the_stick(folder: str) -> None:
     assert (mount["What"], mount["Type"], mount["Where"]) == (["tmpfs"], ["tmpfs"], [folder])
     needed = settings(UNITS / "xen.service")["RequiresMountsFor"]
     assert folder in needed[0].split()
+
+
+@pytest.mark.parametrize(("folder", "memory"), [("/var/run", "/run"), ("/var/lock", "/run/lock")])
+def test_debians_links_into_memory_are_mounts(folder: str, memory: str) -> None:
+    """A link on the stick cannot be read once it is pulled; xl has its locks behind one."""
+    fstab = [line.split() for line in (EXTRA / "etc/fstab").read_text().splitlines()]
+    assert [memory, folder, "none", "bind,x-initrd.mount", "0", "0"] in fstab
+    finalize = (IMAGE / "mkosi.finalize").read_text().splitlines()
+    assert any(line.startswith("rm ") and f'"$BUILDROOT{folder}"' in line for line in finalize)
+    assert any(line.startswith("mkdir ") and f'"$BUILDROOT{folder}"' in line for line in finalize)
