@@ -6,7 +6,6 @@ judged once a turn of the loop, when its queue is empty (core/rules.py).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from haagent.core import (
@@ -29,6 +28,7 @@ from haagent.core.actions import (
     Create,
     Reset,
 )
+from haagent.core.copying import replace
 from haagent.core.events import Deed, Event
 from haagent.core.model import (
     HELD,

@@ -5,8 +5,6 @@
 event cannot wait for it. Whether something is proven is core/proofs.py's to say.
 """
 
-from dataclasses import replace
-
 from haagent.core import (
     agreeing,
     doubting,
@@ -30,6 +28,7 @@ from haagent.core.actions import (
     ProbeReferee,
     SendHello,
 )
+from haagent.core.copying import replace
 from haagent.core.model import (
     PRESENT,
     Disk,
