@@ -49,9 +49,9 @@ def turn_over(turn: Turn) -> None:
     """Judges everything once; called when the loop's queue is empty."""
     state = turn.state
     stalled = state.now - state.ticked > state.timing.stall
-    turn.set(ticked=state.now)
-    if any(mine.is_connected for mine in state.guests.values()):
-        turn.set(peer=replace(state.peer, connected=state.now))
+    is_connected = any(mine.is_connected for mine in state.guests.values())
+    peer = replace(state.peer, connected=state.now) if is_connected else state.peer
+    turn.set(ticked=state.now, peer=peer)
     if stalled:
         doubting.doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
     if not proofs.has_referee(state):
