@@ -82,6 +82,10 @@ class Mirror:
         self._sync_done = 0.0  # when the resync under way ends; means nothing without one
         self._source = 0
 
+    def go_on_from(self, other: "Mirror") -> None:
+        """No generation is numbered as one of OTHER's, whose copies these are."""
+        self._generation = other._generation
+
     def show(self, node: int) -> Resource:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = copy.marks_peer or Disk.UNKNOWN

@@ -123,6 +123,11 @@ class Ground:
                 raise AssertionError(f"not within {limit} s:\n" + "\n".join(self.log[-40:]))
             self.run(min(self.now + STEP, limit))
 
+    def begin_at(self, moment: float) -> None:
+        """It is MOMENT, and nothing is to come."""
+        self.now = moment
+        self._heap.clear()
+
     def clock(self, node: int) -> float:
         """The machine's monotonic clock: another base for each, and slow where it froze."""
         return self.machines[node].clock()
@@ -189,13 +194,13 @@ class Ground:
         for path in (Path.CROSSOVER, Path.LAN):
             is_heard = is_heard or self.carries(path, node, peer, Frames.HEARTBEAT)
             if self.carries(path, node, peer, Frames.HELLO):
-                self._arrive(path, node, said, self.late.get((path, node), 0.0))
+                self._deliver(path, node, said, self.late.get((path, node), 0.0))
                 if (path, node) in self.twice:
-                    self._arrive(path, node, said, self.random.uniform(0.0, 1.0))
+                    self._deliver(path, node, said, self.random.uniform(0.0, 1.0))
         if is_heard:
-            self._arrive(Path.HEARTBEAT, node, said, self.late.get((Path.HEARTBEAT, node), 0.0))
+            self._deliver(Path.HEARTBEAT, node, said, self.late.get((Path.HEARTBEAT, node), 0.0))
 
-    def _arrive(self, path: Path, node: int, said: object, late: float) -> None:
+    def _deliver(self, path: Path, node: int, said: object, late: float) -> None:
         """What NODE said reaches the other one over PATH, soon."""
         there = self.machines[1 - node]
 
@@ -212,7 +217,7 @@ class Ground:
         """The hellos that NODE said between two moments come again over PATH, as they are."""
         for when, who, said in tuple(self.said):
             if who == node and begin <= when <= end and self.is_live(1 - node):
-                self._arrive(path, node, said, 0.0)
+                self._deliver(path, node, said, 0.0)
 
     def probe_peer(self, node: int) -> None:
         """Its own address, and the guests', which may be here, too: a bridge carries that."""

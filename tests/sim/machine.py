@@ -216,8 +216,12 @@ class Machine:
             self.post(self.domain_seen(guest))
         if self.node in ground.maintained:
             self.end_maintenance()
+        self.turn_after(ground.random.uniform(0.0, 0.4))
+
+    def turn_after(self, seconds: float) -> None:
+        """The agent's loop turns then, and from then on."""
         epoch = self.agent_epoch
-        ground.after(ground.random.uniform(0.0, 0.4), lambda: self._tick(epoch))
+        self.ground.after(seconds, lambda: self._tick(epoch))
 
     def end_maintenance(self) -> None:
         self.post(lambda: events.MaintenanceAsked(self.clock(), False))
