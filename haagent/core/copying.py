@@ -17,7 +17,7 @@ def replace(value: T, **changes: Any) -> T:
     """
     copy = _new(type(value))
     for name in value.__slots__:  # type: ignore[attr-defined]
-        _set(copy, name, changes.pop(name) if name in changes else getattr(value, name))
-    for name in changes:
-        raise AttributeError(f"{type(value).__name__} has no field {name!r}")
+        _set(copy, name, getattr(value, name))
+    for name, new in changes.items():
+        _set(copy, name, new)
     return copy
