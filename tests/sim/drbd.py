@@ -94,7 +94,15 @@ class Mirror:
 
     def step(self, now: float, detect: float, sync: float) -> None:
         """Lets the kernels notice what changed. DETECT and SYNC are seconds."""
+        zero, one = self.copies
+        if zero.link is one.link is Link.CONNECTING and not (zero.is_attached and one.is_attached):
+            self._ready_since = None
+            return
         is_up = self._carries(0, 1) and self._carries(1, 0)
+        is_whole = is_up and zero.is_attached and one.is_attached
+        if is_whole and zero.link is one.link is Link.CONNECTED:
+            self._ready_since = zero.broken_since = one.broken_since = None
+            return
         for node, copy in enumerate(self.copies):
             if not copy.is_attached or copy.link not in CONNECTED:
                 continue

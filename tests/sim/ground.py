@@ -154,6 +154,8 @@ class Ground:
 
     def _reaches(self, path: Path, source: int, target: int, kind: Frames) -> bool:
         """Whether cable and cards are whole, and nothing on the way filters frames of that KIND."""
+        if not (self.cut or self.lost or self.nic_dead):
+            return True
         if (path, source) in self.cut or (kind, path, source) in self.lost:
             return False
         dead = self.nic_dead
@@ -192,7 +194,8 @@ class Ground:
         self.said.append((self.now, node, said))
         is_heard = False
         for path in (Path.CROSSOVER, Path.LAN):
-            is_heard = is_heard or self.carries(path, node, peer, Frames.HEARTBEAT)
+            if not is_heard:
+                is_heard = self.carries(path, node, peer, Frames.HEARTBEAT)
             if self.carries(path, node, peer, Frames.HELLO):
                 self._deliver(path, node, said, self.late.get((path, node), 0.0))
                 if (path, node) in self.twice:
@@ -260,6 +263,8 @@ class Ground:
 
     def _look_for_hole(self) -> None:
         """Whether both paths were cut in one moment while both nodes see the gateway."""
+        if not (self.cut or self.lost or self.nic_dead or self._broken):
+            return
         for path in (Path.CROSSOVER, Path.LAN):
             # Addresses that are changed by us are no fault that the pair may be excused by.
             is_whole = self._passes(path, Frames.HELLO)

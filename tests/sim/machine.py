@@ -254,9 +254,13 @@ class Machine:
 
     def post(self, make: Callable[[], Event]) -> None:
         """Puts an event into the agent's queue; it is handled now unless the agent stands still."""
-        if self.state is not None:
+        if self.state is None:
+            return
+        if self.queue or not self.is_awake:
             self.queue.append(make)
             self._wake()
+        else:
+            self._feed_in(make())
 
     def _tick(self, epoch: int) -> None:
         if self.agent_epoch != epoch or self.state is None:
@@ -281,9 +285,11 @@ class Machine:
             return
         before = self.state
         decision = decide(before, event)
-        check(before, decision)
         self.handled += 1
         durable = decision.state.durable
+        is_same = durable is before.durable and decision.state.guests is before.guests
+        if decision.actions or not is_same:  # what is the very same was checked when it came about
+            check(before, decision)
         is_new = durable is not self.kept and self.kept != durable
         is_to_be_saved = is_new and not decision.state.is_stateless
         if is_to_be_saved and (self.has_dead_mount or self.is_stick_full):

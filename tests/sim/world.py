@@ -62,7 +62,8 @@ class World(Ground):
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
             if machine.has_dead_mount or machine.is_stick_lost:
                 self.leave(machine.node)  # as a person should: its guests go to the other one
-            if machine.kept is not None and machine.kept.in_maintenance:
+            on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
+            if any(one is not None and one.in_maintenance for one in on_stick):
                 self.maintained.add(machine.node)
                 machine.end_maintenance()
             if not machine.is_on and not machine.is_booting:
