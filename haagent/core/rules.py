@@ -20,6 +20,7 @@ from haagent.core import (
 from haagent.core.actions import (
     AnswerFence,
     Connect,
+    Create,
     Destroy,
     Feed,
     FinishLeaving,
@@ -63,6 +64,7 @@ def turn_over(turn: Turn) -> None:
         _adopt(turn, guest)
         agreeing.stand_down(turn, guest)
         _hold(turn, guest)
+        _revive(turn, guest)
         _leave(turn, guest)
         moving.maintain(turn, guest)
         resolving.look(turn, guest)
@@ -190,6 +192,15 @@ def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:
         turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
     else:
         turn.say(guest, f"it goes on stopping, alone in term {term}: {found}")
+
+
+def _revive(turn: Turn, guest: str) -> None:
+    """Xen tells once that a domain ended: that may have been while its writes waited."""
+    state, mine = turn.state, turn.mine(guest)
+    is_away = mine.phase is Phase.HOLDING and mine.is_running is False
+    if is_away and state.now - mine.since >= state.timing.dead:  # no news of its start on the way
+        turn.move(guest, Phase.CREATING, "it ended by itself")
+        turn.act(Create(guest))
 
 
 def destroy(turn: Turn, guest: str, why: str) -> None:
