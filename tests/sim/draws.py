@@ -25,7 +25,9 @@ SHARE_MENDED = 0.65  # of what can be mended, before the end
 
 
 def _who(random: Random) -> str:
-    return random.choice(("holder", "other", "other", "other"))  # the themes aim at the holder
+    return random.choice(
+        ("holder", "other", "other", "other", "other")
+    )  # the themes aim at the holder
 
 
 def _sender(random: Random) -> str:
@@ -297,8 +299,8 @@ def _a_persons_word(random: Random) -> list[Step]:
 
 
 THEMES: Mapping[Theme, int] = {
-    _dies: 50,
-    _anything: 34,
+    _dies: 42,
+    _anything: 36,
     _lone_writing: 4,
     _paths_apart: 3,
     _hole: 1,

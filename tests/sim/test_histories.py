@@ -2,12 +2,13 @@
 """Random histories, of which none may lose an acknowledged write, and what they are made of."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from haagent.core import foresight
 from haagent.core.foresight import Fate
-from haagent.core.model import Phase
+from haagent.core.model import Phase, Policy
 from tests.sim.draws import draw
 from tests.sim.histories import SETTLES, Teller, is_protected
 from tests.sim.random import Sum, report, run
@@ -63,7 +64,7 @@ def test_the_named_classes_end_detected() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_what_counts_as_protected_would_be_taken_over(seed: int) -> None:
     """A history is over when it is; so this must be what the agents themselves foresee."""
-    teller = Teller(draw(seed))
+    teller = Teller(replace(draw(seed), policy=Policy.AUTOMATIC))
     teller.tell()
     world = teller.world
     if not is_protected(world):
