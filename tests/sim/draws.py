@@ -171,7 +171,7 @@ Theme = Callable[[Random], list[Step]]
 
 
 def _dies(random: Random) -> list[Step]:
-    """The holder dies, or nearly so, and something else fails around that moment or later."""
+    """One dies, mostly the holder, or nearly so, and something else fails around then or later."""
     what = random.choice(("power", "power", "power", "power", "cards", "cards", "lone"))
     if what == "lone":  # cut off from the other and from the gateway
         steps = [
@@ -180,7 +180,8 @@ def _dies(random: Random) -> list[Step]:
         ]
     else:
         lasts = random.choice((None, None, None, 20.0))
-        steps = [_step(random.uniform(0.3, 1.5), what, lasts, who="holder")]
+        who = random.choice(("holder", "holder", "holder", "holder", "holder", "other"))
+        steps = [_step(random.uniform(0.3, 1.5), what, lasts, who=who)]
     for _ in range(random.choice((0, 0, 0, 0, 1, 1, 2))):
         steps.append(one_of(random, random.uniform(0.0, 18.0)))
     return steps
