@@ -30,9 +30,9 @@ unit: ## unit tests only
 	ci/host
 	$(PYTHON) -m pytest tests/unit
 
-sim: ## simulated pairs: named histories and a thousand random ones
+sim: ## simulated pairs: named histories and a thousand random ones; RUNS=n SEED=s for n random ones alone
 	ci/host
-	$(PYTHON) -m pytest tests/sim
+	$(PYTHON) -m $(if $(RUNS),tests.sim.random --runs $(RUNS) --seed $(or $(SEED),0),pytest tests/sim)
 
 sim-accept: ## write the golden logs of the named histories anew; read the difference
 	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py

@@ -26,6 +26,7 @@ from haagent.core.events import WatchdogArmed
 from haagent.core.foresight import foresee
 from haagent.core.model import Link, Path, Policy
 from haagent.storage.resync import Progress
+from tests.sim.ground import Frames
 from tests.sim.machine import NAMES
 from tests.sim.world import World, healthy
 
@@ -182,7 +183,8 @@ def screen(day: Day) -> list[str]:
     assert state is not None, f"{NAMES[day.on]} is off"
     around = Surroundings(
         heartbeat={
-            path: world.carries(path, 1 - day.on, day.on) for path in (Path.CROSSOVER, Path.LAN)
+            path: world.carries(path, 1 - day.on, day.on, Frames.HELLO)
+            for path in (Path.CROSSOVER, Path.LAN)
         },
         wall=EVENING + world.now,
         in_sync_at={GUEST: EVENING + began},

@@ -6,7 +6,6 @@ judged once a turn of the loop, when its queue is empty (core/rules.py).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from haagent.core import (
@@ -29,6 +28,7 @@ from haagent.core.actions import (
     Create,
     Reset,
 )
+from haagent.core.copying import replace
 from haagent.core.events import Deed, Event
 from haagent.core.model import (
     HELD,
@@ -93,8 +93,10 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
         return  # kept back somewhere, or replayed: that boot is over
     if speaking.is_told_better(state, event):
         return
-    turn.set(peer=replace(state.peer, format=speaking.hear(turn, event)))
-    state = turn.state
+    spoken = speaking.hear(turn, event)
+    if spoken != state.peer.format:
+        turn.set(peer=replace(state.peer, format=spoken))
+        state = turn.state
     is_new_boot = before is None or hello.boot != before.boot
     paths = {} if is_new_boot and before is not None else dict(state.peer.paths)
     path = paths.get(event.path, PathState())

@@ -9,10 +9,11 @@ once. What is decided here is only imagined and must never be done.
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from haagent.core import actions, events, proofs
+from haagent.core.copying import replace
 from haagent.core.decide import decide
 from haagent.core.events import Deed, Event
 from haagent.core.model import (

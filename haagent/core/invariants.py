@@ -5,8 +5,6 @@ They are written apart from the rules on purpose, and know less: a rule that is 
 check that does not share its mistake.
 """
 
-from dataclasses import replace
-
 from haagent.core.actions import (
     AnswerFence,
     Create,
@@ -19,6 +17,7 @@ from haagent.core.actions import (
     Shutdown,
     TakeUpLan,
 )
+from haagent.core.copying import replace
 from haagent.core.model import (
     HELD,
     STALE,

@@ -20,10 +20,9 @@ PROVEN. From then on it waits for the verdict; if none comes, it waits at the ol
 power cut at any moment ends with both on the same.
 """
 
-from dataclasses import replace
-
 from haagent.core import proofs, together
 from haagent.core.actions import LanOrder, TakeUpLan
+from haagent.core.copying import replace
 from haagent.core.events import LanAsked
 from haagent.core.model import (
     Hello,

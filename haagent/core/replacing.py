@@ -7,10 +7,10 @@ another peer now is seen by the mark of the pair's key.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from haagent.core import saying
 from haagent.core.actions import TellReplaced
+from haagent.core.copying import replace
 from haagent.core.model import (
     Choice,
     Disk,

@@ -9,10 +9,9 @@ guest if it runs there, keeps a copy of its volume if that was asked for, and te
 data up. DRBD's own account of the resync says when it is over.
 """
 
-from dataclasses import replace
-
 from haagent.core import moving, proofs, stateless, together
 from haagent.core.actions import Connect, Discard, KeepCopy
+from haagent.core.copying import replace
 from haagent.core.events import ChoiceAsked, Deed
 from haagent.core.model import (
     Choice,

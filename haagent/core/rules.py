@@ -5,8 +5,6 @@
 event cannot wait for it. Whether something is proven is core/proofs.py's to say.
 """
 
-from dataclasses import replace
-
 from haagent.core import (
     agreeing,
     doubting,
@@ -22,6 +20,7 @@ from haagent.core import (
 from haagent.core.actions import (
     AnswerFence,
     Connect,
+    Create,
     Destroy,
     Feed,
     FinishLeaving,
@@ -30,6 +29,7 @@ from haagent.core.actions import (
     ProbeReferee,
     SendHello,
 )
+from haagent.core.copying import replace
 from haagent.core.model import (
     PRESENT,
     Disk,
@@ -50,9 +50,9 @@ def turn_over(turn: Turn) -> None:
     """Judges everything once; called when the loop's queue is empty."""
     state = turn.state
     stalled = state.now - state.ticked > state.timing.stall
-    turn.set(ticked=state.now)
-    if any(mine.is_connected for mine in state.guests.values()):
-        turn.set(peer=replace(state.peer, connected=state.now))
+    is_connected = any(mine.is_connected for mine in state.guests.values())
+    peer = replace(state.peer, connected=state.now) if is_connected else state.peer
+    turn.set(ticked=state.now, peer=peer)
     if stalled:
         doubting.doubt(turn, f"our loop stood still for {state.now - state.ticked:.1f} s")
     if not proofs.has_referee(state):
@@ -64,6 +64,7 @@ def turn_over(turn: Turn) -> None:
         _adopt(turn, guest)
         agreeing.stand_down(turn, guest)
         _hold(turn, guest)
+        _revive(turn, guest)
         _leave(turn, guest)
         moving.maintain(turn, guest)
         resolving.look(turn, guest)
@@ -191,6 +192,15 @@ def _go_on_alone(turn: Turn, guest: str, found: Evidence) -> None:
         turn.move(guest, Phase.HOLDING, f"alone in term {term}: {found}")
     else:
         turn.say(guest, f"it goes on stopping, alone in term {term}: {found}")
+
+
+def _revive(turn: Turn, guest: str) -> None:
+    """Xen tells once that a domain ended: that may have been while its writes waited."""
+    state, mine = turn.state, turn.mine(guest)
+    is_away = mine.phase is Phase.HOLDING and mine.is_running is False
+    if is_away and state.now - mine.since >= state.timing.dead:  # no news of its start on the way
+        turn.move(guest, Phase.CREATING, "it ended by itself")
+        turn.act(Create(guest))
 
 
 def destroy(turn: Turn, guest: str, why: str) -> None:

@@ -4,11 +4,12 @@
 It knows the shape of the state and no rule.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from haagent.core import stateless
 from haagent.core.actions import Action
+from haagent.core.copying import replace
 from haagent.core.model import GuestState, Ledger, NodeState, Phase
 from haagent.core.phases import EDGES
 

@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass, field
 
+from haagent.core.model import PeerOff, Taking
+
 
 @dataclass(slots=True)
 class Audit:
@@ -19,13 +21,26 @@ class Audit:
     disputed: dict[str, set[int]] = field(default_factory=dict)
     copies: dict[str, set[int]] = field(default_factory=dict)  # what copies of volumes have
     together: float = 0.0  # seconds in which two domains of one guest existed
+    last_on: dict[str, int] = field(default_factory=dict)  # the node that started it last
+    takeovers: list[Taking] = field(default_factory=list)  # grounds of starts on another node
+    persons: set[str] = field(default_factory=set)  # guests that a person started in spite of all
+    pardoned: list[str] = field(default_factory=list)  # what came of that, as in `violations`
     _since: dict[str, float] = field(default_factory=dict)
 
-    def started(self, now: float, guest: str, node: int, data: set[int]) -> None:
+    def started(
+        self, now: float, guest: str, node: int, data: set[int], taking: Taking | None = None
+    ) -> None:
+        """TAKING: on what grounds; None where it runs again at the place where it ended."""
+        if taking is not None and taking.peer_off is PeerOff.OPERATOR:
+            self.persons.add(guest)
+        if taking is not None and self.last_on.get(guest, node) != node:
+            self.takeovers.append(taking)
+        self.last_on[guest] = node
         missing = self.acked.get(guest, set()) - data - self.disputed.get(guest, set())
         if missing:
-            self.violations.append(
-                f"{now:.2f}: stale start of {guest} on node {node}: {len(missing)} writes missing"
+            self._judge(
+                guest,
+                f"{now:.2f}: stale start of {guest} on node {node}: {len(missing)} writes missing",
             )
         self.starts[guest] = self.starts.get(guest, 0) + 1
         running = self.running.setdefault(guest, [])
@@ -36,19 +51,26 @@ class Audit:
     def stopped(self, now: float, guest: str, node: int) -> None:
         running = self.running[guest]
         if len(running) == 2:
-            self.together += now - self._since.pop(guest)
+            seconds = now - self._since.pop(guest)
+            self.together += 0.0 if guest in self.persons else seconds
         self.running[guest] = [one for one in running if one[0] != node]
 
     def acknowledged(self, now: float, guest: str, node: int, number: int) -> None:
         start = next(start for at, start in self.running[guest] if at == node)
         newest = self.newest_acked.get(guest, 0)
         if start < newest:
-            self.violations.append(f"{now:.2f}: two writers of {guest}: node {node} is the older")
+            self._judge(guest, f"{now:.2f}: two writers of {guest}: node {node} is the older")
         self.newest_acked[guest] = max(start, newest)
         self.acked.setdefault(guest, set()).add(number)
         gap = now - self.last_ack.get(guest, now)
         self.longest_gap[guest] = max(gap, self.longest_gap.get(guest, 0.0))
         self.last_ack[guest] = now
+
+    def _judge(self, guest: str, sentence: str) -> None:
+        """Who starts a guest in spite of all proofs may start an old copy, and a second writer. To
+        discard what was acknowledged takes another word: that is never pardoned.
+        """
+        (self.pardoned if guest in self.persons else self.violations).append(sentence)
 
     def chosen(self, guest: str, node: int, keeps: bool) -> None:
         """A person says that NODE's copy counts, and whether the other one is to be kept aside."""

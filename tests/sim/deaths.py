@@ -3,8 +3,20 @@
 
 from collections.abc import Mapping
 
-from haagent.core.model import Disk
-from tests.sim.telling import A, B, Scenario, disk, expect, name_of, named, recovers, stays, wait
+from haagent.core.model import Disk, Phase
+from tests.sim.telling import (
+    A,
+    B,
+    Scenario,
+    disk,
+    expect,
+    name_of,
+    named,
+    phase,
+    recovers,
+    stays,
+    wait,
+)
 from tests.sim.world import World
 
 
@@ -173,6 +185,15 @@ def frozen_standby(world: World) -> None:
     recovers(world)
 
 
+def guest_ends_while_its_writes_wait(world: World) -> None:
+    """Xen says so once, when nothing can be done about it yet."""
+    world.power_off(B)
+    world.run_until(lambda: phase(world, A) is Phase.FROZEN, world.now + 10)
+    world.crash(A, "g")
+    expect(world, A, 25)
+    recovers(world)
+
+
 DEATHS: Mapping[str, Scenario] = named(
     holder_loses_power,
     standby_loses_power,
@@ -192,4 +213,5 @@ DEATHS: Mapping[str, Scenario] = named(
     agent_hangs,
     taker_dies_too,
     frozen_standby,
+    guest_ends_while_its_writes_wait,
 ) | {name_of(frozen_holder): Scenario(frozen_holder, is_exempt=True)}

@@ -82,6 +82,10 @@ class Mirror:
         self._sync_done = 0.0  # when the resync under way ends; means nothing without one
         self._source = 0
 
+    def go_on_from(self, other: "Mirror") -> None:
+        """No generation is numbered as one of OTHER's, whose copies these are."""
+        self._generation = other._generation
+
     def show(self, node: int) -> Resource:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = copy.marks_peer or Disk.UNKNOWN
@@ -90,7 +94,15 @@ class Mirror:
 
     def step(self, now: float, detect: float, sync: float) -> None:
         """Lets the kernels notice what changed. DETECT and SYNC are seconds."""
+        zero, one = self.copies
+        if zero.link is one.link is Link.CONNECTING and not (zero.is_attached and one.is_attached):
+            self._ready_since = None
+            return
         is_up = self._carries(0, 1) and self._carries(1, 0)
+        is_whole = is_up and zero.is_attached and one.is_attached
+        if is_whole and zero.link is one.link is Link.CONNECTED:
+            self._ready_since = zero.broken_since = one.broken_since = None
+            return
         for node, copy in enumerate(self.copies):
             if not copy.is_attached or copy.link not in CONNECTED:
                 continue

@@ -7,7 +7,9 @@ What a scenario does to all this, and what it asks, is in `world`.
 
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable
+from enum import StrEnum
 from random import Random
 
 from haagent.core import events
@@ -17,11 +19,22 @@ from haagent.core.timing import Timing
 from tests.sim.audit import Audit
 from tests.sim.drbd import Mirror
 from tests.sim.hands import STEP
-from tests.sim.machine import NAMES, Machine
+from tests.sim.machine import BOOT_TAKES, NAMES, Machine
 from tests.sim.wires import AS_IT_IS, Direct, Formats, Signed, Wire
 
 HELLO_TAKES = 0.02  # seconds
 HOLE = 2.0  # both paths cut within this many seconds are cut in one moment
+LONG_AGO = float("-inf")
+REMEMBERED = 200  # hellos, for whoever plays them again
+
+
+class Frames(StrEnum):
+    """Of which a path can lose one kind and carry the others."""
+
+    HELLO = "our datagrams"
+    HEARTBEAT = "heartbeat's"
+    DRBD = "DRBD's"
+    PROBE = "probes of the peer"
 
 
 class Ground:
@@ -51,9 +64,16 @@ class Ground:
         self.ghost = False  # something answers probes for a machine that is off
         self.cut: set[tuple[Path, int]] = set()  # (path, the node whose frames are lost)
         self.nic_dead: set[tuple[Path, int]] = set()
+        self.lost: set[tuple[Frames, Path, int]] = set()  # of that kind alone, from that node
+        self.late: dict[
+            tuple[Path, int], float
+        ] = {}  # seconds that hellos of that node take longer
+        self.twice: set[tuple[Path, int]] = set()  # (path, the node whose hellos arrive twice)
+        self.said: deque[tuple[float, int, object]] = deque(maxlen=REMEMBERED)  # (when, who, what)
         self.refusals: list[str | None] = []  # what persons were told; None: it is done
         self.saves = 0  # how often a state was written
         self.cut_at_save: int | None = None  # the machine that writes this one loses its power
+        self.boot_takes = BOOT_TAKES  # of a machine that starts again by itself
         self.sync_takes: float | None = None  # seconds of a resync that begins; None: a few
         self.is_hole = False
         self.is_frozen_class = False
@@ -76,7 +96,7 @@ class Ground:
 
     def _mirror(self, guest: str) -> Mirror:
         return Mirror(
-            lambda a, b: self.carries(Path.CROSSOVER, a, b),
+            lambda a, b: self.carries(Path.CROSSOVER, a, b, Frames.DRBD),
             lambda node: self.machines[node].resource_changed(guest),
             lambda node: self.after(0.05, lambda: self.machines[node].ask_handler(guest)),
             lambda node, writes: self.audit.discarded(self.now, guest, node, writes),
@@ -103,6 +123,11 @@ class Ground:
                 raise AssertionError(f"not within {limit} s:\n" + "\n".join(self.log[-40:]))
             self.run(min(self.now + STEP, limit))
 
+    def begin_at(self, moment: float) -> None:
+        """It is MOMENT, and nothing is to come."""
+        self.now = moment
+        self._heap.clear()
+
     def clock(self, node: int) -> float:
         """The machine's monotonic clock: another base for each, and slow where it froze."""
         return self.machines[node].clock()
@@ -119,24 +144,31 @@ class Ground:
     def is_live(self, node: int) -> bool:
         return self.machines[node].is_live
 
-    def carries(self, path: Path, source: int, target: int) -> bool:
+    def carries(self, path: Path, source: int, target: int, kind: Frames) -> bool:
         """Whether a frame from SOURCE reaches TARGET, and both kernels are there to handle it."""
-        if not (self.is_live(source) and self.is_live(target)):
+        if not (self.machines[source].is_live and self.machines[target].is_live):
             return False
-        is_deaf = path is Path.LAN and not self._is_one_lan()
-        return not is_deaf and self._reaches(path, source, target)
+        if path is Path.LAN and not self._is_one_lan():
+            return False
+        return self._reaches(path, source, target, kind)
 
-    def _reaches(self, path: Path, source: int, target: int) -> bool:
-        """Whether cable and cards are whole."""
-        return (path, source) not in self.cut and not {
-            (path, source),
-            (path, target),
-        } & self.nic_dead
+    def _reaches(self, path: Path, source: int, target: int, kind: Frames) -> bool:
+        """Whether cable and cards are whole, and nothing on the way filters frames of that KIND."""
+        if not (self.cut or self.lost or self.nic_dead):
+            return True
+        if (path, source) in self.cut or (kind, path, source) in self.lost:
+            return False
+        dead = self.nic_dead
+        return not dead or not ((path, source) in dead or (path, target) in dead)
+
+    def _passes(self, path: Path, kind: Frames) -> bool:
+        """Both ways."""
+        return self._reaches(path, 0, 1, kind) and self._reaches(path, 1, 0, kind)
 
     def _is_one_lan(self) -> bool:
         """Both kernels have addresses of one change, and both agents speak from them."""
-        [first, *others] = [one for m in self.machines for one in (m.lan, m.lan_agent)]
-        return first not in self.bad_lans and all(one == first for one in others)
+        a, b = self.machines
+        return a.lan == a.lan_agent == b.lan == b.lan_agent and a.lan not in self.bad_lans
 
     def sees_gateway(self, node: int) -> bool:
         machine = self.machines[node]
@@ -159,24 +191,41 @@ class Ground:
     def _carry(self, node: int, said: object) -> None:
         """SAID by NODE goes over every path that carries it now."""
         peer = 1 - node
-        carried = [path for path in (Path.CROSSOVER, Path.LAN) if self.carries(path, node, peer)]
-        for path in (*carried, *((Path.HEARTBEAT,) if carried else ())):
-            delay = HELLO_TAKES * self.random.uniform(0.5, 2.0)
+        self.said.append((self.now, node, said))
+        is_heard = False
+        for path in (Path.CROSSOVER, Path.LAN):
+            if not is_heard:
+                is_heard = self.carries(path, node, peer, Frames.HEARTBEAT)
+            if self.carries(path, node, peer, Frames.HELLO):
+                self._deliver(path, node, said, self.late.get((path, node), 0.0))
+                if (path, node) in self.twice:
+                    self._deliver(path, node, said, self.random.uniform(0.0, 1.0))
+        if is_heard:
+            self._deliver(Path.HEARTBEAT, node, said, self.late.get((Path.HEARTBEAT, node), 0.0))
 
-            def arrive(path: Path = path) -> None:
-                there = self.machines[peer]
-                heard = self.wire.hear(said, there.formats, there.key)
-                if heard is not None:
-                    there.post(
-                        lambda: events.HelloHeard(there.clock(), path, heard.hello, heard.version)
-                    )
+    def _deliver(self, path: Path, node: int, said: object, late: float) -> None:
+        """What NODE said reaches the other one over PATH, soon."""
+        there = self.machines[1 - node]
 
-            self.after(delay, arrive)
+        def arrive() -> None:
+            heard = self.wire.hear(said, there.formats, there.key)
+            if heard is not None:
+                there.post(
+                    lambda: events.HelloHeard(there.clock(), path, heard.hello, heard.version)
+                )
+
+        self.after(HELLO_TAKES * self.random.uniform(0.5, 2.0) + late, arrive)
+
+    def play_again(self, node: int, path: Path, begin: float, end: float) -> None:
+        """The hellos that NODE said between two moments come again over PATH, as they are."""
+        for when, who, said in tuple(self.said):
+            if who == node and begin <= when <= end and self.is_live(1 - node):
+                self._deliver(path, node, said, 0.0)
 
     def probe_peer(self, node: int) -> None:
         """Its own address, and the guests', which may be here, too: a bridge carries that."""
         peer = 1 - node
-        reached = self.carries(Path.LAN, node, peer) and self.carries(Path.LAN, peer, node)
+        reached = all(self.carries(Path.LAN, one, 1 - one, Frames.PROBE) for one in (node, peer))
         answering = [""] * (self.ghost or reached) + list(self.machines[node].domains)
         answering += list(self.machines[peer].domains) * reached
         if self.shadow is not None and self.sees_lan(node):
@@ -214,10 +263,18 @@ class Ground:
 
     def _look_for_hole(self) -> None:
         """Whether both paths were cut in one moment while both nodes see the gateway."""
+        if not (self.cut or self.lost or self.nic_dead or self._broken):
+            return
         for path in (Path.CROSSOVER, Path.LAN):
             # Addresses that are changed by us are no fault that the pair may be excused by.
-            is_whole = self._reaches(path, 0, 1) and self._reaches(path, 1, 0)
-            if is_whole or not (self.is_live(0) and self.is_live(1)):
+            is_whole = self._passes(path, Frames.HELLO)
+            if path is Path.LAN:
+                is_whole = is_whole or self._passes(path, Frames.PROBE)
+            if is_whole:
+                self._broken.pop(path, None)
+            elif not (self.machines[0].is_on and self.machines[1].is_on):
+                self._broken[path] = LONG_AGO  # who starts has heard nothing yet to be fooled by
+            elif not (self.is_live(0) and self.is_live(1)):
                 self._broken.pop(path, None)
             else:
                 self._broken.setdefault(path, self.now)

@@ -138,7 +138,8 @@ class Hands:
             raise Refused("not enough memory")
         machine.domains[guest] = next(ground.start_numbers)
         ground.note(f"{machine.name}: {guest}: running")
-        ground.audit.started(ground.now, guest, machine.node, copy.data)
+        taking = machine.state.guests[guest].taking if machine.state else None
+        ground.audit.started(ground.now, guest, machine.node, copy.data, taking)
         machine.post(machine.domain_seen(guest))
 
     def _shut_down(self, guest: str, limit: float) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAMES = ("a", "b")
 GATEWAYS_ANSWER = 0.005  # seconds
-BOOT_TAKES = 25.0
+BOOT_TAKES = 25.0  # seconds, for who does not say otherwise
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +64,8 @@ class Machine:
     lan_files: int = 0  # kept: the change that the files with the LAN's addresses are from
     lan_trial: int | None = None  # the change on trial: of files that a start does not find
     lan_agent: int = 0  # the one that the agent has read
+    is_state_damaged: bool = False  # both copies of it, on its stick: its agent decides nothing
+    handled: int = 0  # events
 
     @property
     def name(self) -> str:
@@ -77,7 +79,8 @@ class Machine:
     @property
     def is_live(self) -> bool:
         """Its kernel is there to handle a frame."""
-        return self.is_on and self.ground.now >= max(self.stalled_until, self.frozen_until)
+        now = self.ground.now
+        return self.is_on and now >= self.stalled_until and now >= self.frozen_until
 
     @property
     def is_awake(self) -> bool:
@@ -119,7 +122,7 @@ class Machine:
 
     def reset(self, why: str) -> None:
         self.power_off(why)
-        self.power_on(BOOT_TAKES)
+        self.power_on(self.ground.boot_takes)
 
     def _booted(self) -> None:
         self.is_booting = False
@@ -186,8 +189,8 @@ class Machine:
         self.agent_epoch += 1
         self.queue.clear()
         self.promoting.clear()
-        if self.has_dead_mount:
-            self.state = None  # it cannot read its settings: the watchdog goes on counting
+        if self.has_dead_mount or self.is_state_damaged:
+            self.state = None  # it cannot read what it needs: the watchdog goes on counting
             return
         pair = Pair(
             me=self.node,
@@ -213,8 +216,12 @@ class Machine:
             self.post(self.domain_seen(guest))
         if self.node in ground.maintained:
             self.end_maintenance()
+        self.turn_after(ground.random.uniform(0.0, 0.4))
+
+    def turn_after(self, seconds: float) -> None:
+        """The agent's loop turns then, and from then on."""
         epoch = self.agent_epoch
-        ground.after(ground.random.uniform(0.0, 0.4), lambda: self._tick(epoch))
+        self.ground.after(seconds, lambda: self._tick(epoch))
 
     def end_maintenance(self) -> None:
         self.post(lambda: events.MaintenanceAsked(self.clock(), False))
@@ -247,9 +254,13 @@ class Machine:
 
     def post(self, make: Callable[[], Event]) -> None:
         """Puts an event into the agent's queue; it is handled now unless the agent stands still."""
-        if self.state is not None:
+        if self.state is None:
+            return
+        if self.queue or not self.is_awake:
             self.queue.append(make)
             self._wake()
+        else:
+            self._feed_in(make())
 
     def _tick(self, epoch: int) -> None:
         if self.agent_epoch != epoch or self.state is None:
@@ -274,8 +285,13 @@ class Machine:
             return
         before = self.state
         decision = decide(before, event)
-        check(before, decision)
-        is_to_be_saved = not decision.state.is_stateless and self.kept != decision.state.durable
+        self.handled += 1
+        durable = decision.state.durable
+        is_same = durable is before.durable and decision.state.guests is before.guests
+        if decision.actions or not is_same:  # what is the very same was checked when it came about
+            check(before, decision)
+        is_new = durable is not self.kept and self.kept != durable
+        is_to_be_saved = is_new and not decision.state.is_stateless
         if is_to_be_saved and (self.has_dead_mount or self.is_stick_full):
             self._fail_to_save(decision.state.durable)
             self._feed_in(events.StateLost(event.at, "Input/output error"))
@@ -336,7 +352,7 @@ class Machine:
             mirror.disconnect(self.node)
             mirror.copies[self.node].was_primary = False
         self.power_off("shuts down in order")
-        self.power_on(BOOT_TAKES)
+        self.power_on(self.ground.boot_takes)
 
     # its addresses on the LAN
 

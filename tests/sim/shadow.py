@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from haagent.cluster.wire import FORMATS, Message
 from haagent.core import events
-from haagent.core.model import Hello, Path
+from haagent.core.model import Hello, Path, Taking
 from tests.sim.audit import Audit
 from tests.sim.drbd import Copy
 from tests.sim.ground import HELLO_TAKES
@@ -29,8 +29,10 @@ class Third(Audit):
         super().__init__()
         self._pairs = pairs
 
-    def started(self, now: float, guest: str, node: int, data: set[int]) -> None:
-        self._pairs.started(now, guest, THIRD, data)
+    def started(
+        self, now: float, guest: str, node: int, data: set[int], taking: Taking | None = None
+    ) -> None:
+        self._pairs.started(now, guest, THIRD, data, taking)
 
     def stopped(self, now: float, guest: str, node: int) -> None:
         self._pairs.stopped(now, guest, THIRD)
@@ -49,8 +51,7 @@ class Shadow(World):
         self.wire = pair.wire
         self.audit, self.log = Third(pair.audit), pair.log
         self.write_numbers, self.start_numbers = pair.write_numbers, pair.start_numbers
-        self._heap.clear()
-        self.now = pair.now
+        self.begin_at(pair.now)
         self.after(0.0, self.step)
         moved = pair.machines[node]
         moved.ground = self

@@ -236,6 +236,10 @@ def a_loss_that_is_forgotten(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(simulated, "decide", forgetful)
 
 
+def an_end_that_is_told_in_vain(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rules, "_revive", lambda turn, guest: None)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -272,6 +276,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (promises_to_who_cannot_rely_on_them, "gateway-fails-beside-a-machine-without-its-stick"),
     (promises_to_who_cannot_rely_on_them, "stick-is-lost-while-the-other-stands-down"),
     (a_loss_that_is_forgotten, "standby-without-its-stick"),
+    (an_end_that_is_told_in_vain, "guest-ends-while-its-writes-wait"),
 )
 
 

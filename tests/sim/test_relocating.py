@@ -15,7 +15,8 @@ from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Durable, LanStage, NodeState, Pair, Path, Peer, Phase, owner
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
-from tests.sim.histories import FAULTS
+from tests.sim.draws import one_of
+from tests.sim.histories import happen
 from tests.sim.relocations import change, is_over, lan, stands
 from tests.sim.telling import A, B, expect, recovers, stays, wait
 from tests.sim.world import World, healthy
@@ -176,9 +177,8 @@ def test_anything_fails_on_the_way(seed: int) -> None:
         moment = began + random.uniform(0.0, 40.0)
         world.at(moment, lambda again=again: world.change_lan(again))  # type: ignore[misc]
     for _ in range(random.choice((1, 2, 3))):
-        fault = random.choice(FAULTS)
-        moment = began + random.uniform(0.0, 25.0)
-        world.at(moment, lambda fault=fault: fault(world, random))  # type: ignore[misc]
+        step = one_of(random, random.uniform(0.0, 25.0))
+        world.at(began + step.at, lambda step=step: happen(world, step))  # type: ignore[misc]
     world.change_lan(typed)
     wait(world, 60)
     world.heal()

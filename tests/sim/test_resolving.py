@@ -15,13 +15,14 @@ from haagent.core.model import Choice, GuestHello, Link, NodeState, Path
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
 from tests.sim.choices import split_brain
+from tests.sim.draws import ANY, one_of
 from tests.sim.drbd import Mirror
-from tests.sim.histories import FAULTS, _choose
+from tests.sim.histories import happen
 from tests.sim.telling import A, B, recovers, stays, wait
 from tests.sim.world import World, healthy
 
 SEEDS = range(4)
-ALL_BUT_CHOICES = tuple(fault for fault in FAULTS if fault is not _choose)
+ALL_BUT_CHOICES = tuple(what for what in ANY if what not in ("choose", "confirm", "freeze"))
 EITHER_WAY = [(typed, counts) for typed in (A, B) for counts in (A, B)]
 
 
@@ -147,9 +148,8 @@ def test_anything_fails_on_the_way(seed: int) -> None:
     world = apart(seed)
     began = world.now
     for _ in range(random.choice((1, 2, 3))):
-        fault = random.choice(ALL_BUT_CHOICES)
-        moment = began + random.uniform(0.0, 20.0)
-        world.at(moment, lambda fault=fault: fault(world, random))  # type: ignore[misc]
+        step = one_of(random, random.uniform(0.0, 20.0), ALL_BUT_CHOICES)
+        world.at(began + step.at, lambda step=step: happen(world, step))  # type: ignore[misc]
     world.choose(typed, counts)
     wait(world, 60)
     world.heal()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from haagent.core import events
 from haagent.core.model import CONNECTED, Path
-from tests.sim.ground import Ground
+from tests.sim.ground import Frames, Ground
+from tests.sim.hands import Hands
 from tests.sim.machine import BOOT_TAKES, NAMES, Machine
 from tests.sim.wires import Formats
 
@@ -51,16 +52,32 @@ class World(Ground):
         self.cut.clear()
         self.nic_dead.clear()
         self.gateway_cut.clear()
+        self.lost.clear()
+        self.late.clear()
+        self.twice.clear()
         self.gateway, self.ghost = True, False
+        self.cut_at_save = None
         for machine in self.machines:
+            self.repair_state(machine.node)
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
             if machine.has_dead_mount or machine.is_stick_lost:
                 self.leave(machine.node)  # as a person should: its guests go to the other one
-            if machine.kept is not None and machine.kept.in_maintenance:
+            on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
+            if any(one is not None and one.in_maintenance for one in on_stick):
                 self.maintained.add(machine.node)
                 machine.end_maintenance()
             if not machine.is_on and not machine.is_booting:
                 self.power_on(machine.node)
+
+    def lose(self, kind: Frames, path: Path, *nodes: int) -> None:
+        """Loses the frames of KIND that NODES (or both) send on PATH, and no others."""
+        self.note(f"-- {path} loses {kind} {nodes or ''}")
+        self.lost |= {(kind, path, node) for node in nodes or (0, 1)}
+
+    def find(self, kind: Frames, path: Path, *nodes: int) -> None:
+        """The reverse of `lose`."""
+        self.note(f"-- {path} carries {kind} again {nodes or ''}")
+        self.lost -= {(kind, path, node) for node in nodes or (0, 1)}
 
     def break_mirror(self, guest: str = "g") -> None:
         """DRBD's connection is reset: both sides know at once."""
@@ -125,6 +142,32 @@ class World(Ground):
 
         self.after(self.random.uniform(0.0, LOOK_AT_STICK), look)
 
+    def damage_state(self, node: int) -> None:
+        """Both copies of the agent's state: an agent that starts cannot read it, and does not."""
+        self.note(f"-- {NAMES[node]}'s state is damaged")
+        self.machines[node].is_state_damaged = True
+
+    def repair_state(self, node: int) -> None:
+        """A person puts back what was there, and starts the agent that would not."""
+        machine = self.machines[node]
+        if machine.is_state_damaged:
+            self.note(f"-- {NAMES[node]}'s state is whole again")
+            machine.is_state_damaged = False
+            if machine.is_on and machine.state is None:
+                machine.start_agent()
+
+    def crash(self, node: int, guest: str) -> None:
+        """The guest ends by itself. Xen tells at once."""
+        if self.machines[node].is_live and guest in self.machines[node].domains:
+            self.note(f"-- {guest} crashes on {NAMES[node]}")
+            self.mirrors[guest].copies[node].pending = None
+            Hands(self.machines[node]).stop_domain(guest)
+
+    def jump_clock(self, node: int, seconds: float) -> None:
+        """The machine's other clocks leave the monotonic one, as if it had stood still."""
+        self.note(f"-- {NAMES[node]}'s clocks jump {seconds:g} s apart")
+        self.post(node, lambda: events.ClockBroke(self.clock(node), seconds))
+
     def stall(self, node: int, seconds: float) -> None:
         """The machine stands still; its clocks and its watchdog run on."""
         self.note(f"-- {NAMES[node]} stalls for {seconds:g} s")
@@ -161,6 +204,11 @@ class World(Ground):
         self.note(f"-- a person turns {NAMES[node]}'s maintenance {'on' if is_on else 'off'}")
         self.maintained.discard(node)
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), is_on))
+
+    def confirm(self, node: int, guest: str = "g") -> None:
+        """`shoestring start --anyway`, typed on NODE."""
+        self.note(f"-- on {NAMES[node]} a person wants {guest} in spite of all")
+        self.post(node, lambda: events.OperatorConfirmed(self.clock(node), guest))
 
     def choose(self, node: int, counts: int, guest: str = "g", keeps: bool = True) -> None:
         """`shoestring resolve`, typed on NODE: the copy on COUNTS counts."""
