@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""What is known of mutants from runs before, as long as what it rests on is unchanged."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+KEPT = ROOT / "build" / "mutants"
+CORE = tuple(sorted((ROOT / "haagent" / "core").glob("*.py")))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of one mutant. Whoever is caught stays so while the core and that test are as they were."""
+
+    name: str
+    function: str
+    caught_by: str | None
+    rests_on: str  # a digest
+
+
+def digest(files: Iterable[Path]) -> str:
+    told = sha256()
+    for file in files:
+        told.update(file.read_bytes())
+    return told.hexdigest()[:16]
+
+
+class Results:
+    """A file with a line for each result; the last one about a mutant counts."""
+
+    def __init__(self, tests: Iterable[str], file: Path = KEPT / "results.jsonl") -> None:
+        self.file = file
+        unit = {Path(test.partition("::")[0]) for test in tests}
+        self._of_test = {str(one): digest([*CORE, ROOT / one]) for one in sorted(unit)}
+        told = sorted((ROOT / "tests" / "sim").glob("*.py"))
+        self._of_sim = digest([*CORE, *told, *sorted((ROOT / "tests/sim/golden").glob("*"))])
+        self._of_all = sha256("".join((self._of_sim, *self._of_test.values())).encode()).hexdigest()
+        self.known: dict[str, Result] = {}
+        self.catches: Counter[tuple[str, str]] = Counter()  # by function and test
+        if file.exists():
+            for line in file.read_text().splitlines():
+                self._note(Result(**json.loads(line)))
+
+    def fresh(self, name: str) -> Result | None:
+        """What is known of mutant NAME, and is still so."""
+        found = self.known.get(name)
+        return found if found and found.rests_on == self.rests_on(found.caught_by) else None
+
+    def add(self, name: str, function: str, caught_by: str | None) -> Result:
+        result = Result(name, function, caught_by, self.rests_on(caught_by))
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a") as lines:
+            lines.write(json.dumps(asdict(result)) + "\n")
+        self._note(result)
+        return result
+
+    def rests_on(self, test: str | None) -> str:
+        """A digest of what TEST does, or with None all of them, and of the core."""
+        if test is None:
+            return self._of_all
+        return self._of_test.get(test.partition("::")[0], self._of_sim)
+
+    def _note(self, result: Result) -> None:
+        self.known[result.name] = result
+        if result.caught_by:
+            self.catches[result.function, result.caught_by] += 1
