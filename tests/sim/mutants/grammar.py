@@ -200,8 +200,10 @@ def commute(one: ast.Expr, other: ast.Expr) -> bool:
     if first is None or second is None or first & second:
         return False
     is_blind = not _looks(one) and not _looks(other)
-    return is_blind or (second == ACTIONS and not _looks(other)) or (
-        first == ACTIONS and not _looks(one)
+    return (
+        is_blind
+        or (second == ACTIONS and not _looks(other))
+        or (first == ACTIONS and not _looks(one))
     )
 
 

@@ -164,11 +164,7 @@ def refusals(module: ModuleType) -> Iterator[Mutant]:
         returns = getattr(place.tree, "returns", None)
         if returns is None or text_of(returns) != "str | None":
             continue
-        found = [
-            (number, slot)
-            for number, slot in enumerate(place.slots())
-            if _is_refusal(slot)
-        ]
+        found = [(number, slot) for number, slot in enumerate(place.slots()) if _is_refusal(slot)]
         for ordinal, (number, slot) in enumerate(found):
             yield Mutant(
                 f"named.refusal:{short}.{place.name}-{ordinal}",

@@ -51,7 +51,9 @@ def _assign_anew(module: ModuleType, tree: ast.Module) -> None:
     """What is assigned in MODULE is so once more, and whoever imported it has the new value."""
     before = dict(vars(module))
     exec(compile(tree, module.__file__ or "", "exec"), vars(module))
-    new = {id(old): vars(module)[name] for name, old in before.items() if vars(module)[name] is not old}
+    new = {
+        id(old): vars(module)[name] for name, old in before.items() if vars(module)[name] is not old
+    }
     for other in [one for name, one in sys.modules.items() if name.split(".")[0] in OURS]:
         for name, value in list(vars(other).items()):
             if id(value) in new:

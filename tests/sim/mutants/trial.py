@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
 
-ENDLESS = 4.0  # seconds of a processor beyond what a test takes, and it is taken for an endless loop
-SLOWER = 10.0  # times its usual length, likewise
+# A test that takes so much more of a processor than it did is in an endless loop.
+ENDLESS = 4.0  # seconds
+SLOWER = 10.0  # times its usual length
 MEMORY = 3 << 30  # bytes
 
 Line = tuple[str, int]  # the file's path, and the line's number
