@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
+from math import inf
 from zlib import crc32
 
 from tests.sim.mutants import equivalent, grammar, named
@@ -40,8 +42,8 @@ def chosen(mutants: Sequence[Mutant], only: str, sample: str) -> list[Mutant]:
     ]
 
 
-def hear(trials: list[Trial], mutants: list[Mutant], results: Results) -> None:
-    """Tries the mutants of which nothing is known yet."""
+def hear(trials: list[Trial], mutants: list[Mutant], results: Results, seconds: float) -> None:
+    """Tries the mutants of which nothing is known yet, each for about so many SECONDS at most."""
     open_ones = [mutant for mutant in mutants if results.fresh(mutant.name) is None]
     if not open_ones:
         return
@@ -51,11 +53,12 @@ def hear(trials: list[Trial], mutants: list[Mutant], results: Results) -> None:
     began = told = time.monotonic()
     asked = 0
     for number, mutant in enumerate(open_ones, 1):
-        verdict = _try(mutant, trials, known, results)
+        verdict, is_cut = _try(mutant, trials, known, results, seconds)
         asked += verdict.asked
-        results.add(mutant.name, _function(mutant), verdict.caught_by)
+        if verdict.caught_by is not None or not is_cut:
+            results.add(mutant.name, _function(mutant), verdict.caught_by)
         if verdict.caught_by is None:
-            print(f"SURVIVES {mutant.name}  [{mutant.lines.start}: {mutant.text}]", flush=True)
+            print(f"{'not caught yet' if is_cut else 'survives'}: {_shown(mutant)}", flush=True)
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
             mean = (told - began) / number
@@ -65,8 +68,13 @@ def hear(trials: list[Trial], mutants: list[Mutant], results: Results) -> None:
 
 
 def _try(
-    mutant: Mutant, trials: list[Trial], known: Mapping[str, Course], results: Results
-) -> Verdict:
+    mutant: Mutant,
+    trials: list[Trial],
+    known: Mapping[str, Course],
+    results: Results,
+    seconds: float,
+) -> tuple[Verdict, bool]:
+    """What came of it, and whether there were more tests to ask."""
     lines = {(module_of(mutant.module).__file__ or "", line) for line in mutant.lines}
     asked = [
         trial
@@ -74,9 +82,17 @@ def _try(
         if (not mutant.function or known[trial.name].lines & lines)
         and (_is_about_disk(mutant) or "power_cut" not in trial.name)
     ]
-    catches, function = results.catches, _function(mutant)
-    asked.sort(key=lambda trial: known[trial.name].seconds / (1 + catches[function, trial.name]))
-    return try_out(partial(plant, mutant), asked, lambda trial: known[trial.name].seconds)
+    order, function = results.order, _function(mutant)
+    asked.sort(key=lambda one: order.cost(function, one.name, known[one.name].seconds))
+    passed = accumulate(known[trial.name].seconds for trial in asked)
+    among = [trial for trial, until in zip(asked, passed, strict=True) if until <= seconds]
+    verdict = try_out(partial(plant, mutant), among, lambda trial: known[trial.name].seconds)
+    order.note(function, (trial.name for trial in asked[: verdict.asked]), verdict.caught_by)
+    return verdict, len(among) < len(asked)
+
+
+def _shown(mutant: Mutant) -> str:
+    return f"{mutant.name}  [{mutant.lines.start}: {mutant.text}]"
 
 
 def _function(mutant: Mutant) -> str:
@@ -110,16 +126,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--sample", default="1/1", help="k/n: the k-th of n shares, for a gate")
     parser.add_argument("--list", action="store_true", help="tell the names, and try nothing")
     parser.add_argument("--anew", action="store_true", help="forget what is known of runs before")
+    parser.add_argument(
+        "--seconds", type=float, default=inf, help="of tests for each, as they took when watched"
+    )
     options = parser.parse_args(argv)
     every = all_mutants()
     mutants = chosen(every, options.only, options.sample)
     if options.list:
-        print(*(f"{one.name}  [{one.lines.start}: {one.text}]" for one in mutants), sep="\n")
+        print(*map(_shown, mutants), sep="\n")
         return 0
     if options.anew:
         (KEPT / "results.jsonl").unlink(missing_ok=True)
     results = Results(TESTS)
-    sit(lambda trials: hear(trials, mutants, results))
+    sit(lambda trials: hear(trials, mutants, results, options.seconds))
     return report(every, mutants, results, print)
 
 
@@ -135,7 +154,7 @@ def report(
     }
     survivors = [one for one in mutants if one.name not in caught and one.name not in told]
     for one in survivors:
-        say(f"survives: {one.name}  [{one.lines.start}: {one.text}]")
+        say(f"survives: {_shown(one)}")
     wrong = equivalent.complaints(told, {one.name for one in every}, caught)
     for complaint in wrong:
         say(f"{equivalent.FILE.name}: {complaint}")

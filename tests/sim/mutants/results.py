@@ -2,11 +2,12 @@
 """What is known of mutants from runs before, as long as what it rests on is unchanged."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+
+from tests.sim.mutants.order import Order
 
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "build" / "mutants"
@@ -41,10 +42,12 @@ class Results:
         self._of_sim = digest([*CORE, *told, *sorted((ROOT / "tests/sim/golden").glob("*"))])
         self._of_all = sha256("".join((self._of_sim, *self._of_test.values())).encode()).hexdigest()
         self.known: dict[str, Result] = {}
-        self.catches: Counter[tuple[str, str]] = Counter()  # by function and test
+        self.order = Order()
         if file.exists():
             for line in file.read_text().splitlines():
-                self._note(Result(**json.loads(line)))
+                found = Result(**json.loads(line))
+                self.known[found.name] = found
+                self.order.note(found.function, (), found.caught_by)
 
     def fresh(self, name: str) -> Result | None:
         """What is known of mutant NAME, and is still so."""
@@ -56,7 +59,7 @@ class Results:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a") as lines:
             lines.write(json.dumps(asdict(result)) + "\n")
-        self._note(result)
+        self.known[name] = result
         return result
 
     def rests_on(self, test: str | None) -> str:
@@ -64,8 +67,3 @@ class Results:
         if test is None:
             return self._of_all
         return self._of_test.get(test.partition("::")[0], self._of_sim)
-
-    def _note(self, result: Result) -> None:
-        self.known[result.name] = result
-        if result.caught_by:
-            self.catches[result.function, result.caught_by] += 1
