@@ -25,6 +25,10 @@ CORE = (
     "durable",
     "moments",
     "agreeing",
+    "unknown",
+    "starting",
+    "rules",
+    "invariants",
 )
 TESTS = (
     *(f"tests/unit/test_{name}.py" for name in CORE),

@@ -12,6 +12,7 @@ from tests.sim.mutants.order import Order
 ROOT = Path(__file__).parents[3]
 KEPT = ROOT / "build" / "mutants"
 CORE = tuple(sorted((ROOT / "haagent" / "core").glob("*.py")))
+GUESSED = 10  # times that a test was asked for each of its catches: nobody counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Results:
             for line in file.read_text().splitlines():
                 found = Result(**json.loads(line))
                 self.known[found.name] = found
-                self.order.note(found.function, (), found.caught_by)
+                if found.caught_by is not None:
+                    self.order.note(found.function, [found.caught_by] * GUESSED, found.caught_by)
 
     def fresh(self, name: str) -> Result | None:
         """What is known of mutant NAME, and is still so."""
