@@ -99,6 +99,7 @@ def test_a_copy_that_went_apart_can_be_chosen_either_way() -> None:
         (says(apart(), phase=Phase.STOPPING), "it is stopping on a"),
         (with_guest(apart(), phase=Phase.DESTROYING), "it is destroying on b"),
         (with_guest(apart(), phase=Phase.HOLDING), "it runs on both machines"),
+        (with_guest(apart(), resource=None), "DRBD has not told yet"),
         (resource(apart(), disk=Disk.FAILED), "its disk on b does not work"),
         (says(apart(), disk=Disk.DISKLESS), "its disk on a does not work"),
         (says(apart(), disk=Disk.INCONSISTENT), "the copy on a is Inconsistent"),
@@ -126,6 +127,14 @@ def test_a_word_is_proposed_and_nothing_is_written_yet() -> None:
     proposal = asked.state.guests["g"].proposal
     assert proposal is not None
     assert (proposal.number, proposal.node, proposal.stamp) == (1, 0, STAMP)
+
+
+def test_a_second_word_waits_for_the_first_one() -> None:
+    """Both would have the same number, and each machine could take the other one for it."""
+    first = decide(apart(), events.ChoiceAsked(NOW, "g", 0, STAMP)).state
+    second = decide(first, events.ChoiceAsked(NOW, "g", 1, STAMP))
+    assert second.actions == (AnswerOperator("g", "another choice is on its way to a"),)
+    assert second.state.guests == first.guests
 
 
 def test_the_other_writes_it_down_before_it_says_so() -> None:

@@ -9,6 +9,7 @@ import pytest
 from haagent.core import events, proofs
 from haagent.core.decide import decide
 from haagent.core.model import (
+    NEVER,
     Disk,
     Evidence,
     LanChange,
@@ -32,6 +33,7 @@ from tests.unit.test_proofs import (
     with_path,
     with_peer,
     with_resource,
+    with_words,
 )
 
 UNKNOWN: dict[str, Change] = {
@@ -51,6 +53,7 @@ PROVEN: dict[str, tuple[Callable[[NodeState], object], NodeState]] = {
         lambda s: proofs.is_peer_outdated(s, "g"),
         with_guest(asked(), request=None),
     ),
+    "that a holder may go on": (lambda s: proofs.evidence(s, "g"), frozen()),
     "a farewell of who stays": (lambda s: proofs.has_farewell(s, "g"), survivor()),
     "a split brain": (
         lambda s: proofs.wrote_apart(s, "g"),
@@ -59,7 +62,10 @@ PROVEN: dict[str, tuple[Callable[[NodeState], object], NodeState]] = {
 }
 
 
-NEEDLESS = {("an answer to our question", "our copy")}
+NEEDLESS = {
+    ("an answer to our question", "our copy"),
+    ("that a holder may go on", "the guest to the peer"),
+}
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
@@ -86,6 +92,43 @@ def test_a_copy_that_was_not_seen_yet_cannot_be_started_by_anybody() -> None:
     assert proofs.newest(state, "g") is None
     assert not proofs.has_hung_up(state, "g")
     assert not proofs.has_peer_back(with_guest(state, phase=Phase.FROZEN), "g")
+
+
+def test_what_drbd_knows_of_the_peers_copy_is_evidence_at_once() -> None:
+    """If it does not wait for its handler; then the peer said so itself, when it left."""
+    state = with_guest(frozen(), since=NOW)
+    outdated = with_resource(state, peer_disk=Disk.OUTDATED, is_suspended=False)
+    assert proofs.evidence(outdated, "g") is Evidence.PEER_OUTDATED
+    assert proofs.evidence(with_resource(outdated, is_suspended=True), "g") is None
+    assert proofs.evidence(with_resource(outdated, peer_disk=Disk.UNKNOWN), "g") is None
+    assert proofs.evidence(with_resource(outdated, link=Link.CONNECTED), "g") is None
+
+
+def test_an_outdated_copy_of_the_peer_is_evidence_with_its_consent_alone() -> None:
+    blind = replace(frozen(), referee=replace(frozen().referee, answered=NEVER))
+    request = Request(9, 5)
+    state = with_guest(blind, request=request)
+    words = {"phase": Phase.RELEASED, "grant": request, "disk": Disk.OUTDATED}
+    words |= {"is_connected": False}
+    state = with_peer(with_words(state, **words), hello_at=NOW)
+    assert proofs.evidence(state, "g") is Evidence.PEER_OUTDATED
+    for change in ({"grant": None}, {"is_connected": True}, {"disk": Disk.UP_TO_DATE}):
+        other = with_peer(with_words(state, **words | change), hello_at=NOW)
+        assert proofs.evidence(other, "g") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"disk": Disk.OUTDATED}, "our copy is Outdated: a may have written since"),
+        ({"disk": Disk.INCONSISTENT}, "our copy is Inconsistent: a may have written since"),
+        ({"link": Link.SYNC_TARGET}, "our copy is still being brought up to date by a"),
+        ({"disk": Disk.CONSISTENT}, "nothing proves that a has written nothing since we last saw"),
+    ],
+)
+def test_why_ours_may_not_be_the_newest_is_told(change: dict[str, object], why: str) -> None:
+    state = with_guest(with_resource(survivor(), **change), is_unbroken=False)
+    assert any(one.startswith(why) for one in proofs.missing(state, "g"))
 
 
 def well() -> NodeState:
