@@ -51,7 +51,7 @@ PROVEN: dict[str, tuple[Callable[[NodeState], object], NodeState]] = {
     "that it was unbroken": (lambda s: proofs.is_unbroken(s, "g"), survivor()),
     "that the peer's is old": (
         lambda s: proofs.is_peer_outdated(s, "g"),
-        with_guest(asked(), request=None),
+        with_words(survivor(), disk=Disk.OUTDATED),
     ),
     "that a holder may go on": (lambda s: proofs.evidence(s, "g"), frozen()),
     "a farewell of who stays": (lambda s: proofs.has_farewell(s, "g"), survivor()),
@@ -92,6 +92,13 @@ def test_a_copy_that_was_not_seen_yet_cannot_be_started_by_anybody() -> None:
     assert proofs.newest(state, "g") is None
     assert not proofs.has_hung_up(state, "g")
     assert not proofs.has_peer_back(with_guest(state, phase=Phase.FROZEN), "g")
+
+
+def test_a_higher_term_is_not_asked_about() -> None:
+    """The peer may have taken it since, whatever it says of its copy."""
+    state = with_resource(with_words(survivor(), disk=Disk.OUTDATED), disk=Disk.CONSISTENT)
+    assert proofs.may_ask(state, "g")
+    assert not proofs.may_ask(with_ledger(state, theirs=4), "g")
 
 
 def test_what_drbd_knows_of_the_peers_copy_is_evidence_at_once() -> None:

@@ -28,6 +28,7 @@ CORE = (
     "unknown",
     "starting",
     "rules",
+    "turns",
     "invariants",
 )
 TESTS = (
