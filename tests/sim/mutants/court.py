@@ -29,6 +29,8 @@ CORE = (
     "starting",
     "rules",
     "turns",
+    "hearing",
+    "outcomes",
     "invariants",
 )
 TESTS = (
