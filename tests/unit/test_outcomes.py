@@ -102,7 +102,7 @@ def test_a_guest_that_ended_by_itself_starts_again_here(phase: Phase) -> None:
     assert decision.state.guests["g"].is_running is False
     is_again = phase is Phase.HOLDING
     assert decision.actions == ((Create("g"),) if is_again else ())
-    assert (decision.state.guests["g"].phase is Phase.CREATING) is is_again or not is_again
+    assert decision.state.guests["g"].phase is (Phase.CREATING if is_again else phase)
     seen = decide(holding(phase=phase), events.DomainSeen(AT, "g", True))
     assert not seen.actions and seen.state.guests["g"].is_running
 

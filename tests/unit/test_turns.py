@@ -136,6 +136,11 @@ def test_whoever_leaves_lets_go(state: NodeState, action: Action | None) -> None
     assert not does(turned(holding()), Shutdown, Destroy)
 
 
+def test_whoever_may_go_on_alone_as_it_leaves_ends_its_guest_in_order() -> None:
+    decision = held(leaving(with_guest(frozen(), fence_asked=True)))
+    assert does(decision, Shutdown, Destroy) == [Shutdown("g")]
+
+
 def gone(phase: Phase = Phase.HOLDING) -> NodeState:
     """Node 1 signed its guest off and leaves; node 0 has got so far with it."""
     state = with_words(handed_over(), phase=phase)
