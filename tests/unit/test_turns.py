@@ -248,6 +248,21 @@ def test_what_must_not_stay_undone_is_tried_again(phase: Phase, action: Action |
         assert not does(turned(with_guest(tried, **changes)), Outdate, Destroy)
 
 
+def test_what_is_started_alone_is_not_connected_in_the_same_turn() -> None:
+    decision = turned(with_ledger(survivor(), is_parted=True))
+    assert does(decision, Connect, actions.Promote) == [actions.Promote("g", disconnect=True)]
+
+
+def test_a_choice_that_is_over_forbids_nothing_any_more() -> None:
+    """The two copies are one again: whoever held it last asks for it in the same turn."""
+    state = with_peer(with_words(survivor(), phase=Phase.RELEASED), hello_at=NOW, confirmed=NOW)
+    state = with_resource(state, link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
+    state = with_ledger(state, term=3, choice=Choice(2, 0, "", True, True))
+    after = turned(state).state
+    assert not after.durable.ledgers["g"].choice.is_open
+    assert after.guests["g"].request is not None
+
+
 # what is sent
 
 
