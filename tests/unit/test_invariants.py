@@ -19,6 +19,7 @@ from haagent.core.model import (
     Choice,
     Disk,
     Evidence,
+    Farewell,
     FenceAnswer,
     LanChange,
     LanStage,
@@ -33,7 +34,7 @@ from haagent.core.model import (
 )
 from haagent.core.saying import hello
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import NOW, survivor, with_guest, with_ledger, with_resource
+from tests.unit.test_proofs import HELLO, NOW, survivor, with_guest, with_ledger, with_resource
 
 LATER = 1 / 1024  # seconds
 BY_PROOF = Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2)
@@ -258,6 +259,70 @@ def test_without_a_stick_a_mark_on_the_disk_is_the_only_consent(disk: Disk, link
         breaks("marked on the data disk", state, state, told)
     with_a_stick = replace(state, is_stateless=False)
     holds(with_a_stick, with_a_stick, told)
+
+
+def asked(state: NodeState, ours: LanStage, theirs: LanChange | None) -> NodeState:
+    """Node 1 with change 2 on disk, and what node 0 says of changes; None: it was never heard."""
+    state = replace(state, durable=replace(state.durable, lan=LanChange(2, stage=ours)))
+    heard = replace(HELLO, lan=theirs) if theirs is not None else None
+    return replace(state, peer=replace(state.peer, hello=heard))
+
+
+@pytest.mark.parametrize("theirs", LanStage)
+def test_addresses_are_kept_by_both_and_dropped_by_whoever_may(theirs: LanStage) -> None:
+    state, told = survivor(), LanChange(2, stage=theirs)
+    before = asked(state, LanStage.AGREED, told)
+    if theirs in (LanStage.PROVEN, LanStage.KEPT):
+        holds(before, asked(state, LanStage.KEPT, told))
+    else:
+        breaks("on disk that they work", before, asked(state, LanStage.KEPT, told))
+    for unknown in (None, replace(told, number=1)):
+        breaks("on disk that they work", before, asked(state, LanStage.KEPT, unknown))
+    holds(before, asked(state, LanStage.DROPPED, None))
+
+    proven = asked(state, LanStage.PROVEN, told)
+    holds(proven, proven)
+    if theirs is LanStage.DROPPED:
+        holds(proven, asked(state, LanStage.DROPPED, told))
+    else:
+        breaks("does not drop the change alone", proven, asked(state, LanStage.DROPPED, told))
+    holds(proven, asked(state, LanStage.DROPPED, replace(told, number=1)))
+    breaks("does not drop the change alone", proven, asked(state, LanStage.DROPPED, None))
+    kept = asked(state, LanStage.KEPT, None)
+    holds(kept, kept)
+
+
+def test_changes_of_the_lan_only_rise() -> None:
+    before = asked(survivor(), LanStage.DROPPED, None)
+    older = replace(before, durable=replace(before.durable, lan=LanChange(1)))
+    breaks("LAN are numbered upwards", before, older)
+    newer = LanChange(4, stage=LanStage.ASKED)
+    holds(before, replace(before, durable=replace(before.durable, lan=newer)))
+
+
+def test_a_stick_that_was_lost_binds_and_gives_nothing_back() -> None:
+    lost = replace(ours(), is_stateless=True)
+    holds(lost, lost)
+    breaks("stays lost", lost, replace(lost, is_stateless=False))
+    resting = replace(lost, durable=replace(lost.durable, in_maintenance=True))
+    breaks("cannot be written down", lost, resting)
+    holds(ours(), with_ledger(ours(), promise=1, stands_down=True))
+    for claim in ({"term": 5}, {"promise": 1}, {"by_operator": True}, {"choice": Choice(2)}):
+        breaks("no claim and no promise", lost, with_ledger(lost, **claim))
+    full = with_ledger(
+        lost, alone=Evidence.GATEWAY, evidence=1, farewell=Farewell("a1", 2, True), held_in="b1"
+    )
+    for name, gone in (("alone", None), ("evidence", 0), ("farewell", None), ("held_in", "")):
+        holds(full, with_ledger(full, **{name: gone}))
+    others = {
+        "alone": Evidence.STAND_DOWN,
+        "evidence": 2,
+        "farewell": Farewell("a1", 4, True),
+        "held_in": "b2",
+    }
+    for name, other in others.items():
+        breaks("no claim and no promise", full, with_ledger(full, **{name: other}))
+    holds(full, with_ledger(full, theirs=4, is_parted=True, term=3))
 
 
 MEANT = {

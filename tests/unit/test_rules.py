@@ -278,6 +278,12 @@ def test_a_holder_adopts_its_own_terms_alone() -> None:
     assert turned(stopping).state.durable.ledgers["g"].term == 3
 
 
+def test_a_holder_adopts_no_term_of_the_peer() -> None:
+    """It ends, for it yields to that; with its copy as it was."""
+    taken = with_ledger(holding(), theirs=4)
+    assert decide(taken, events.Tick(NOW)).state.durable.ledgers["g"].term == 3
+
+
 def test_what_is_heard_from_others_of_a_term_counts_too() -> None:
     state = with_ledger(in_sync(term=2), theirs=4)
     assert turned(state).state.durable.ledgers["g"].term == 4

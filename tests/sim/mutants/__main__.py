@@ -44,9 +44,9 @@ def chosen(mutants: Sequence[Mutant], only: str, sample: str) -> list[Mutant]:
 
 def hear(trials: list[Trial], mutants: list[Mutant], results: Results, seconds: float) -> None:
     """Tries the mutants of which nothing is known yet, each for about so many SECONDS at most."""
-    told = equivalent.read(equivalent.FILE.read_text())
+    same = equivalent.read(equivalent.FILE.read_text())
     open_ones = [mutant for mutant in mutants if results.fresh(mutant.name) is None]
-    open_ones.sort(key=lambda mutant: mutant.name in told)  # those take longest: all is asked
+    open_ones.sort(key=lambda mutant: mutant.name in same)  # those take longest: all is asked
     if not open_ones:
         return
     known = _courses(trials, results)

@@ -30,6 +30,7 @@ CORE = (
     "rules",
     "turns",
     "hearing",
+    "missing",
     "outcomes",
     "invariants",
 )
