@@ -126,7 +126,7 @@ def leaving(state: NodeState) -> NodeState:
     ("state", "action"),
     [
         (holding(), Shutdown("g")),
-        (holding(phase=Phase.FROZEN, resource=LOST), Destroy("g")),
+        (holding(phase=Phase.FROZEN, since=NOW, resource=LOST), Destroy("g")),
         (holding(phase=Phase.CREATING), None),
         (holding(phase=Phase.STOPPING), None),
     ],
@@ -207,6 +207,7 @@ RECONNECTED: dict[str, tuple[NodeState, bool]] = {
     "DRBD was not asked": (parted(resource=None), False),
     "it was tried a moment ago": (parted(reconnect_at=NOW + LATER), False),
     "it was tried long ago": (parted(reconnect_at=NOW), True),
+    "the pause has just ended": (parted(reconnect_at=parted().now), True),
     "our consent is bound to the mark": (
         replace(parted(grant=Request(1, 4)), is_stateless=True),
         False,

@@ -4,28 +4,34 @@
 from collections import Counter
 from collections.abc import Iterable
 
-HERE = 5  # how much more a catch in the same function tells than one anywhere
+HERE = 5  # how much more is learned in the same function than anywhere else
+LEAST = 0.01  # what a test of a few milliseconds may always be asked for
 
 
 class Order:
     """What is learned of tests while they are asked; a test's parameters are a group's affair."""
 
     def __init__(self) -> None:
-        self._asked: Counter[str] = Counter()  # by group
+        self._asked: Counter[str] = Counter()  # by group, and by function and test
         self._caught: Counter[str] = Counter()
-        self._caught_in: Counter[tuple[str, str]] = Counter()  # by function and test
 
     def note(self, function: str, asked: Iterable[str], caught_by: str | None) -> None:
         """A mutant in FUNCTION was tried."""
-        self._asked.update(map(group, asked))
+        for test in asked:
+            self._asked.update(_places(function, test))
         if caught_by is not None:
-            self._caught[group(caught_by)] += 1
-            self._caught_in[function, caught_by] += 1
+            self._caught.update(_places(function, caught_by))
 
     def cost(self, function: str, test: str, seconds: float) -> float:
         """Seconds for each catch that can be expected of TEST in FUNCTION."""
-        of_group = (self._caught[group(test)] + 0.5) / (self._asked[group(test)] + 2)
-        return seconds / (of_group + HERE * self._caught_in[function, test])
+        anywhere, here = _places(function, test)
+        caught = self._caught[anywhere] + HERE * self._caught[here] + 0.5
+        asked = self._asked[anywhere] + HERE * self._asked[here] + 2
+        return seconds / max(caught / asked, LEAST)
+
+
+def _places(function: str, test: str) -> tuple[str, str]:
+    return group(test), f"{function} {test}"
 
 
 def group(test: str) -> str:
