@@ -27,6 +27,7 @@ from haagent.core.model import (
 from haagent.core.turn import Decision
 from tests.unit.test_proofs import (
     NOW,
+    asked,
     survivor,
     with_guest,
     with_ledger,
@@ -70,7 +71,8 @@ def test_what_drbd_shows_is_known_and_when() -> None:
     assert (lost.guests["g"].resource, lost.guests["g"].lost) == (LOST, AT)
     assert lost.peer.connected == AT, "it was until now"
     assert lost.guests["g"].phase is Phase.FROZEN
-    still = shows(with_peer(lost, connected=1.0), LOST)
+    later = events.ResourceChanged(AT + 1, "g", LOST)
+    still = decide(with_peer(lost, connected=1.0), later).state
     assert (still.peer.connected, still.guests["g"].lost) == (1.0, AT)
     back = shows(with_peer(lost, connected=1.0), connected)
     assert back.peer.connected == AT and back.guests["g"].phase is Phase.HOLDING
@@ -281,6 +283,15 @@ def test_the_handler_of_a_start_hears_what_became_of_the_peers_copy() -> None:
     # By another proof it is off, and nobody has heard of its copy.
     (action,) = decide(promoting(survivor()), events.FenceAsked(NOW, "g")).actions
     assert action == AnswerFence("g", FenceAnswer.PEER_OFF)
+
+
+def test_what_a_peer_said_that_did_not_agree_is_not_told_to_drbd() -> None:
+    behind = with_guest(with_resource(survivor(), peer_disk=Disk.OUTDATED), is_unbroken=False)
+    state = promoting(with_words(behind, disk=Disk.OUTDATED))
+    (action,) = decide(state, events.FenceAsked(NOW, "g")).actions
+    assert action == AnswerFence("g", FenceAnswer.PEER_OFF)
+    (action,) = decide(promoting(asked()), events.FenceAsked(NOW, "g")).actions
+    assert action == AnswerFence("g", FenceAnswer.PEER_OFF), "its copy is no older than ours"
 
 
 @pytest.mark.parametrize("phase", Phase)

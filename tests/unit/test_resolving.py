@@ -20,6 +20,7 @@ from haagent.core.model import (
     Path,
     PathState,
     Phase,
+    Request,
     Resource,
     Role,
 )
@@ -144,6 +145,16 @@ def test_the_other_writes_it_down_before_it_says_so() -> None:
     refused = hears(with_guest(apart(), phase=Phase.DESTROYING), proposal=proposal).state
     assert not choice(refused).is_open
     assert refused.guests["g"].trouble == "it is destroying on b"
+
+
+def test_what_is_being_marked_is_not_chosen_between() -> None:
+    """In one hello the peer asks for the next term, and a person's word is proposed."""
+    proposal = Choice(2, 0, STAMP, is_open=True)
+    request = Request(99, 6)
+    heard = hears(apart(), proposal=proposal, request=request, phase=Phase.RELEASED).state
+    assert heard.guests["g"].phase is Phase.FORFEITING
+    assert not choice(heard).is_open
+    assert heard.guests["g"].trouble == "it is forfeiting on b"
 
 
 def test_it_is_agreed_when_both_have_it_on_disk() -> None:
