@@ -18,6 +18,7 @@ from haagent.core.model import (
     Evidence,
     FenceAnswer,
     Link,
+    Measured,
     NodeState,
     Phase,
     Request,
@@ -288,6 +289,7 @@ def test_the_handler_of_a_start_hears_what_became_of_the_peers_copy() -> None:
 def test_what_a_peer_said_that_did_not_agree_is_not_told_to_drbd() -> None:
     behind = with_guest(with_resource(survivor(), peer_disk=Disk.OUTDATED), is_unbroken=False)
     state = promoting(with_words(behind, disk=Disk.OUTDATED))
+    state = with_resource(state, peer_disk=Disk.UNKNOWN)  # as DRBD shows it without a connection
     (action,) = decide(state, events.FenceAsked(NOW, "g")).actions
     assert action == AnswerFence("g", FenceAnswer.PEER_OFF)
     (action,) = decide(promoting(asked()), events.FenceAsked(NOW, "g")).actions
@@ -335,6 +337,11 @@ def test_maintenance_is_said_when_it_changes() -> None:
     resting = replace(state, durable=replace(state.durable, in_maintenance=True))
     over = decide(resting, events.MaintenanceAsked(AT, False))
     assert not over.state.durable.in_maintenance and over.reasons
+
+
+def test_what_was_measured_is_known() -> None:
+    measured = Measured(100, {"g": 10}, {"g": 4})
+    assert decide(survivor(), events.MeasuresTaken(AT, measured)).state.measured == measured
 
 
 def test_files_that_are_written_end_an_order() -> None:
