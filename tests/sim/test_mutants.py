@@ -10,8 +10,11 @@ import pytest
 from haagent.core import proofs
 from haagent.core.model import LanStage, PeerOff
 from tests.sim.mutants import equivalent, grammar, named
+from tests.sim.mutants.__main__ import chosen, report
 from tests.sim.mutants.grammar import commute
+from tests.sim.mutants.order import Order
 from tests.sim.mutants.planting import plant
+from tests.sim.mutants.results import Results
 from tests.sim.mutants.sources import Mutant, module_of, places
 from tests.sim.mutants.trial import Misfit, Trial, Verdict, courses, try_out
 from tests.unit.test_proofs import lone, survivor
@@ -200,3 +203,52 @@ def test_a_name_in_the_list_has_a_reason_and_is_no_lie() -> None:
     assert wrong == ["c:3: there is no such mutant", "b:2: it is not equivalent, a test sees it"]
     with pytest.raises(ValueError, match="no reason"):
         equivalent.read("  a:1\n")
+
+
+def test_shares_are_all_of_them_and_none_twice() -> None:
+    mutants = list(every().values())
+    shares = [chosen(mutants, "", f"{k}/5") for k in range(1, 6)]
+    assert sorted(one.name for share in shares for one in share) == sorted(every())
+    assert all(len(share) > len(mutants) / 10 for share in shares)
+    some = chosen(mutants, "proofs.has_waited:", "1/1")
+    assert some and all(one.function == "has_waited" for one in some)
+
+
+def test_what_caught_a_mutant_nearby_is_asked_first() -> None:
+    order = Order()
+    assert order.cost("f", "slow", 2.0) > order.cost("f", "quick", 1.0)
+    order.note("f", ["quick", "slow"], "slow")
+    assert order.cost("f", "slow", 2.0) < order.cost("f", "quick", 1.0)
+    assert order.cost("f", "slow", 2.0) < order.cost("g", "slow", 2.0)
+    for _ in range(100):
+        order.note("f", ["quick"], None)
+    assert order.cost("f", "new", 1.0) < order.cost("f", "quick", 1.0)
+
+
+def test_what_is_known_of_a_mutant_lasts_until_something_changes(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    test = "tests/unit/test_proofs.py::test_x"
+    results = Results([test], file)
+    results.add("a", "f", test)
+    results.add("b", "f", None)
+    again = Results([test], file)
+    assert (again.fresh("a"), again.fresh("b")) == (results.known["a"], results.known["b"])
+    assert again.fresh("c") is None
+    file.write_text(file.read_text().replace(results.rests_on(test), "other"))
+    changed = Results([test], file)
+    assert changed.fresh("a") is None and changed.fresh("b") is not None
+    more = Results([test, "tests/unit/test_moving.py::test_y"], file)
+    assert more.fresh("b") is None, "there are other tests to ask"
+
+
+def test_a_survivor_that_is_not_known_as_equivalent_is_told(tmp_path: Path) -> None:
+    results = Results([], tmp_path / "results.jsonl")
+    one, other = list(every().values())[:2]
+    results.add(one.name, "f", "history 7")
+    said: list[str] = []
+    assert report(list(every().values()), [one], results, said.append) == 0
+    assert said == ["1/1 caught, 0 more are known to change nothing"]
+    results.add(other.name, "f", None)
+    said.clear()
+    assert report(list(every().values()), [one, other], results, said.append) == 1
+    assert said[0].startswith(f"survives: {other.name}") and said[1].startswith("1/2 caught")
