@@ -119,6 +119,10 @@ REFUSED: dict[str, tuple[NodeState, GuestHello]] = {
         apart(with_ledger(idle(), term=3), peer_disk=Disk.OUTDATED),
         words(),
     ),
+    "we left its copy behind, and its term was the last": (
+        apart(idle(), peer_disk=Disk.OUTDATED),
+        words(),
+    ),
     "a stick that is gone, and it has begun": (
         replace(idle(), is_stateless=True),
         replace(words(), phase=Phase.PROMOTING),
@@ -170,39 +174,41 @@ def promised(state: NodeState, number: int = 3, stands_down: bool = True) -> Tur
     return turn
 
 
-TRUST: dict[str, tuple[Turn, int, int, bool]] = {
-    "a promise": (promised(idle()), 3, 0, True),
-    "none": (promised(idle(), stands_down=False), 0, 0, False),
-    "one that we rely on already": (promised(with_ledger(idle(), evidence=3)), 3, 0, False),
-    "one that was given back": (promised(with_ledger(idle(), returned=3)), 0, 3, False),
-    "one after that": (promised(with_ledger(idle(), returned=2)), 3, 2, True),
+TRUST: dict[str, tuple[NodeState, tuple[int, int], bool]] = {
+    "a promise": (idle(), (3, 0), True),
+    "one that we rely on already": (with_ledger(idle(), evidence=3), (3, 0), False),
+    "one that was given back": (with_ledger(idle(), returned=3), (0, 3), False),
+    "one after that": (with_ledger(idle(), returned=2), (3, 2), True),
     "one that is over, for the gateway answers": (
-        promised(steady(with_ledger(idle(), evidence=3))),
-        0,
-        3,
+        steady(with_ledger(idle(), evidence=3)),
+        (0, 3),
         True,
     ),
     "a gateway that has not answered for long": (
-        promised(steady(with_ledger(idle(), evidence=3), 2.0 - LATER)),
-        3,
-        0,
+        steady(with_ledger(idle(), evidence=3), 2.0 - LATER),
+        (3, 0),
         False,
     ),
     "a gateway, and copies that are not one": (
-        promised(steady(apart(with_ledger(idle(), evidence=3)))),
-        3,
-        0,
+        steady(apart(with_ledger(idle(), evidence=3))),
+        (3, 0),
         False,
     ),
-    "a stick that is gone": (promised(replace(idle(), is_stateless=True)), 0, 0, False),
+    "a stick that is gone": (replace(idle(), is_stateless=True), (0, 0), False),
 }
 
 
 @pytest.mark.parametrize("name", TRUST)
 def test_a_promise_is_relied_on_or_given_back(name: str) -> None:
-    turn, evidence, returned, is_said = TRUST[name]
-    assert (turn.ledger("g").evidence, turn.ledger("g").returned) == (evidence, returned)
+    state, numbers, is_said = TRUST[name]
+    turn = promised(state)
+    assert (turn.ledger("g").evidence, turn.ledger("g").returned) == numbers
     assert bool(turn.reasons) is is_said
+
+
+def test_what_was_not_promised_is_not_relied_on() -> None:
+    turn = promised(idle(), stands_down=False)
+    assert turn.state == idle() and not turn.reasons
 
 
 def beside_a_holder() -> NodeState:
@@ -306,6 +312,8 @@ def test_a_frozen_holder_asks_after_its_gasp() -> None:
     state = with_peer(with_words(frozen(), phase=Phase.RELEASED), hello_at=NOW)
     assert asking(with_guest(state, since=NOW - 2.5)) == Request(1, 5, NOW)
     assert asking(with_guest(state, since=NOW - 2.5 + LATER)) is None
+    lost = replace(with_guest(state, since=NOW - 9), is_stateless=True)
+    assert asking(lost) is None, "it could not write down what it is told"
 
 
 def test_an_old_question_is_asked_anew_but_not_while_drbd_promotes() -> None:

@@ -146,6 +146,7 @@ def test_no_term_is_taken_for_a_copy_that_drbd_will_not_start(disk: Disk, link: 
 def test_in_maintenance_only_a_person_starts_it() -> None:
     before = replace(survivor(), durable=replace(survivor().durable, in_maintenance=True))
     breaks("only a person", before, started(before), PROMOTE)
+    breaks("only a person", before, with_ledger(before, term=3), PROMOTE)
     holds(before, started(before, taking=BY_PERSON), PROMOTE)
 
 
