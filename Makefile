@@ -3,7 +3,7 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-accept screenshots vm demo bench run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-mutants sim-accept screenshots vm demo bench run-pair clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,10 @@ unit: ## unit tests only
 sim: ## simulated pairs: named histories and a thousand random ones; RUNS=n SEED=s for n random ones alone
 	ci/host
 	$(PYTHON) -m $(if $(RUNS),tests.sim.random --runs $(RUNS) --seed $(or $(SEED),0),pytest tests/sim)
+
+sim-mutants: ## break every rule in turn, and see whether a test notices: ONLY=proofs. for some
+	ci/host
+	$(PYTHON) -m tests.sim.mutants $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 sim-accept: ## write the golden logs of the named histories anew; read the difference
 	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py

@@ -28,6 +28,27 @@ def operator_starts_the_old_copy(world: World) -> None:
     assert Link.STANDALONE in parted
 
 
+def term_that_was_heard_of_survives_a_power_cut(world: World) -> None:
+    """A served alone and died, and a person started B's copy. A hears so from B, and not from DRBD;
+    then both lose power, and A alone is back: all that tells it to wait is on its stick.
+    """
+    world.power_off(B)
+    wait(world, 20)
+    world.power_off(A)
+    world.power_on(B)
+    wait(world, 40)
+    world.audit.acked["g"].clear()  # the operator gives up what A alone has
+    world.post(B, lambda: events.OperatorConfirmed(world.clock(B), "g"))
+    expect(world, B, 10)
+    world.unplug(Path.CROSSOVER)
+    world.power_on(A)
+    wait(world, 40)
+    assert world.holders() == [B]
+    world.power_off(B)
+    world.reset(A)
+    expect(world, None, 90)
+
+
 def operator_wants_a_part_of_a_copy(world: World) -> None:
     """The holder dies while the other copy is brought up to date: no word can start that one, and
     none may keep the holder from serving when it is back.
@@ -91,6 +112,7 @@ def split_brain_is_ended_the_other_way(world: World) -> None:
 
 CHOICES: Mapping[str, Scenario] = named(
     operator_starts_the_old_copy,
+    term_that_was_heard_of_survives_a_power_cut,
     operator_wants_a_part_of_a_copy,
     operator_wants_an_outdated_copy,
     split_brain_is_ended_where_it_runs,

@@ -70,6 +70,20 @@ NOT_MOVED: dict[str, tuple[Change, str]] = {
         lambda s: with_guest(s, phase=Phase.STOPPING),
         "it is being shut down on a already",
     ),
+    "it is about to come": (
+        lambda s: with_guest(s, phase=Phase.PROMOTING),
+        "it is being started on a",
+    ),
+    "it is ending": (
+        lambda s: with_guest(s, phase=Phase.DESTROYING),
+        "it is being ended on a",
+    ),
+    "it was there, as far as was heard": (
+        lambda s: with_peer(
+            with_words(with_guest(s, phase=Phase.RELEASED), phase=Phase.HOLDING), hello_at=NOW - 6
+        ),
+        "it does not run on a",
+    ),
     "it is coming": (
         lambda s: with_guest(s, phase=Phase.CREATING),
         "it is being started on a",
@@ -265,6 +279,26 @@ IN_SYNC = Resource(Role.SECONDARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_D
 def test_one_goes_when_the_one_before_runs(second: GuestState, words: Phase, may_go: bool) -> None:
     after = tick(two(second, words), NOW).state.guests["g"].phase
     assert after is (Phase.STOPPING if may_go else Phase.HOLDING)
+
+
+def test_nobody_waits_to_see_it_run_there_where_it_is_not_known() -> None:
+    state = two(GuestState(resource=IN_SYNC, farewell=2), Phase.RELEASED)
+    assert state.peer.hello is not None
+    state = with_hello(state, guests={"g": state.peer.hello.guests["g"]})
+    assert tick(state, NOW).state.guests["g"].phase is Phase.HOLDING
+
+
+def test_what_does_not_run_here_does_not_stay_here() -> None:
+    state = with_guest(well(), phase=Phase.RELEASED)
+    decision = decide(state, events.MaintenanceAsked(NOW, True))
+    assert not any("stays here" in reason for reason in decision.reasons)
+
+
+def test_what_the_peer_has_taken_is_not_handed_over_any_more() -> None:
+    assert moving.is_handed_over(signed_off(), "g")
+    assert not moving.is_handed_over(with_ledger(signed_off(), theirs=5), "g")
+    assert not moving.is_handed_over(with_ledger(signed_off(), alone=Evidence.GATEWAY), "g")
+    assert not moving.is_handed_over(with_guest(signed_off(), farewell=None), "g")
 
 
 def test_in_maintenance_nothing_starts_but_by_a_person() -> None:

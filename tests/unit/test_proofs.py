@@ -155,6 +155,7 @@ UNBROKEN_NEEDS: dict[str, Change] = {
     "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
     "an UpToDate copy": lambda s: with_resource(s, disk=Disk.CONSISTENT),
     "a copy that is not Outdated": lambda s: with_resource(s, disk=Disk.OUTDATED),
+    "a connection that is gone": lambda s: with_resource(s, link=Link.SYNC_SOURCE),
     "a last word that said Connected": lambda s: with_words(s, is_connected=False),
     "a last word that said UpToDate": lambda s: with_words(s, disk=Disk.INCONSISTENT),
     "a last word of this term": lambda s: with_words(s, term=0),
@@ -203,6 +204,8 @@ ALONE_NEEDS: dict[str, Change] = {
     "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
     "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 10)),
     "a watchdog at the peer": lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
+    "clocks to trust": lambda s: replace(s, doubted=NOW - 20),
+    "a copy of ours": lambda s: with_guest(s, resource=None),
 }
 
 
@@ -218,6 +221,33 @@ def test_alone_after_a_promise_needs_no_gateway() -> None:
 
 def test_a_higher_term_vetoes_a_copy_that_left_the_other_behind() -> None:
     assert proofs.newest(with_ledger(lone(), theirs=4), "g") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "is_vetoed"),
+    [
+        ({}, False),
+        ({"disk": Disk.OUTDATED}, True),
+        ({"disk": Disk.INCONSISTENT}, True),
+        ({"disk": Disk.CONSISTENT}, False),
+        ({"disk": Disk.INCONSISTENT, "link": Link.SYNC_TARGET}, False),
+    ],
+)
+def test_an_old_copy_that_is_not_connected_is_vetoed(change: Any, is_vetoed: bool) -> None:
+    assert proofs.is_vetoed(with_resource(survivor(), **change), "g") is is_vetoed
+    assert proofs.is_vetoed(with_ledger(with_resource(survivor(), **change), theirs=4), "g")
+
+
+@pytest.mark.parametrize("ours", Disk)
+@pytest.mark.parametrize("theirs", Disk)
+def test_the_peers_copy_is_older_by_its_own_word_and_ours_is_whole(
+    ours: Disk, theirs: Disk
+) -> None:
+    state = with_words(with_resource(survivor(), disk=ours, link=Link.SYNC_TARGET), disk=theirs)
+    is_older = ours in (Disk.CONSISTENT, Disk.UP_TO_DATE)
+    is_older = is_older and theirs in (Disk.OUTDATED, Disk.INCONSISTENT)
+    assert proofs.is_peer_outdated(state, "g") is is_older
+    assert not proofs.is_peer_outdated(with_words(state, disk=theirs, term=4), "g")
 
 
 def asked() -> NodeState:

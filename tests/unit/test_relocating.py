@@ -166,6 +166,23 @@ def test_it_is_agreed_only_when_the_guests_holder_can_do_without_the_lan() -> No
     assert stage(hears(state, lan=written)) is LanStage.AGREED
 
 
+def test_it_is_not_agreed_when_something_forbids_it_by_now() -> None:
+    written = change(HERE, LanStage.WRITTEN, boot="a1")
+    state = on_disk(well(evidence=4), change(HERE, LanStage.ASKED), left=NOW)
+    state = with_ledger(state, stands_down=True, promise=4)
+    assert stage(hears(state, lan=written)) is LanStage.DROPPED
+
+
+@pytest.mark.parametrize("before", [LanStage.ASKED, LanStage.WRITTEN])
+def test_it_is_agreed_soon_or_not_at_all(before: LanStage) -> None:
+    state = on_disk(says(well(), lan=change(HERE, before)), change(HERE, before))
+    in_time = replace(state, lan_since=NOW - 10.0)
+    assert stage(tick(in_time, NOW)) is before
+    assert stage(tick(replace(in_time, lan_since=NOW - 10.125), NOW)) is LanStage.DROPPED
+    silent = replace(state, peer=replace(state.peer, hello_at=NOW - 6))
+    assert stage(tick(silent, NOW)) is LanStage.DROPPED
+
+
 def test_who_was_asked_follows() -> None:
     state = on_disk(well(), change(THERE, LanStage.WRITTEN))
     assert stage(hears(state, lan=change(THERE, LanStage.ASKED))) is LanStage.WRITTEN

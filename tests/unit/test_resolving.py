@@ -20,6 +20,7 @@ from haagent.core.model import (
     Path,
     PathState,
     Phase,
+    Request,
     Resource,
     Role,
 )
@@ -99,6 +100,7 @@ def test_a_copy_that_went_apart_can_be_chosen_either_way() -> None:
         (says(apart(), phase=Phase.STOPPING), "it is stopping on a"),
         (with_guest(apart(), phase=Phase.DESTROYING), "it is destroying on b"),
         (with_guest(apart(), phase=Phase.HOLDING), "it runs on both machines"),
+        (with_guest(apart(), resource=None), "DRBD has not told yet"),
         (resource(apart(), disk=Disk.FAILED), "its disk on b does not work"),
         (says(apart(), disk=Disk.DISKLESS), "its disk on a does not work"),
         (says(apart(), disk=Disk.INCONSISTENT), "the copy on a is Inconsistent"),
@@ -128,6 +130,14 @@ def test_a_word_is_proposed_and_nothing_is_written_yet() -> None:
     assert (proposal.number, proposal.node, proposal.stamp) == (1, 0, STAMP)
 
 
+def test_a_second_word_waits_for_the_first_one() -> None:
+    """Both would have the same number, and each machine could take the other one for it."""
+    first = decide(apart(), events.ChoiceAsked(NOW, "g", 0, STAMP)).state
+    second = decide(first, events.ChoiceAsked(NOW, "g", 1, STAMP))
+    assert second.actions == (AnswerOperator("g", "another choice is on its way to a"),)
+    assert second.state.guests == first.guests
+
+
 def test_the_other_writes_it_down_before_it_says_so() -> None:
     proposal = Choice(2, 0, STAMP, is_open=True)
     heard = hears(apart(), proposal=proposal).state
@@ -135,6 +145,16 @@ def test_the_other_writes_it_down_before_it_says_so() -> None:
     refused = hears(with_guest(apart(), phase=Phase.DESTROYING), proposal=proposal).state
     assert not choice(refused).is_open
     assert refused.guests["g"].trouble == "it is destroying on b"
+
+
+def test_what_is_being_marked_is_not_chosen_between() -> None:
+    """In one hello the peer asks for the next term, and a person's word is proposed."""
+    proposal = Choice(2, 0, STAMP, is_open=True)
+    request = Request(99, 6)
+    heard = hears(apart(), proposal=proposal, request=request, phase=Phase.RELEASED).state
+    assert heard.guests["g"].phase is Phase.FORFEITING
+    assert not choice(heard).is_open
+    assert heard.guests["g"].trouble == "it is forfeiting on b"
 
 
 def test_it_is_agreed_when_both_have_it_on_disk() -> None:

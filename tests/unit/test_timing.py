@@ -31,6 +31,7 @@ def test_no_factor_shortens_them(factor: float) -> None:
         ({"self_fence": 5.0}, "a holder hears of the loss"),
         ({"drbd_timeout": 3.0}, "DRBD notices a lost peer"),
         ({"gasp": 7.0}, "the last word is heard"),
+        ({"save": 3.5}, "a stick that hangs starves no watchdog"),
         ({"keepalive": 1.25}, "one lost packet is not silence"),
     ],
 )

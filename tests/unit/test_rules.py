@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+"""One turn of the loop: who feeds, who yields, who gives up, and each condition of it by itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from haagent.core import actions, events, rules
+from haagent.core.actions import Action, Destroy, Outdate
+from haagent.core.decide import decide
+from haagent.core.invariants import check
+from haagent.core.model import (
+    PRESENT,
+    Disk,
+    Evidence,
+    GuestState,
+    Link,
+    NodeState,
+    Phase,
+    Request,
+    Resource,
+    Role,
+)
+from haagent.core.turn import Decision, Turn
+from tests.unit.test_proofs import (
+    NOW,
+    Change,
+    survivor,
+    with_guest,
+    with_ledger,
+    with_peer,
+    with_resource,
+    with_words,
+)
+
+LATER = 1 / 1024  # seconds
+LOST = Resource(Role.PRIMARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN, True)
+IN_SYNC = Resource(Role.SECONDARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_DATE)
+
+
+def turned(state: NodeState) -> Decision:
+    """What one turn makes of STATE, at its own moment."""
+    decision = decide(replace(state, ticked=state.now), events.Tick(state.now))
+    check(state, decision)
+    return decision
+
+
+def does(decision: Decision, *kinds: type[Action]) -> list[Action]:
+    return [action for action in decision.actions if isinstance(action, kinds)]
+
+
+def holding(**changes: Any) -> NodeState:
+    """Node 1 holds the guest in term 3; node 0 is heard, and its copy is in sync."""
+    state = with_ledger(survivor(), term=3, held_in="b1")
+    state = with_words(state, phase=Phase.RELEASED, theirs=3)
+    state = with_peer(state, hello_at=NOW, confirmed=NOW)
+    mine: dict[str, Any] = {"phase": Phase.HOLDING, "is_running": True, "since": NOW - 50}
+    return with_guest(state, **mine | {"resource": replace(IN_SYNC, role=Role.PRIMARY)} | changes)
+
+
+# feeding
+
+
+def confirmed(state: NodeState, peer: float, referee: float) -> NodeState:
+    """So many seconds ago."""
+    state = with_peer(state, confirmed=NOW - peer)
+    return replace(state, referee=replace(state.referee, answered=NOW - referee))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_whoever_has_a_guest_is_fed_while_somebody_confirms_that_it_is_seen(phase: Phase) -> None:
+    state = holding(phase=phase, since=NOW)
+    unseen = confirmed(state, 8.0, 8.0)
+    assert rules.may_feed(unseen) is (phase not in PRESENT)
+    assert rules.may_feed(confirmed(state, 8.0 - LATER, 99.0))
+    assert rules.may_feed(confirmed(state, 99.0, 8.0 - LATER))
+    assert rules.may_feed(with_ledger(unseen, alone=Evidence.GATEWAY)), "it writes alone"
+    assert not rules.may_feed(replace(state, is_fenced=True))
+
+
+def test_whoever_cannot_end_a_guest_is_reset() -> None:
+    ending = with_guest(confirmed(holding(), 0, 0), phase=Phase.DESTROYING)
+    assert not rules.may_feed(with_guest(ending, since=NOW - 5.0))
+    assert rules.may_feed(with_guest(ending, since=NOW - 5.0 + LATER))
+    assert rules.may_feed(with_guest(ending, phase=Phase.STOPPING, since=NOW - 50.0))
+
+
+@pytest.mark.parametrize("first", [GuestState(), GuestState(phase=Phase.HOLDING)])
+def test_every_guest_is_judged(first: GuestState) -> None:
+    state = confirmed(holding(), 9.0, 9.0)
+    alone = replace(state.durable.ledgers["g"], alone=Evidence.GATEWAY)
+    ledgers = {"f": alone, "g": state.durable.ledgers["g"]}
+    state = replace(state, guests={"f": first, "g": state.guests["g"]})
+    assert not rules.may_feed(replace(state, durable=replace(state.durable, ledgers=ledgers)))
+
+
+def test_a_turn_feeds_or_does_not() -> None:
+    assert does(turned(holding()), actions.Feed)
+    assert not does(turned(replace(holding(), is_fenced=True)), actions.Feed)
+
+
+# yielding
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_higher_term_ends_what_is_here(phase: Phase) -> None:
+    state = holding(phase=phase)
+    for theirs, is_higher in ((4, True), (3, False), (2, False)):
+        turn = Turn(with_ledger(state, theirs=theirs))
+        rules.yield_to_higher_term(turn, "g")
+        may_be_here = phase is Phase.PROMOTING or phase in PRESENT
+        is_ended = is_higher and may_be_here and phase is not Phase.DESTROYING
+        assert turn.actions == ([Destroy("g")] if is_ended else [])
+
+
+def test_what_is_destroyed_has_no_open_questions() -> None:
+    turn = Turn(holding(request=Request(1, 5), is_confirmed=True, fence_asked=True))
+    rules.destroy(turn, "g", "because")
+    mine = turn.mine("g")
+    assert (mine.request, mine.taking, mine.is_confirmed, mine.fence_asked) == (
+        None,
+        None,
+        False,
+        False,
+    )
+    assert mine.phase is Phase.DESTROYING and turn.actions == [Destroy("g")]
+
+
+# a loop that stood still, and a gateway that is gone
+
+
+def test_a_loop_that_stood_still_doubts_what_it_believes() -> None:
+    at = NOW + 0.5
+    for ago, is_doubting in ((2.0, False), (2.0 + LATER, True)):
+        after = decide(replace(survivor(), ticked=at - ago), events.Tick(at)).state
+        assert (after.doubted == at) is is_doubting
+        assert after.ticked == at
+
+
+def test_drbds_word_is_renewed_in_each_turn_while_it_is_connected() -> None:
+    assert turned(holding()).state.peer.connected == NOW
+    gone = with_peer(with_resource(holding(), link=Link.CONNECTING), connected=NOW - 9)
+    assert turned(gone).state.peer.connected == NOW - 9
+
+
+def standby(**changes: Any) -> NodeState:
+    """Node 1 lost node 0, which holds the guest, just now; nothing escaped it."""
+    state = with_peer(survivor(), connected=NOW)
+    return with_guest(replace(state, now=101.0, ticked=101.0), **changes)
+
+
+def no_gateway(state: NodeState, ago: float = 2.0 + LATER) -> NodeState:
+    return replace(state, referee=replace(state.referee, answered=state.now - ago))
+
+
+FORFEITS: dict[str, tuple[NodeState, bool]] = {
+    "no gateway": (no_gateway(standby()), True),
+    "a gateway": (no_gateway(standby(), 2.0), False),
+    "a copy that is connected": (
+        no_gateway(with_resource(standby(), link=Link.CONNECTED)),
+        False,
+    ),
+    "a chain that was broken before": (no_gateway(standby(is_unbroken=False)), False),
+    "a term of our own": (no_gateway(with_ledger(standby(), term=3)), False),
+    "a guest that is here": (
+        no_gateway(with_ledger(standby(phase=Phase.DESTROYING), term=2)),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORFEITS)
+def test_a_copy_that_may_be_old_is_given_up(name: str) -> None:
+    state, is_given_up = FORFEITS[name]
+    decision = turned(state)
+    assert does(decision, Outdate) == ([Outdate("g")] if is_given_up else [])
+    after = decision.state
+    assert (after.guests["g"].phase is Phase.FORFEITING) is is_given_up
+    assert after.durable.ledgers["g"].is_parted is is_given_up
+    if is_given_up:
+        assert not after.guests["g"].is_unbroken
+
+
+def test_a_chain_that_broke_is_broken_whoever_had_the_last_term() -> None:
+    after = turned(no_gateway(with_ledger(standby(), term=3))).state
+    assert not after.guests["g"].is_unbroken
+
+
+def test_whoever_stood_still_believes_no_connection() -> None:
+    connected = with_resource(standby(), link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
+    after = decide(connected, events.ClockBroke(101.0, 5.0))
+    assert not after.state.guests["g"].is_unbroken
+    assert after.state.doubted == 101.0 and not does(after, actions.Reset)
+
+
+def test_since_when_a_referee_is_usable_or_not() -> None:
+    well = replace(holding(), unusable_since=1.0)
+    lan = {path: replace(one, two_way=NOW) for path, one in well.peer.paths.items()}
+    well = with_peer(well, paths=lan)
+    usable = turned(well).state
+    assert (usable.usable_since, usable.unusable_since) == (NOW, 1.0)
+    later = turned(replace(usable, now=NOW + 0.5)).state
+    assert later.usable_since == NOW
+    gone = turned(no_gateway(replace(later, now=NOW + 1))).state
+    assert (gone.usable_since, gone.unusable_since) == (None, NOW + 1)
+    longer = turned(no_gateway(replace(gone, now=NOW + 2))).state
+    assert (longer.usable_since, longer.unusable_since) == (None, NOW + 1)
+
+
+# an agent that comes back
+
+
+def found(**changes: Any) -> NodeState:
+    """A new agent in the boot in which node 1 held the guest, and what is there."""
+    return holding(**{"phase": Phase.RELEASED, **changes})
+
+
+SETTLED: dict[str, tuple[NodeState, Phase]] = {
+    "it runs, on our Primary": (found(), Phase.HOLDING),
+    "it runs, and is frozen": (found(resource=LOST), Phase.FROZEN),
+    "it runs, and was held in another boot": (with_ledger(found(), held_in="b0"), Phase.DESTROYING),
+    "it runs, and is the peer's": (with_ledger(found(), theirs=4), Phase.DESTROYING),
+    "it runs on no Primary": (found(resource=IN_SYNC), Phase.DESTROYING),
+    "it does not run, on a Primary": (found(is_running=False), Phase.DESTROYING),
+    "nothing is there": (found(is_running=False, resource=IN_SYNC), Phase.RELEASED),
+    "Xen was not asked": (found(is_running=None), Phase.RELEASED),
+    "DRBD was not asked": (found(resource=None), Phase.RELEASED),
+}
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_a_new_agent_takes_up_what_it_may_hold_and_ends_the_rest(name: str) -> None:
+    state, phase = SETTLED[name]
+    decision = turned(replace(state, started=NOW))
+    assert decision.state.guests["g"].phase is phase
+    assert bool(does(decision, Destroy)) is (phase is Phase.DESTROYING)
+
+
+# one copy, one term
+
+
+def in_sync(**words: Any) -> NodeState:
+    """Node 1 beside node 0, which has risen to term 4 with the guest."""
+    state = with_guest(survivor(), resource=IN_SYNC, is_unbroken=False)
+    state = with_words(state, **{"term": 4, **words})
+    return with_ledger(with_peer(state, hello_at=NOW, confirmed=NOW), by_operator=True)
+
+
+ADOPTION_NEEDS: dict[str, Change] = {
+    "copies that are one": lambda s: with_resource(s, peer_disk=Disk.INCONSISTENT),
+    "a connection": lambda s: with_resource(s, link=Link.SYNC_TARGET),
+    "a peer": lambda s: with_peer(s, hello=None),
+    "a peer that says Connected": lambda s: with_words(s, term=4, is_connected=False),
+    "a peer that says UpToDate": lambda s: with_words(s, term=4, disk=Disk.INCONSISTENT),
+    "a peer that is heard": lambda s: with_peer(s, hello_at=NOW - 6),
+    "clocks to trust": lambda s: replace(s, doubted=NOW + 1),
+}
+
+
+@pytest.mark.parametrize("without", ADOPTION_NEEDS)
+def test_a_copy_is_of_the_highest_term_only_with(without: str) -> None:
+    after = turned(in_sync()).state
+    ledger = after.durable.ledgers["g"]
+    assert (ledger.term, ledger.by_operator) == (4, False)
+    assert after.guests["g"].is_unbroken
+    state = ADOPTION_NEEDS[without](in_sync())
+    after = turned(state).state
+    assert after.durable.ledgers["g"].term == state.durable.ledgers["g"].term
+    assert not after.guests["g"].is_unbroken
+
+
+def test_a_holder_adopts_its_own_terms_alone() -> None:
+    assert turned(with_ledger(holding(), theirs=3)).state.durable.ledgers["g"].term == 3
+    risen = with_words(holding(), phase=Phase.RELEASED, term=5)
+    assert turned(with_peer(risen, hello_at=NOW)).state.durable.ledgers["g"].term == 5
+    stopping = with_guest(with_peer(risen, hello_at=NOW), phase=Phase.STOPPING)
+    assert turned(stopping).state.durable.ledgers["g"].term == 3
+
+
+def test_a_holder_adopts_no_term_of_the_peer() -> None:
+    """It ends, for it yields to that; with its copy as it was."""
+    taken = with_ledger(holding(), theirs=4)
+    assert decide(taken, events.Tick(NOW)).state.durable.ledgers["g"].term == 3
+
+
+def test_what_is_heard_from_others_of_a_term_counts_too() -> None:
+    state = with_ledger(in_sync(term=2), theirs=4)
+    assert turned(state).state.durable.ledgers["g"].term == 4
+
+
+def test_without_a_stick_the_chain_is_watched_and_no_term_adopted() -> None:
+    after = turned(replace(in_sync(), is_stateless=True)).state
+    assert after.guests["g"].is_unbroken
+    assert after.durable.ledgers["g"].term == 2
