@@ -93,6 +93,9 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
         return  # kept back somewhere, or replayed: that boot is over
     if speaking.is_told_better(state, event):
         return
+    if before is not None and hello.boot != before.boot and not _is_fresh(state, hello):
+        _boot_met(turn, hello)
+        return
     spoken = speaking.hear(turn, event)
     if spoken != state.peer.format:
         turn.set(peer=replace(state.peer, format=spoken))
@@ -114,7 +117,7 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
         return  # the same words by another way
     if is_new_boot and before is not None:
         peer = replace(peer, past_boots=peer.past_boots | {before.boot})
-    turn.set(peer=replace(peer, hello=hello, hello_at=event.at))
+    turn.set(peer=replace(peer, hello=hello, hello_at=event.at, met=""))
     if hello.has_replaced and (before is None or not before.has_replaced):
         turn.say("", "this machine was replaced: it starts nothing any more")
     if turn.state.durable.peer_figures != hello.figures and not state.is_stateless:
@@ -123,6 +126,32 @@ def _hello_heard(turn: Turn, event: events.HelloHeard) -> None:
         if guest in hello.guests:
             _words_about(turn, guest, hello, is_new_boot)
     relocating.hear(turn, hello)
+
+
+def _is_fresh(state: NodeState, hello: Hello) -> bool:
+    """Whether it was said after our boot began, by one that hears us; or can only restrain us."""
+    return hello.heard_boot == state.boot or hello.has_replaced
+
+
+def _boot_met(turn: Turn, hello: Hello) -> None:
+    """Of a boot that is not the known one, and has not heard ours: a new one that soon will have,
+    or one of long ago that is played again. It shows life, and what it says may bind us.
+
+    safety: nothing in it is a proof. Taken for the peer's present boot, an old one would shut out
+    the true one for good, which is then a boot of the past.
+    """
+    _show_life(turn, "another boot of the peer is heard")
+    turn.set(peer=replace(turn.state.peer, met=hello.boot))
+    for guest in turn.state.guests:
+        if guest not in hello.guests:
+            continue
+        term = hello.guests[guest].term
+        if owner(term) == hello.node and term > turn.ledger(guest).theirs:
+            turn.write(guest, theirs=term)
+        rules.yield_to_higher_term(turn, guest)
+        turn.set_guest(guest, grant=None)
+        if turn.ledger(guest).farewell is not None:
+            turn.write(guest, farewell=None)
 
 
 def _sent_at(state: NodeState, number: int) -> float:
@@ -178,12 +207,17 @@ def _referee_answered(turn: Turn, event: events.RefereeAnswered) -> None:
 def _probe_answered(turn: Turn, event: events.ProbeAnswered) -> None:
     if event.guest and turn.mine(event.guest).phase in PRESENT:
         return  # our own one answers, too: that is no sign of the peer
-    turn.set(peer=replace(turn.state.peer, probe_answered=event.at))
+    _show_life(turn, "the peer's machine answers a probe: it is alive")
+
+
+def _show_life(turn: Turn, what: str) -> None:
+    """The peer's machine lives, by a sign that is no word of its agent to us."""
+    turn.set(peer=replace(turn.state.peer, probe_answered=turn.state.now))
     for guest, mine in turn.state.guests.items():
         if mine.is_unbroken and not mine.is_connected:
             turn.set_guest(guest, is_unbroken=False)
             if mine.phase is Phase.RELEASED:
-                turn.say(guest, "the peer's machine answers a probe: it is alive")
+                turn.say(guest, what)
 
 
 def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:

@@ -326,11 +326,12 @@ class Peer:
 
     hello: Hello | None = None  # its newest
     past_boots: frozenset[str] = frozenset()  # those that a newer one replaced
+    met: str = ""  # another boot, whose words do not count before it has heard ours
     hello_at: float = NEVER
     format: int = 0  # the newest that its present boot was heard to speak; 0: none yet
     paths: Mapping[Path, PathState] = field(default_factory=dict)
     confirmed: float = NEVER  # when we *sent* our newest message that it confirmed
-    probe_answered: float = NEVER  # when an address of its own last answered a probe
+    probe_answered: float = NEVER  # when an address of its own, or another boot, last showed life
     connected: float = NEVER  # when DRBD last said Connected
 
 

@@ -22,12 +22,14 @@ TOLD = 3  # troubles; a hello must not grow beyond what can be sent
 def hello(state: NodeState) -> Hello:
     """Our public state."""
     peer, timing = state.peer, state.timing
+    known = peer.hello.boot if peer.hello else ""
+    is_met = bool(peer.met) and not proofs.is_talking(state)
     return Hello(
         node=state.me,
         boot=state.boot,
         number=state.number,
-        heard_boot=peer.hello.boot if peer.hello else "",
-        heard={path: heard.number for path, heard in peer.paths.items()},
+        heard_boot=peer.met if is_met else known,
+        heard={} if is_met else {path: heard.number for path, heard in peer.paths.items()},
         scale=state.pair.scale,
         figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
         has_referee=proofs.has_referee(state),

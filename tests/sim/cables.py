@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 
+from haagent.core import proofs
 from haagent.core.model import Disk, Link, Path, Policy
 from tests.sim.drbd import Copy
 from tests.sim.telling import A, B, Scenario, disk, expect, named, recovers, stays, wait
@@ -243,7 +244,27 @@ def paths_cut_apart(world: World, seconds: float) -> None:
     recovers(world)
 
 
+def old_words_meet_a_rebooted_machine(world: World) -> None:
+    """What b said before both restarted comes again over the LAN. a, which remembers nothing of
+    that boot, must not take it for b's present one, and b itself for one of the past.
+    """
+    begin = world.now
+    wait(world, 0.1)
+    world.leave(B)
+    world.reset(A)
+    wait(world, 60)
+    world.run_until(world.is_healthy, world.now + 60)
+    world.play_again(B, Path.LAN, begin - 1.0, begin + 0.1)
+    wait(world, 10)
+    for machine in world.machines:
+        assert machine.state is not None and proofs.is_talking(machine.state)
+    world.power_off(A if world.holders() == [A] else B)
+    expect(world, B if world.machines[B].is_on else A, 25)
+    recovers(world)
+
+
 CABLES: Mapping[str, Scenario] = named(
+    old_words_meet_a_rebooted_machine,
     crossover_is_pulled,
     crossover_flaps,
     crossover_is_put_into_another_pair,

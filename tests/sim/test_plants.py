@@ -55,6 +55,10 @@ def silence_that_began_earlier(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "last_word", lambda state: last_word(state) - state.timing.dead)
 
 
+def old_boots_that_are_believed(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(decide, "_is_fresh", lambda state, hello: True)
+
+
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(doubting, "break_chains", lambda turn, why: None)
 
@@ -243,6 +247,7 @@ def an_end_that_is_told_in_vain(plant: pytest.MonkeyPatch) -> None:
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
+    (old_boots_that_are_believed, "old-words-meet-a-rebooted-machine"),
     (no_forfeit, "standbys-cards-die"),
     (no_doubt, "frozen-standby"),
     (always_fed, "holders-cards-die"),

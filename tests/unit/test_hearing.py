@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from haagent.core import actions, events
+from haagent.core import actions, events, saying
 from haagent.core.actions import Destroy
 from haagent.core.decide import decide
 from haagent.core.model import (
@@ -102,13 +102,50 @@ def test_a_path_that_was_never_heard_has_its_first_word() -> None:
 
 
 def test_a_new_boot_begins_anew() -> None:
-    state = hears(spoken(), replace(HELLO, boot="a2", number=1)).state
+    state = hears(spoken(), replace(HELLO, boot="a2", number=1, heard_boot="b1")).state
     assert state.peer.paths.keys() == {Path.LAN}
     assert state.peer.past_boots == {"a1"}
     again = hears(state, replace(HELLO, boot="a2", number=2)).state
     assert again.peer.past_boots == {"a1"}
-    third = hears(again, replace(HELLO, boot="a3", number=1)).state
+    third = hears(again, replace(HELLO, boot="a3", number=1, heard_boot="b1")).state
     assert third.peer.past_boots == {"a1", "a2"}
+
+
+OTHER = replace(
+    NEXT, boot="a2", number=1, heard_boot="b0"
+)  # what it was told by an earlier of ours
+
+
+def test_a_boot_that_has_not_heard_ours_is_no_word_but_life() -> None:
+    """It may be one of long ago that is played again."""
+    before = with_ledger(spoken(), farewell=Farewell("a1", 3, True))
+    state = hears(with_guest(before, is_unbroken=True, grant=Request(1, 5)), OTHER).state
+    assert (state.peer.hello, state.peer.hello_at) == (before.peer.hello, before.peer.hello_at)
+    assert (state.peer.past_boots, state.peer.paths) == (frozenset(), before.peer.paths)
+    assert (state.peer.met, state.peer.probe_answered) == ("a2", AT)
+    assert state.durable.ledgers["g"].farewell is None
+    assert (state.guests["g"].is_unbroken, state.guests["g"].grant) == (False, None)
+
+
+def test_a_boot_that_has_not_heard_ours_binds_us() -> None:
+    high = replace(OTHER, guests={"g": replace(WORDS, term=100)})
+    decision = hears(holding(), high)
+    assert decision.state.durable.ledgers["g"].theirs == 100
+    assert decision.state.guests["g"].phase is Phase.DESTROYING
+    told = hears(spoken(), replace(OTHER, has_replaced=True)).state
+    assert told.peer.hello is not None and told.peer.hello.has_replaced
+
+
+def test_another_boot_is_asked_once_the_known_one_is_silent() -> None:
+    """Its echo is what makes it count; a boot that talks is no boot of the past."""
+    state = hears(spoken(), OTHER).state
+    talking = with_peer(state, hello_at=AT)
+    assert (saying.hello(talking).heard_boot, bool(saying.hello(talking).heard)) == ("a1", True)
+    silent = with_peer(state, hello_at=AT - 60)
+    assert (saying.hello(silent).heard_boot, dict(saying.hello(silent).heard)) == ("a2", {})
+    met = hears(silent, replace(OTHER, heard_boot="b1")).state
+    assert (met.peer.met, met.peer.past_boots) == ("", {"a1"})
+    assert saying.hello(met).heard_boot == "a2"
 
 
 def test_the_first_boot_that_is_heard_replaces_none() -> None:
