@@ -3,10 +3,10 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-accept screenshots vm demo bench run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-exhaustive sim-accept screenshots vm demo bench run-pair clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 image: ## build/shoestring.raw, ready to flash
 	ci/build
@@ -33,6 +33,11 @@ unit: ## unit tests only
 sim: ## simulated pairs: named histories and a thousand random ones
 	ci/host
 	$(PYTHON) -m pytest tests/sim
+
+sim-exhaustive: ## every history of a simulated pair with three faults, and with two of all kinds
+	ci/host
+	$(PYTHON) -m tests.sim.exhaustive
+	$(PYTHON) -m tests.sim.exhaustive --all --faults 2
 
 sim-accept: ## write the golden logs of the named histories anew; read the difference
 	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py
