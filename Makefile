@@ -3,10 +3,11 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-mutants sim-accept screenshots vm demo bench run-pair clean
+.PHONY: help image test-image test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo bench
+.PHONY: run-pair clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 image: ## build/shoestring.raw, ready to flash
 	ci/build
@@ -37,6 +38,11 @@ sim: ## simulated pairs: named histories and a thousand random ones; RUNS=n SEED
 sim-mutants: ## break every rule in turn, and see whether a test notices: ONLY=proofs. for some
 	ci/host
 	$(PYTHON) -m tests.sim.mutants $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE))
+
+sim-exhaustive: ## every history of a simulated pair with three faults, and with two of all kinds
+	ci/host
+	$(PYTHON) -m tests.sim.exhaustive
+	$(PYTHON) -m tests.sim.exhaustive --all --faults 2
 
 sim-accept: ## write the golden logs of the named histories anew; read the difference
 	SIM_ACCEPT=1 $(PYTHON) -m pytest tests/sim/test_scenarios.py

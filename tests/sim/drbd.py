@@ -6,7 +6,7 @@ the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c does, as far as 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from haagent.core.model import CONNECTED, Disk, FenceAnswer, Link, Resource, Role
 
@@ -85,6 +85,28 @@ class Mirror:
     def go_on_from(self, other: "Mirror") -> None:
         """No generation is numbered as one of OTHER's, whose copies these are."""
         self._generation = other._generation
+
+    def twin(
+        self,
+        carries: Callable[[int, int], bool],
+        changed: Callable[[int], None],
+        fence: Callable[[int], None],
+        discarded: Callable[[int, set[int]], None],
+    ) -> "Mirror":
+        """Another mirror in the same state, between other machines."""
+        twin = Mirror(carries, changed, fence, discarded)
+        zero, one = (
+            replace(copy, data=set(copy.data), history=set(copy.history)) for copy in self.copies
+        )
+        twin.copies = (zero, one)
+        twin._generation, twin._ready_since = self._generation, self._ready_since
+        twin._sync_done, twin._source = self._sync_done, self._source
+        return twin
+
+    def under_way(self, now: float) -> tuple[float | None, int, float]:
+        """For how long both have been looking for each other; the resync's source, and its rest."""
+        ready = None if self._ready_since is None else now - self._ready_since
+        return ready, self._source, max(self._sync_done - now, 0.0)
 
     def show(self, node: int) -> Resource:
         copy, peer = self.copies[node], self.copies[1 - node]

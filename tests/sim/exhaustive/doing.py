@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""What an agent of a situation hears and asks for, and what becomes of it.
+
+The core is the one that the daemon runs, unchanged; its invariants are checked after each decision.
+Nothing here waits: what takes time becomes a `Work`, and `passing` says when it is done.
+"""
+
+from dataclasses import replace
+
+from haagent.core import actions, events
+from haagent.core.decide import decide, first_state
+from haagent.core.events import Deed, Event
+from haagent.core.invariants import InvariantBroken, check
+from haagent.core.model import Role
+from haagent.core.turn import UnknownMove
+from tests.sim.drbd import Refused
+from tests.sim.exhaustive.situation import GUEST, WIRES, Node, Situation, Work
+
+BOOT_TAKES = 6  # keepalives: longer than T_dead, and shorter than T_take
+DEEDS: dict[type[actions.Action], Deed] = {
+    actions.Connect: Deed.CONNECT,
+    actions.Outdate: Deed.OUTDATE,
+    actions.Promote: Deed.PROMOTE,
+    actions.AnswerFence: Deed.PROMOTE,
+    actions.Create: Deed.CREATE,
+    actions.Shutdown: Deed.SHUTDOWN,
+    actions.Destroy: Deed.DESTROY,
+}
+
+
+class NotYetError(Exception):
+    """What was to be done has to wait."""
+
+
+# power
+
+
+def switch_on(situation: Situation, node: Node) -> None:
+    if not node.is_on and node.boot_at is None:
+        node.boot_at = situation.now + BOOT_TAKES * situation.timing.keepalive
+
+
+def switch_off(situation: Situation, node: Node) -> None:
+    """What it keeps is on its stick and in the mirror's metadata; its last words are on the way."""
+    node.is_on, node.boot_at, node.still = False, None, None
+    node.works, node.asks_gateway, node.asks_peer = (), None, False
+    _forget(node)
+    node.state = None
+    _end_domain(situation, node)
+    situation.mirror.copies[node.me].detach()
+
+
+def reset(situation: Situation, node: Node) -> None:
+    switch_off(situation, node)
+    switch_on(situation, node)
+
+
+def boot(situation: Situation, node: Node) -> None:
+    node.is_on, node.boot_at, node.clock_lost = True, None, 0.0
+    node.boots += 1
+    situation.mirror.copies[node.me].attach()
+    start_agent(situation, node)
+
+
+def start_agent(situation: Situation, node: Node) -> None:
+    """A new agent; what the one before asked for goes on without anybody to hear of it."""
+    _forget(node)
+    node.works = tuple(replace(work, is_orphan=True) for work in node.works)
+    clock = situation.clock(node)
+    node.state = first_state(node.pair, f"{node.name}{node.boots}", node.kept, clock)
+    node.fed = clock
+    node.has_drbd_news = node.has_domain_news = True
+    feed_in(situation, node, events.WatchdogArmed(clock, True))
+
+
+def _forget(node: Node) -> None:
+    """What waited for an agent that is gone."""
+    node.has_drbd_news = node.has_domain_news = node.is_fence_asked = node.is_promoting = False
+    node.reports, node.inbox, node.hits, node.orders, node.answered = (), (), (), (), None
+
+
+def _end_domain(situation: Situation, node: Node) -> None:
+    if node.start is not None:
+        node.start = None
+        situation.audit.stopped(situation.now, GUEST, node.me)
+        node.has_domain_news = node.state is not None
+
+
+# what the agent hears
+
+
+def drain(situation: Situation, node: Node) -> None:
+    """All that waits for the agent, in one order; the alphabet has steps for the other ones."""
+    if not node.is_awake:
+        return
+    orders, node.orders = node.orders, ()
+    for order in orders:
+        hear(situation, node, order)
+    hear_drbd(situation, node)
+    if node.has_domain_news:
+        node.has_domain_news = False
+        hear(situation, node, events.DomainSeen(0, GUEST, node.start is not None))
+    if node.is_fence_asked:
+        node.is_fence_asked = False
+        hear(situation, node, events.FenceAsked(0, GUEST))
+    reports, node.reports = node.reports, ()
+    for report in reports:
+        hear(situation, node, report)
+    hear_words(situation, node)
+    answered, node.answered = node.answered, None
+    if answered is not None:
+        hear(situation, node, events.RefereeAnswered(0, answered))
+    hits, node.hits = node.hits, ()
+    for hit in hits:
+        hear(situation, node, events.ProbeAnswered(0, hit))
+
+
+def hear_drbd(situation: Situation, node: Node) -> None:
+    if node.has_drbd_news:
+        node.has_drbd_news = False
+        resource = situation.mirror.show(node.me)
+        hear(situation, node, events.ResourceChanged(0, GUEST, resource))
+
+
+def hear_words(situation: Situation, node: Node) -> None:
+    inbox, node.inbox = node.inbox, ()
+    for path, hello in inbox:
+        hear(situation, node, events.HelloHeard(0, path, hello))
+
+
+def hear(situation: Situation, node: Node, event: Event) -> None:
+    """EVENT is noticed now, if the agent still runs."""
+    if node.is_awake:
+        feed_in(situation, node, replace(event, at=situation.clock(node)))
+
+
+def feed_in(situation: Situation, node: Node, event: Event) -> None:
+    """What the daemon does: decide, check, persist, act."""
+    before = node.state
+    assert before is not None
+    try:
+        decision = decide(before, event)
+        check(before, decision)
+    except (InvariantBroken, UnknownMove) as broken:
+        situation.is_bug = True
+        situation.violate(f"{node.name}: {type(broken).__name__}: {broken}")
+        node.state = None
+        return
+    node.state = decision.state
+    if situation.reasons is not None:
+        situation.reasons.extend(f"{situation.now:6.1f}  {why}" for why in decision.reasons)
+    if node.kept != decision.state.durable:
+        node.kept, node.has_saved = decision.state.durable, True
+    for action in decision.actions:
+        if node.state is not None:
+            _act(situation, node, action)
+
+
+# what the agent asks for
+
+
+def _act(situation: Situation, node: Node, action: actions.Action) -> None:
+    match action:
+        case actions.SendHello(hello, _):
+            node.words = hello
+            node.ways = frozenset(path for path in WIRES if situation.reaches(path, node.me))
+        case actions.ProbeReferee():
+            if situation.sees_gateway(node.me):
+                node.asks_gateway = situation.clock(node)
+        case actions.ProbePeer():
+            node.asks_peer = True
+        case actions.Feed():
+            node.fed = situation.clock(node)
+        case actions.Reset():
+            reset(situation, node)
+        case actions.FinishLeaving():
+            situation.mirror.disconnect(node.me)
+            situation.mirror.copies[node.me].was_primary = False
+            reset(situation, node)
+        case actions.Outdate():
+            _begin(situation, node, action, situation.timing.forfeit)
+        case _ if type(action) in DEEDS:
+            _begin(situation, node, action, situation.half)
+
+
+def _begin(situation: Situation, node: Node, action: actions.Action, takes: float) -> None:
+    node.works = (*node.works, Work(action, situation.now + takes))
+
+
+def finish_due(situation: Situation, node: Node) -> None:
+    """What is due by now."""
+    if node.is_live:
+        for work in node.works:
+            if work in node.works and work.due <= situation.now:
+                finish(situation, node, work)
+
+
+def finish(situation: Situation, node: Node, work: Work) -> None:
+    """WORK is done; its end is not reported yet."""
+    works = list(node.works)
+    works.remove(work)
+    node.works = tuple(works)
+    deed = DEEDS[type(work.what)]
+    report: events.Done | events.Failed = events.Done(0, GUEST, deed)
+    try:
+        is_over = _do(situation, node, work.what)
+    except NotYetError:
+        later = replace(work, due=situation.now + situation.half)
+        node.works = (*node.works, later)
+        return
+    except Refused as refused:
+        is_over, report = True, events.Failed(0, GUEST, deed, str(refused))
+    if is_over and node.state is not None and not work.is_orphan:
+        node.reports = (*node.reports, report)
+
+
+def _do(situation: Situation, node: Node, action: actions.Action) -> bool:
+    """Whether the deed is over by this. Raises Refused, NotYetError."""
+    mirror, me = situation.mirror, node.me
+    match action:
+        case actions.Connect():
+            mirror.connect(me)
+        case actions.Outdate():
+            mirror.disconnect(me)
+            mirror.outdate(me)
+        case actions.Promote(_, disconnect):
+            if disconnect:
+                mirror.disconnect(me)
+            if mirror.needs_handler(me):
+                node.is_promoting = node.is_fence_asked = node.state is not None
+                return False
+            mirror.promote(me, None)
+        case actions.AnswerFence(_, answer):
+            if not node.is_promoting:
+                mirror.answer(me, answer)
+                return False
+            node.is_promoting = False
+            mirror.promote(me, answer)
+        case actions.Create():
+            _create(situation, node)
+        case actions.Shutdown():
+            if mirror.copies[me].pending is not None:
+                raise NotYetError
+            _destroy(situation, node)
+        case actions.Destroy():
+            _destroy(situation, node)
+    return True
+
+
+def _create(situation: Situation, node: Node) -> None:
+    copy = situation.mirror.copies[node.me]
+    if copy.role is not Role.PRIMARY:
+        raise Refused("the device is not Primary")
+    if node.start is not None:
+        raise Refused("it runs already")
+    situation.starts += 1
+    node.start = situation.starts
+    situation.audit.started(situation.now, GUEST, node.me, copy.data)
+    node.has_domain_news = node.state is not None
+
+
+def _destroy(situation: Situation, node: Node) -> None:
+    _end_domain(situation, node)
+    situation.mirror.demote(node.me)
+
+
+def carry_words(situation: Situation, node: Node) -> None:
+    """What NODE said arrives at the other machine, on each wire that it left by."""
+    hello, node.words = node.words, None
+    peer = situation.nodes[1 - node.me]
+    if hello is None or not peer.is_live or peer.state is None:
+        return
+    for path in WIRES:
+        if path in node.ways:
+            kept = tuple(one for one in peer.inbox if one[0] is not path)
+            peer.inbox = (*kept, (path, hello))
