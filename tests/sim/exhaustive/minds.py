@@ -174,6 +174,7 @@ def state_of(situation: Situation, node: Node, state: NodeState, names: Names) -
         age(clock, last_word(state), long),
         _paths(situation, node, state),
         None if peer.hello is None else _words(peer.hello, state, names),
+        names.boot(peer.met),
         age(clock, peer.hello_at, timing.dead + just),
         age(clock, peer.confirmed, long),
         peer.confirmed < state.doubted,
