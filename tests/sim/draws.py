@@ -300,8 +300,8 @@ def _a_persons_word(random: Random) -> list[Step]:
 
 
 THEMES: Mapping[Theme, int] = {
-    _dies: 42,
-    _anything: 36,
+    _dies: 50,
+    _anything: 28,
     _lone_writing: 4,
     _paths_apart: 3,
     _hole: 1,
