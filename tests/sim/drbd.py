@@ -8,7 +8,13 @@ the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c does, as far as 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from haagent.core.model import CONNECTED, Disk, FenceAnswer, Link, Resource, Role
+from haagent.core.model import CONNECTED, Disk, Link, Resource, Role
+
+
+# What the handler's exit code makes of the peer's disk, drbd_nl.c, conn_try_outdate_peer. Our
+# handler knows three of them, FenceAnswer; with any other the mark is not touched.
+JUDGED = {3: Disk.INCONSISTENT, 4: Disk.OUTDATED, 5: Disk.OUTDATED, 7: Disk.OUTDATED}
+IS_DOWN, IS_PRIMARY = 5, 6  # the peer: believed of an UpToDate disk alone; outdates our own disk
 
 
 class Refused(Exception):
@@ -174,7 +180,7 @@ class Mirror:
         is_known = copy.link in CONNECTED or copy.marks_peer is not None
         return not is_known and copy.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
 
-    def promote(self, node: int, answer: FenceAnswer | None) -> None:
+    def promote(self, node: int, answer: int | None) -> None:
         """Raises Refused. ANSWER is the handler's, if it was asked."""
         copy, peer = self.copies[node], self.copies[1 - node]
         if copy.role is Role.PRIMARY:
@@ -185,9 +191,12 @@ class Mirror:
             if copy.disk is not Disk.UP_TO_DATE:
                 raise Refused("Need access to UpToDate data")
         elif self.needs_handler(node):
-            if answer not in (FenceAnswer.PEER_OFF, FenceAnswer.PEER_OUTDATED):
+            judged = self._judge(node, answer)
+            if judged is None and copy.disk is Disk.UP_TO_DATE:
                 raise Refused("Refusing to be Primary while peer is not outdated")
-            copy.marks_peer, copy.disk = Disk.OUTDATED, Disk.UP_TO_DATE
+            if judged is None:
+                raise Refused("Need access to UpToDate data")
+            copy.marks_peer, copy.disk = judged, Disk.UP_TO_DATE
         elif copy.disk is not Disk.UP_TO_DATE:
             raise Refused("Need access to UpToDate data")
         copy.role = Role.PRIMARY
@@ -202,14 +211,26 @@ class Mirror:
         copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
         self.changed(node)
 
-    def answer(self, node: int, answer: FenceAnswer) -> None:
+    def answer(self, node: int, answer: int) -> None:
         """The handler of a frozen Primary ended."""
         copy = self.copies[node]
-        if not copy.is_suspended or answer is FenceAnswer.UNPROVEN or copy.link in CONNECTED:
+        if not copy.is_suspended or copy.link in CONNECTED:
             return
-        copy.marks_peer, copy.is_suspended = Disk.OUTDATED, False
-        self._write_alone(node)
-        self.changed(node)
+        judged = self._judge(node, answer)
+        if judged is not None:
+            copy.marks_peer, copy.is_suspended = judged, False
+            self._write_alone(node)
+            self.changed(node)
+
+    def _judge(self, node: int, answer: int | None) -> Disk | None:
+        """What the peer's disk is by the handler's ANSWER; None if it proves nothing."""
+        copy = self.copies[node]
+        if answer == IS_PRIMARY and copy.role is not Role.PRIMARY:
+            copy.is_outdated, copy.disk = True, Disk.OUTDATED
+            self.changed(node)
+        if answer is None or (answer == IS_DOWN and copy.disk is not Disk.UP_TO_DATE):
+            return None
+        return JUDGED.get(answer)
 
     def write(self, node: int, number: int) -> bool:
         """The guest on NODE writes NUMBER; whether it is acknowledged. If not, it stays pending."""
