@@ -49,6 +49,8 @@ class Copy:
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
         self.discards = False
+        if self.marks_peer:
+            self.marks_peer = Disk.OUTDATED  # one flag stands for Inconsistent as well
         if self.is_inconsistent:
             self.disk = Disk.INCONSISTENT
         elif self.is_outdated:
@@ -134,20 +136,26 @@ class Mirror:
         self.copies[node].new_generation(self._generation)
 
     def disconnect(self, node: int) -> None:
-        """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone."""
+        """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone, and so
+        is one that a Primary leaves.
+        """
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
+        was_standalone = copy.link is Link.STANDALONE
         copy.link, copy.discards = Link.STANDALONE, False
         if was_connected and self._carries(0, 1) and self._carries(1, 0):
             peer.link = Link.CONNECTING
-            if peer.role is Role.PRIMARY:
-                if not copy.is_inconsistent:
-                    copy.is_outdated, copy.disk = True, Disk.OUTDATED
-                peer.marks_peer = copy.disk
-                self._write_alone(1 - node)
+            for one, other in ((node, peer), (1 - node, copy)):
+                if self.copies[one].role is Role.PRIMARY:
+                    if not other.is_inconsistent:
+                        other.is_outdated, other.disk = True, Disk.OUTDATED
+                    self.copies[one].marks_peer = other.disk
+                    self._write_alone(one)
             self.changed(1 - node)
-        if copy.role is Role.PRIMARY and not copy.marks_peer:
+        elif copy.role is Role.PRIMARY and not copy.marks_peer and not was_standalone:
+            # Only now hangs the receiver up, and asks again: drbd_receiver.c, conn_disconnect.
             copy.is_suspended = True
+            self._fence(node)
         self.changed(node)
 
     def connect(self, node: int) -> None:
@@ -168,8 +176,10 @@ class Mirror:
 
     def outdate(self, node: int) -> None:
         copy = self.copies[node]
-        if copy.link in CONNECTED or copy.role is Role.PRIMARY:
-            raise Refused("Refusing to be Outdated while Connected, or Primary")
+        if copy.link in CONNECTED:
+            return  # sanitize_state takes it back, and calls that nothing to do
+        if copy.role is Role.PRIMARY:
+            raise Refused("Need access to UpToDate data")
         if not copy.is_inconsistent:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
         self.changed(node)
@@ -188,7 +198,7 @@ class Mirror:
         if copy.link in CONNECTED:
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")
-            if copy.disk is not Disk.UP_TO_DATE:
+            if copy.disk is not Disk.UP_TO_DATE and copy.link is not Link.SYNC_TARGET:
                 raise Refused("Need access to UpToDate data")
         elif self.needs_handler(node):
             judged = self._judge(node, answer)
