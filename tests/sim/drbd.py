@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from haagent.core.model import CONNECTED, Disk, Link, Resource, Role
 
-
 # What the handler's exit code makes of the peer's disk, drbd_nl.c, conn_try_outdate_peer. Our
 # handler knows three of them, FenceAnswer; with any other the mark is not touched.
 JUDGED = {3: Disk.INCONSISTENT, 4: Disk.OUTDATED, 5: Disk.OUTDATED, 7: Disk.OUTDATED}
@@ -184,6 +183,20 @@ class Mirror:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
         self.changed(node)
 
+    def invalidate(self, node: int, until: float) -> None:
+        """`drbdadm invalidate`: all of it is copied again, till UNTIL if that can begin at once.
+        Raises Refused.
+        """
+        copy = self.copies[node]
+        if copy.link is Link.CONNECTED:
+            self._begin_sync(1 - node, until)
+            self.changed(1 - node)
+        elif copy.link is Link.STANDALONE and copy.role is Role.SECONDARY:
+            copy.disk, copy.is_inconsistent = Disk.INCONSISTENT, True
+        else:
+            raise Refused("Need a connection to start verify or resync")
+        self.changed(node)
+
     def needs_handler(self, node: int) -> bool:
         """Whether a promotion would ask the fence-peer handler first."""
         copy = self.copies[node]
@@ -281,13 +294,16 @@ class Mirror:
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
             copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
         if source >= 0:
-            target = self.copies[1 - source]
-            self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
-            target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
-            self._sync_done, self._source = now + sync, source
-            self._discarded(1 - source, target.data - self.copies[source].data)
+            self._begin_sync(source, now + sync)
         for node in (0, 1):
             self.changed(node)
+
+    def _begin_sync(self, source: int, until: float) -> None:
+        target = self.copies[1 - source]
+        self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
+        target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
+        self._sync_done, self._source = until, source
+        self._discarded(1 - source, target.data - self.copies[source].data)
 
     def _part(self) -> None:
         for node in (0, 1):
