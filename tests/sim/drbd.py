@@ -231,7 +231,9 @@ class Mirror:
         copy = self.copies[node]
         if copy.pending is not None and copy.is_suspended:
             raise Refused("State change failed: Device is held open by someone")
-        copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
+        copy.role, copy.pending = Role.SECONDARY, None
+        if copy.link in CONNECTED or copy.marks_peer:
+            copy.is_suspended = False  # else nothing but the peer's fate ends it: drbd_state.c
         self.changed(node)
 
     def answer(self, node: int, answer: int) -> None:
@@ -286,6 +288,8 @@ class Mirror:
             return
         if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
             self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
+            # drbd_receiver.c, receive_state: for a moment it was to bring the other up to date.
+            self.copies[source].marks_peer = None
             self.changed(1 - source)
             return
         for copy, peer in (self.copies, self.copies[::-1]):
@@ -293,6 +297,8 @@ class Mirror:
                 peer.data |= copy.data  # what was under way is sent again
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
             copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
+            if source < 0:
+                copy.was_primary = False  # drbd_state.c, after_state_ch: both are UpToDate
         if source >= 0:
             self._begin_sync(source, now + sync)
         for node in (0, 1):
