@@ -59,6 +59,8 @@ class Copy:
 
     def detach(self) -> None:
         self.was_primary = self.was_primary or self.role is Role.PRIMARY
+        if self.link is Link.SYNC_SOURCE:
+            self.marks_peer = Disk.INCONSISTENT  # on disk all the while, drbd_state.c
         self.is_attached = False
 
     def new_generation(self, number: int) -> None:
@@ -219,7 +221,7 @@ class Mirror:
                 raise Refused("Refusing to be Primary while peer is not outdated")
             if judged is None:
                 raise Refused("Need access to UpToDate data")
-            copy.marks_peer, copy.disk = judged, Disk.UP_TO_DATE
+            copy.marks_peer, copy.disk, copy.is_suspended = judged, Disk.UP_TO_DATE, False
         elif copy.disk is not Disk.UP_TO_DATE:
             raise Refused("Need access to UpToDate data")
         copy.role = Role.PRIMARY
@@ -286,11 +288,18 @@ class Mirror:
         if source is None:
             self._part()
             return
+        for node in (0, 1):
+            ours, theirs = self.copies[node], self.copies[1 - node]
+            if source < 0 and ours.is_suspended and theirs.disk is Disk.CONSISTENT:
+                # drbd_receiver.c, receive_state: a rebooted peer cannot take what waited. It hangs
+                # up, asks its handler again, and meets the peer as the newer one.
+                self._write_alone(node)
+                self._fence(node)
+                source = node
         if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
-            self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
+            self._hang_up(1 - source)  # a Primary is never overwritten
             # drbd_receiver.c, receive_state: for a moment it was to bring the other up to date.
             self.copies[source].marks_peer = None
-            self.changed(1 - source)
             return
         for copy, peer in (self.copies, self.copies[::-1]):
             if source < 0 and copy.role is Role.PRIMARY:
@@ -313,9 +322,14 @@ class Mirror:
 
     def _part(self) -> None:
         for node in (0, 1):
-            self.copies[node].link = Link.STANDALONE
-            self.copies[node].discards = False
-            self.changed(node)
+            self._hang_up(node)
+
+    def _hang_up(self, node: int) -> None:
+        copy = self.copies[node]
+        copy.link, copy.discards = Link.STANDALONE, False
+        if copy.role is Role.PRIMARY and not copy.marks_peer:
+            self._fence(node)  # drbd_receiver.c, conn_disconnect
+        self.changed(node)
 
     def _source_of(self) -> int | None:
         """Who has what the other lacks: 0, 1, -1 for nobody, None for split brain."""
