@@ -7,9 +7,10 @@ it hears. QEMU's `dgram` netdev puts one frame into one datagram of a UNIX socke
 FOLDER/SEGMENT-PORT.out is where QEMU sends, FOLDER/SEGMENT-PORT.in where it listens.
 
 The control socket FOLDER/relay takes one JSON object per connection, `{"lose": [[segment, from,
-to], ...], "lose_tcp": [[segment, from, to, number], ...]}`: the ordered pairs of ports between which
-every frame is lost from now on, and those between which frames of one TCP port are. The answer is
-`{"carried": {...}, "lost": {...}}`, the frames counted per `segment/from/to` since the start.
+to], ...], "lose_tcp": [[segment, from, to, number], ...]}`: the ordered pairs of ports between
+which every frame is lost from now on, and those between which frames of one TCP port are. The
+answer is `{"carried": {...}, "lost": {...}}`, the frames counted per `segment/from/to` since the
+start.
 """
 
 import contextlib
