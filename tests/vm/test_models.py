@@ -55,13 +55,15 @@ def test_the_model_does_what_drbd_does(scratch: Scratch, name: str) -> None:
 
 
 def _record(scratch: Scratch, name: str, rows: list[Row]) -> None:
-    """Into the file at once, so that a run that is cut short loses little."""
-    table = read(RECORDED.read_text()) if RECORDED.exists() else {}
+    """Into the file at once, so that a run that is cut short loses little. What was read of another
+    kernel is not kept beside it.
+    """
+    about = f"Read on an emulated pair: {scratch.about(ABOUT)}"
+    text = RECORDED.read_text() if RECORDED.exists() else ""
+    table = read(text) if text.startswith(f"# {about}\n") else {}
     table[name] = rows
-    ordered = {known: table[known] for known in SEQUENCES if known in table}
-    about = f"Read on an emulated pair: {scratch.about(ABOUT)}. RECORD=1 tests/vm/test_models.py"
     new = RECORDED.with_suffix(".new")
-    new.write_text(write(about, ordered))
+    new.write_text(write(about, {one: table[one] for one in SEQUENCES if one in table}))
     new.replace(RECORDED)
 
 
