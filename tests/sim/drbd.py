@@ -8,7 +8,12 @@ the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c does, as far as 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from haagent.core.model import CONNECTED, Disk, FenceAnswer, Link, Resource, Role
+from haagent.core.model import CONNECTED, Disk, Link, Resource, Role
+
+# What the handler's exit code makes of the peer's disk, drbd_nl.c, conn_try_outdate_peer. Our
+# handler knows three of them, FenceAnswer; with any other the mark is not touched.
+JUDGED = {3: Disk.INCONSISTENT, 4: Disk.OUTDATED, 5: Disk.OUTDATED, 7: Disk.OUTDATED}
+IS_DOWN, IS_PRIMARY = 5, 6  # the peer: believed of an UpToDate disk alone; outdates our own disk
 
 
 class Refused(Exception):
@@ -43,6 +48,8 @@ class Copy:
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
         self.discards = False
+        if self.marks_peer:
+            self.marks_peer = Disk.OUTDATED  # one flag stands for Inconsistent as well
         if self.is_inconsistent:
             self.disk = Disk.INCONSISTENT
         elif self.is_outdated:
@@ -52,6 +59,8 @@ class Copy:
 
     def detach(self) -> None:
         self.was_primary = self.was_primary or self.role is Role.PRIMARY
+        if self.link is Link.SYNC_SOURCE:
+            self.marks_peer = Disk.INCONSISTENT  # on disk all the while, drbd_state.c
         self.is_attached = False
 
     def new_generation(self, number: int) -> None:
@@ -162,20 +171,26 @@ class Mirror:
         self.copies[node].new_generation(self._generation)
 
     def disconnect(self, node: int) -> None:
-        """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone."""
+        """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone, and so
+        is one that a Primary leaves.
+        """
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
+        was_standalone = copy.link is Link.STANDALONE
         copy.link, copy.discards = Link.STANDALONE, False
         if was_connected and self._carries(0, 1) and self._carries(1, 0):
             peer.link = Link.CONNECTING
-            if peer.role is Role.PRIMARY:
-                if not copy.is_inconsistent:
-                    copy.is_outdated, copy.disk = True, Disk.OUTDATED
-                peer.marks_peer = copy.disk
-                self._write_alone(1 - node)
+            for one, other in ((node, peer), (1 - node, copy)):
+                if self.copies[one].role is Role.PRIMARY:
+                    if not other.is_inconsistent:
+                        other.is_outdated, other.disk = True, Disk.OUTDATED
+                    self.copies[one].marks_peer = other.disk
+                    self._write_alone(one)
             self.changed(1 - node)
-        if copy.role is Role.PRIMARY and not copy.marks_peer:
+        elif copy.role is Role.PRIMARY and not copy.marks_peer and not was_standalone:
+            # Only now hangs the receiver up, and asks again: drbd_receiver.c, conn_disconnect.
             copy.is_suspended = True
+            self._fence(node)
         self.changed(node)
 
     def connect(self, node: int) -> None:
@@ -196,10 +211,26 @@ class Mirror:
 
     def outdate(self, node: int) -> None:
         copy = self.copies[node]
-        if copy.link in CONNECTED or copy.role is Role.PRIMARY:
-            raise Refused("Refusing to be Outdated while Connected, or Primary")
+        if copy.link in CONNECTED:
+            return  # sanitize_state takes it back, and calls that nothing to do
+        if copy.role is Role.PRIMARY:
+            raise Refused("Need access to UpToDate data")
         if not copy.is_inconsistent:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
+        self.changed(node)
+
+    def invalidate(self, node: int, until: float) -> None:
+        """`drbdadm invalidate`: all of it is copied again, till UNTIL if that can begin at once.
+        Raises Refused.
+        """
+        copy = self.copies[node]
+        if copy.link is Link.CONNECTED:
+            self._begin_sync(1 - node, until)
+            self.changed(1 - node)
+        elif copy.link is Link.STANDALONE and copy.role is Role.SECONDARY:
+            copy.disk, copy.is_inconsistent = Disk.INCONSISTENT, True
+        else:
+            raise Refused("Need a connection to start verify or resync")
         self.changed(node)
 
     def needs_handler(self, node: int) -> bool:
@@ -208,7 +239,7 @@ class Mirror:
         is_known = copy.link in CONNECTED or copy.marks_peer is not None
         return not is_known and copy.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
 
-    def promote(self, node: int, answer: FenceAnswer | None) -> None:
+    def promote(self, node: int, answer: int | None) -> None:
         """Raises Refused. ANSWER is the handler's, if it was asked."""
         copy, peer = self.copies[node], self.copies[1 - node]
         if copy.role is Role.PRIMARY:
@@ -216,12 +247,15 @@ class Mirror:
         if copy.link in CONNECTED:
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")
-            if copy.disk is not Disk.UP_TO_DATE:
+            if copy.disk is not Disk.UP_TO_DATE and copy.link is not Link.SYNC_TARGET:
                 raise Refused("Need access to UpToDate data")
         elif self.needs_handler(node):
-            if answer not in (FenceAnswer.PEER_OFF, FenceAnswer.PEER_OUTDATED):
+            judged = self._judge(node, answer)
+            if judged is None and copy.disk is Disk.UP_TO_DATE:
                 raise Refused("Refusing to be Primary while peer is not outdated")
-            copy.marks_peer, copy.disk = Disk.OUTDATED, Disk.UP_TO_DATE
+            if judged is None:
+                raise Refused("Need access to UpToDate data")
+            copy.marks_peer, copy.disk, copy.is_suspended = judged, Disk.UP_TO_DATE, False
         elif copy.disk is not Disk.UP_TO_DATE:
             raise Refused("Need access to UpToDate data")
         copy.role = Role.PRIMARY
@@ -233,17 +267,31 @@ class Mirror:
         copy = self.copies[node]
         if copy.pending is not None and copy.is_suspended:
             raise Refused("State change failed: Device is held open by someone")
-        copy.role, copy.pending, copy.is_suspended = Role.SECONDARY, None, False
+        copy.role, copy.pending = Role.SECONDARY, None
+        if copy.link in CONNECTED or copy.marks_peer:
+            copy.is_suspended = False  # else nothing but the peer's fate ends it: drbd_state.c
         self.changed(node)
 
-    def answer(self, node: int, answer: FenceAnswer) -> None:
+    def answer(self, node: int, answer: int) -> None:
         """The handler of a frozen Primary ended."""
         copy = self.copies[node]
-        if not copy.is_suspended or answer is FenceAnswer.UNPROVEN or copy.link in CONNECTED:
+        if not copy.is_suspended or copy.link in CONNECTED:
             return
-        copy.marks_peer, copy.is_suspended = Disk.OUTDATED, False
-        self._write_alone(node)
-        self.changed(node)
+        judged = self._judge(node, answer)
+        if judged is not None:
+            copy.marks_peer, copy.is_suspended = judged, False
+            self._write_alone(node)
+            self.changed(node)
+
+    def _judge(self, node: int, answer: int | None) -> Disk | None:
+        """What the peer's disk is by the handler's ANSWER; None if it proves nothing."""
+        copy = self.copies[node]
+        if answer == IS_PRIMARY and copy.role is not Role.PRIMARY:
+            copy.is_outdated, copy.disk = True, Disk.OUTDATED
+            self.changed(node)
+        if answer is None or (answer == IS_DOWN and copy.disk is not Disk.UP_TO_DATE):
+            return None
+        return JUDGED.get(answer)
 
     def write(self, node: int, number: int) -> bool:
         """The guest on NODE writes NUMBER; whether it is acknowledged. If not, it stays pending."""
@@ -274,29 +322,48 @@ class Mirror:
         if source is None:
             self._part()
             return
+        for node in (0, 1):
+            ours, theirs = self.copies[node], self.copies[1 - node]
+            if source < 0 and ours.is_suspended and theirs.disk is Disk.CONSISTENT:
+                # drbd_receiver.c, receive_state: a rebooted peer cannot take what waited. It hangs
+                # up, asks its handler again, and meets the peer as the newer one.
+                self._write_alone(node)
+                self._fence(node)
+                source = node
         if source >= 0 and self.copies[1 - source].role is Role.PRIMARY:
-            self.copies[1 - source].link = Link.STANDALONE  # a Primary is never overwritten
-            self.changed(1 - source)
+            self._hang_up(1 - source)  # a Primary is never overwritten
+            # drbd_receiver.c, receive_state: for a moment it was to bring the other up to date.
+            self.copies[source].marks_peer = None
             return
         for copy, peer in (self.copies, self.copies[::-1]):
             if source < 0 and copy.role is Role.PRIMARY:
                 peer.data |= copy.data  # what was under way is sent again
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
             copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
+            if source < 0:
+                copy.was_primary = False  # drbd_state.c, after_state_ch: both are UpToDate
         if source >= 0:
-            target = self.copies[1 - source]
-            self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
-            target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
-            self._sync_done, self._source = now + sync, source
-            self._discarded(1 - source, target.data - self.copies[source].data)
+            self._begin_sync(source, now + sync)
         for node in (0, 1):
             self.changed(node)
 
+    def _begin_sync(self, source: int, until: float) -> None:
+        target = self.copies[1 - source]
+        self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
+        target.disk, target.is_inconsistent = Disk.INCONSISTENT, True
+        self._sync_done, self._source = until, source
+        self._discarded(1 - source, target.data - self.copies[source].data)
+
     def _part(self) -> None:
         for node in (0, 1):
-            self.copies[node].link = Link.STANDALONE
-            self.copies[node].discards = False
-            self.changed(node)
+            self._hang_up(node)
+
+    def _hang_up(self, node: int) -> None:
+        copy = self.copies[node]
+        copy.link, copy.discards = Link.STANDALONE, False
+        if copy.role is Role.PRIMARY and not copy.marks_peer:
+            self._fence(node)  # drbd_receiver.c, conn_disconnect
+        self.changed(node)
 
     def _source_of(self) -> int | None:
         """Who has what the other lacks: 0, 1, -1 for nobody, None for split brain."""

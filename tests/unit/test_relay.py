@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.vm.cables import Cables
+from tests.vm.relay import tcp_ports
+
+TCP = bytes.fromhex(  # SYN from 192.168.77.1:45678 to 192.168.77.2:7810
+    "525400000b01525400000a010800"
+    "4500003c0001400040060000c0a84d01c0a84d02"
+    "b26e1e820000000000000000a002fd000000000000000000"
+)
+UDP = TCP[:23] + bytes([17]) + TCP[24:]
 
 
 class Plug:
@@ -56,3 +64,24 @@ def test_an_unplugged_port_hears_nothing_until_it_is_plugged_again(
     cables.plug("lan")
     a.send(b"two")
     assert b.hear() == c.hear() == b"two"
+
+
+def test_a_tcp_port_is_lost_one_way_and_nothing_else(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    cables.lose_tcp("xo", 7810, "a")
+    for frame in (TCP, UDP, b"short"):
+        a.send(frame)
+    assert [b.hear(), b.hear()] == [UDP, b"short"]
+    b.send(TCP)
+    assert a.hear() == TCP
+    assert cables.frames()["lost"] == {"xo/a/b": 1}
+    cables.carry_tcp("xo", 7810)
+    a.send(TCP)
+    assert b.hear() == TCP
+
+
+def test_the_ports_of_a_frame() -> None:
+    assert tcp_ports(TCP) == (45678, 7810)
+    assert tcp_ports(TCP[:36]) == tcp_ports(UDP) == tcp_ports(b"") == ()
+    with_options = TCP[:14] + b"\x46" + TCP[15:34] + bytes(4) + TCP[34:]
+    assert tcp_ports(with_options) == (45678, 7810)

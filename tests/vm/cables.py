@@ -25,6 +25,7 @@ class Cables:
     ) -> None:
         self._folder = folder
         self._lose: set[tuple[str, str, str]] = set()
+        self._lose_tcp: set[tuple[str, str, str, int]] = set()
         self._ports = {name: list(ports) for name, ports in segments.items()}
         self.guest_port = 0  # on this host; leads to port 80 of GUEST
         if gateway:
@@ -84,6 +85,20 @@ class Cables:
         self._lose = {pair for pair in self._lose if pair[0] != segment}
         self._tell()
 
+    def lose_tcp(self, segment: str, number: int, *ports: str) -> None:
+        """What PORTS (all of them when none is named) send from or to TCP port NUMBER is lost, and
+        nothing else. It adds to what is lost already.
+        """
+        for port in ports or self._ports[segment]:
+            others = (other for other in self._ports[segment] if other != port)
+            self._lose_tcp |= {(segment, port, other, number) for other in others}
+        self._tell()
+
+    def carry_tcp(self, segment: str, number: int) -> None:
+        """TCP port NUMBER passes on the segment again."""
+        self._lose_tcp = {one for one in self._lose_tcp if (one[0], one[3]) != (segment, number)}
+        self._tell()
+
     def frames(self) -> dict[str, dict[str, int]]:
         """How many frames were carried and lost since the start, per `segment/from/to`."""
         return self._tell()
@@ -91,7 +106,8 @@ class Cables:
     def _tell(self) -> dict[str, dict[str, int]]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self._folder / "relay"))
-            connection.sendall(json.dumps({"lose": sorted(self._lose)}).encode() + b"\n")
+            request = {"lose": sorted(self._lose), "lose_tcp": sorted(self._lose_tcp)}
+            connection.sendall(json.dumps(request).encode() + b"\n")
             answer: dict[str, dict[str, int]] = json.loads(connection.makefile().readline())
         return answer
 

@@ -7,8 +7,10 @@ it hears. QEMU's `dgram` netdev puts one frame into one datagram of a UNIX socke
 FOLDER/SEGMENT-PORT.out is where QEMU sends, FOLDER/SEGMENT-PORT.in where it listens.
 
 The control socket FOLDER/relay takes one JSON object per connection, `{"lose": [[segment, from,
-to], ...]}`: the ordered pairs of ports between which every frame is lost from now on. The answer is
-`{"carried": {...}, "lost": {...}}`, the frames counted per `segment/from/to` since the start.
+to], ...], "lose_tcp": [[segment, from, to, number], ...]}`: the ordered pairs of ports between
+which every frame is lost from now on, and those between which frames of one TCP port are. The
+answer is `{"carried": {...}, "lost": {...}}`, the frames counted per `segment/from/to` since the
+start.
 """
 
 import contextlib
@@ -22,7 +24,18 @@ from pathlib import Path
 FRAME = 65536  # bytes; more than any frame: a datagram that is cut off would be lost silently
 BUFFER = 4 << 20  # bytes; bursts of a resync must fit, as they do in a switch
 
+IPV4, TCP = b"\x08\x00", 6  # in an Ethernet and an IPv4 header, RFC 894 and RFC 791
+
 Pair = tuple[str, str, str]  # segment, from, to
+
+
+def tcp_ports(frame: bytes) -> tuple[int, ...]:
+    """Source and destination port, if FRAME begins a TCP packet over IPv4; else nothing."""
+    if frame[12:14] != IPV4 or len(frame) < 34 or frame[23] != TCP:
+        return ()
+    begin = 14 + 4 * (frame[14] & 15)
+    ports = frame[begin : begin + 4]
+    return (int.from_bytes(ports[:2]), int.from_bytes(ports[2:])) if len(ports) == 4 else ()
 
 
 class Relay:
@@ -30,6 +43,7 @@ class Relay:
         self._folder = folder
         self._selector = selectors.DefaultSelector()
         self._lose: set[Pair] = set()
+        self._lose_tcp: dict[Pair, set[int]] = {}
         self._carried: Counter[Pair] = Counter()
         self._lost: Counter[Pair] = Counter()
         for segment, ports in segments.items():
@@ -63,7 +77,7 @@ class Relay:
             except BlockingIOError:
                 return
             for pair, target in targets:
-                if pair in self._lose:
+                if pair in self._lose or self._loses_tcp(pair, frame):
                     self._lost[pair] += 1
                     continue
                 try:
@@ -72,11 +86,18 @@ class Relay:
                 except OSError:  # nobody there, or it does not listen: Ethernet loses the frame
                     self._lost[pair] += 1
 
+    def _loses_tcp(self, pair: Pair, frame: bytes) -> bool:
+        numbers = self._lose_tcp.get(pair)
+        return numbers is not None and not numbers.isdisjoint(tcp_ports(frame))
+
     def _obey(self) -> None:
         connection, _ = self._control.accept()
         with connection, contextlib.suppress(ConnectionError):
             request = json.loads(connection.makefile().readline())
             self._lose = {(s, a, b) for s, a, b in request["lose"]}
+            self._lose_tcp = {}
+            for s, a, b, number in request["lose_tcp"]:
+                self._lose_tcp.setdefault((s, a, b), set()).add(number)
             answer = {
                 name: {"/".join(pair): n for pair, n in counter.items()}
                 for name, counter in (("carried", self._carried), ("lost", self._lost))
