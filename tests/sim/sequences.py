@@ -13,7 +13,7 @@ Each sequence begins with both copies UpToDate, connected and Secondary. A step 
     cut, plug       the cable, or what one node sends (`cut a`)
     secondary, disconnect, connect, outdate, invalidate: of drbdadm
 
-Where a comment says why, it is a line of drivers/block/drbd in Linux 6.12.
+Where a comment says why, it is a line of the source of DRBD 8.4.
 """
 
 from dataclasses import dataclass
