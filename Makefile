@@ -19,7 +19,7 @@ test-image: ## the flavour with a root shell, and its next release as an update,
 test: lint image test-image ## everything that gates a change: an hour or less
 	$(PYTHON) -m pytest tests/unit tests/sim @tests/vm/gate.txt
 
-check: lint unit sim ## formatting, types, unit tests, simulated pairs: about a minute
+check: lint unit sim ## formatting, types, unit tests, simulated pairs: some minutes
 
 lint: ## formatting and types
 	ci/host
