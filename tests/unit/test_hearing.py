@@ -136,6 +136,13 @@ def test_a_boot_that_has_not_heard_ours_binds_us() -> None:
     assert told.peer.hello is not None and told.peer.hello.has_replaced
 
 
+@pytest.mark.parametrize("term", [101, 4], ids=["ours", "lower than what was heard"])
+def test_a_boot_that_has_not_heard_ours_binds_us_to_its_highest_term_alone(term: int) -> None:
+    state = with_ledger(survivor(), theirs=50)
+    told = replace(OTHER, guests={"g": replace(WORDS, term=term)})
+    assert hears(state, told).state.durable.ledgers["g"].theirs == 50
+
+
 def test_another_boot_is_asked_once_the_known_one_is_silent() -> None:
     """Its echo is what makes it count; a boot that talks is no boot of the past."""
     state = hears(spoken(), OTHER).state

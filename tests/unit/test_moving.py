@@ -301,6 +301,14 @@ def test_what_the_peer_has_taken_is_not_handed_over_any_more() -> None:
     assert not moving.is_handed_over(with_guest(signed_off(), farewell=None), "g")
 
 
+def test_in_maintenance_a_guest_that_ended_meanwhile_goes_and_is_not_started_here() -> None:
+    ended = with_guest(well(), is_running=False, since=NOW - 60)
+    assert tick(ended, NOW).state.guests["g"].phase is Phase.CREATING
+    decision = tick(in_maintenance(ended), NOW)
+    assert decision.state.guests["g"].phase is Phase.STOPPING
+    assert actions.Create("g") not in decision.actions
+
+
 def test_in_maintenance_nothing_starts_but_by_a_person() -> None:
     later = NOW + 60
     state = tick(in_maintenance(signed_off()), later).state

@@ -293,3 +293,25 @@ def test_without_a_stick_the_chain_is_watched_and_no_term_adopted() -> None:
     after = turned(replace(in_sync(), is_stateless=True)).state
     assert after.guests["g"].is_unbroken
     assert after.durable.ledgers["g"].term == 2
+
+
+# a guest that ended while nothing could be done about it
+
+
+def test_a_guest_that_ended_meanwhile_starts_again() -> None:
+    decision = turned(holding(is_running=False))
+    assert decision.state.guests["g"].phase is Phase.CREATING
+    assert does(decision, actions.Create) == [actions.Create("g")]
+
+
+def test_a_guest_whose_start_was_just_told_is_not_started_again() -> None:
+    """Xen's own word of it may still be on its way."""
+    for since, phase in ((NOW - 4.9, Phase.HOLDING), (NOW - 5.0, Phase.CREATING)):
+        assert turned(holding(is_running=False, since=since)).state.guests["g"].phase is phase
+    assert turned(holding(is_running=None)).state.guests["g"].phase is Phase.HOLDING
+
+
+def test_a_guest_that_ended_is_not_started_on_a_machine_that_leaves() -> None:
+    decision = turned(replace(holding(is_running=False), left=NOW))
+    assert decision.state.guests["g"].phase is Phase.STOPPING
+    assert not does(decision, actions.Create)
