@@ -3,8 +3,8 @@
 
 PYTHON := build/venv/bin/python
 
-.PHONY: help image test-image test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo bench
-.PHONY: run-pair clean
+.PHONY: help image test-image images test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo
+.PHONY: bench run-pair clean quick
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -16,10 +16,18 @@ test-image: ## the flavour with a root shell, and its next release as an update,
 	ci/build --test
 	ci/build --next
 
-test: lint image test-image ## everything that gates a change: an hour or less
-	$(PYTHON) -m pytest tests/unit tests/sim @tests/vm/gate.txt
+images: # one after the other: they share their caches
+	$(MAKE) image
+	$(MAKE) test-image
 
-check: lint unit sim ## formatting, types, unit tests, simulated pairs: some minutes
+test: lint ## everything that gates a change: an hour or less
+	$(MAKE) --jobs=2 --output-sync=line images quick
+	$(PYTHON) -m pytest @tests/vm/gate.txt
+
+check: lint quick ## formatting, types, unit tests, simulated pairs: some minutes
+
+quick: # as many at once as there are processors
+	$(PYTHON) -m pytest --numprocesses=logical tests/unit tests/sim
 
 lint: ## formatting and types
 	ci/host
