@@ -27,7 +27,7 @@ test: lint ## everything that gates a change: an hour or less
 check: lint quick ## formatting, types, unit tests, simulated pairs: some minutes
 
 quick: # as many at once as there are processors
-	$(PYTHON) -m pytest --numprocesses=logical tests/unit tests/sim
+	$(PYTHON) -m pytest --numprocesses=auto tests/unit tests/sim
 
 lint: ## formatting and types
 	ci/host

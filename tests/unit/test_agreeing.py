@@ -223,7 +223,7 @@ def stood_down(state: NodeState) -> Turn:
     return turn
 
 
-@pytest.mark.parametrize("phase", PRESENT)
+@pytest.mark.parametrize("phase", sorted(PRESENT))
 def test_without_a_gateway_whoever_does_not_hold_it_promises(phase: Phase) -> None:
     turn = stood_down(with_words(beside_a_holder(), phase=phase))
     assert (turn.ledger("g").stands_down, turn.ledger("g").promise) == (True, 1)

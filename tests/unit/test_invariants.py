@@ -240,7 +240,7 @@ def test_a_holder_that_waits_is_not_fed_for_ever(phase: Phase) -> None:
         breaks("not fed for ever", ours(), waiting(99.0, 15.0 - LATER), FEED)
 
 
-@pytest.mark.parametrize("phase", PRESENT - {Phase.FROZEN, Phase.STOPPING})
+@pytest.mark.parametrize("phase", sorted(PRESENT - {Phase.FROZEN, Phase.STOPPING}))
 def test_others_are_fed(phase: Phase) -> None:
     state = ours(phase=phase, since=NOW - 99, lost=NOW - 99)
     holds(state, state, FEED)

@@ -159,7 +159,7 @@ USABLE_NEEDS: dict[str, Change] = {
     "no order to change them": lambda s: replace(s, lan_tried=True),
 } | {
     f"no change of the LAN that is {stage}": lambda s, stage=stage: changing(s, stage)
-    for stage in proofs.OPEN_LAN
+    for stage in sorted(proofs.OPEN_LAN)
 }
 
 

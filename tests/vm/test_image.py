@@ -83,7 +83,7 @@ def test_boots_on_bios_and_uefi_with_identities_of_their_own(lab: Lab) -> None:
 
 @pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
 def test_a_flipped_block_in_the_root_is_an_error_that_is_said(lab: Lab, uefi: bool) -> None:
-    """One bit of 300 MiB, and no other slot to go back to: the machine says it, tries again soon, and
+    """One bit of 300 MiB, and no other slot to go back to: the machine says it and tries again, and
     in the end leaves time to read it.
     """
     machine = lab.machine("a", SHIPPED, uefi=uefi)
