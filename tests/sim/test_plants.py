@@ -12,6 +12,7 @@ from haagent.core import (
     agreeing,
     decide,
     doubting,
+    hearing,
     moving,
     proofs,
     rules,
@@ -56,7 +57,7 @@ def silence_that_began_earlier(plant: pytest.MonkeyPatch) -> None:
 
 
 def old_boots_that_are_believed(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(decide, "_is_fresh", lambda state, hello: True)
+    plant.setattr(hearing, "_is_fresh", lambda state, hello: True)
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,7 @@ def taken_back_at_once(plant: pytest.MonkeyPatch) -> None:
 
 def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
     """Of a machine that stays, taken for that of one that goes down."""
-    plant.setattr(decide, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
+    plant.setattr(hearing, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
 
 
 def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
