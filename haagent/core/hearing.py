@@ -7,7 +7,7 @@ and what is agreed on with it core/agreeing.py's.
 
 from haagent.core import agreeing, events, relocating, resolving, rules, speaking
 from haagent.core.copying import replace
-from haagent.core.model import NEVER, Farewell, Hello, NodeState, PathState, Phase, owner
+from haagent.core.model import NEVER, Farewell, Hello, NodeState, Path, PathState, Phase, owner
 from haagent.core.turn import Turn
 
 
@@ -21,7 +21,7 @@ def hear(turn: Turn, event: events.HelloHeard) -> None:
     if speaking.is_told_better(state, event):
         return
     if before is not None and hello.boot != before.boot and not _is_fresh(state, hello):
-        _boot_met(turn, hello)
+        _boot_met(turn, event.path, hello)
         return
     spoken = speaking.hear(turn, event)
     if spoken != state.peer.format:
@@ -33,10 +33,9 @@ def hear(turn: Turn, event: events.HelloHeard) -> None:
     if hello.number <= path.number:
         return  # a repetition, or late: it says nothing that we do not know better
     two_way = path.two_way
-    confirmed = state.peer.confirmed
     if hello.heard_boot == state.boot:
         two_way = max(two_way, _sent_at(state, hello.heard.get(event.path, 0)))
-        confirmed = max(confirmed, *(_sent_at(state, n) for n in hello.heard.values()), NEVER)
+    confirmed = max(state.peer.confirmed, _confirmed(state, hello))
     paths[event.path] = PathState(event.at, two_way, hello.number)
     peer = replace(state.peer, paths=paths, confirmed=confirmed)
     if not is_new_boot and before is not None and hello.number <= before.number:
@@ -44,7 +43,7 @@ def hear(turn: Turn, event: events.HelloHeard) -> None:
         return  # the same words by another way
     if is_new_boot and before is not None:
         peer = replace(peer, past_boots=peer.past_boots | {before.boot})
-    turn.set(peer=replace(peer, hello=hello, hello_at=event.at, met=""))
+    turn.set(peer=replace(peer, hello=hello, hello_at=event.at, met="", met_numbers={}))
     if hello.has_replaced and (before is None or not before.has_replaced):
         turn.say("", "this machine was replaced: it starts nothing any more")
     if turn.state.durable.peer_figures != hello.figures and not state.is_stateless:
@@ -56,19 +55,27 @@ def hear(turn: Turn, event: events.HelloHeard) -> None:
 
 
 def _is_fresh(state: NodeState, hello: Hello) -> bool:
-    """Whether it was said after our boot began, by one that hears us; or can only restrain us."""
-    return hello.heard_boot == state.boot or hello.has_replaced
+    """Whether it was said a moment ago, by one that hears us; or can only restrain us.
+
+    safety: that it has heard our boot is not enough. So had one that was off again before a word of
+    it came here, and what was kept back of it may come when the next one is known. But its words
+    confirm what we said then, and no machine is started anew within T_dead.
+    """
+    return hello.has_replaced or state.now - _confirmed(state, hello) <= state.timing.dead
 
 
-def _boot_met(turn: Turn, hello: Hello) -> None:
-    """Of a boot that is not the known one, and has not heard ours: a new one that soon will have,
-    or one of long ago that is played again. It shows life, and what it says may bind us.
+def _boot_met(turn: Turn, path: Path, hello: Hello) -> None:
+    """Of a boot that is not the known one, and has not heard us of late: a new one that soon will
+    have, or one of long ago that is played again. It shows life, and what it says may bind us.
 
     safety: nothing in it is a proof. Taken for the peer's present boot, an old one would shut out
     the true one for good, which is then a boot of the past.
     """
     show_life(turn, "another boot of the peer is heard")
-    turn.set(peer=replace(turn.state.peer, met=hello.boot))
+    peer = turn.state.peer
+    numbers = peer.met_numbers if peer.met == hello.boot else {}
+    numbers = {**numbers, path: max(hello.number, numbers.get(path, 0))}
+    turn.set(peer=replace(peer, met=hello.boot, met_numbers=numbers))
     for guest in turn.state.guests:
         if guest not in hello.guests:
             continue
@@ -79,6 +86,13 @@ def _boot_met(turn: Turn, hello: Hello) -> None:
         turn.set_guest(guest, grant=None)
         if turn.ledger(guest).farewell is not None:
             turn.write(guest, farewell=None)
+
+
+def _confirmed(state: NodeState, hello: Hello) -> float:
+    """When we sent the newest of ours that it has heard; NEVER if that is long ago."""
+    if hello.heard_boot != state.boot:
+        return NEVER
+    return max((_sent_at(state, number) for number in hello.heard.values()), default=NEVER)
 
 
 def _sent_at(state: NodeState, number: int) -> float:

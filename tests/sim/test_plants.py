@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rules that are broken on purpose: a check that cannot see them is no check."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,7 @@ from haagent.core import (
     moving,
     proofs,
     rules,
+    saying,
     speaking,
     starting,
     stateless,
@@ -29,7 +30,9 @@ from haagent.core.model import (
     Farewell,
     FenceAnswer,
     GuestHello,
+    Hello,
     NodeState,
+    Path,
     Phase,
 )
 from haagent.core.turn import Decision, Turn
@@ -58,6 +61,26 @@ def silence_that_began_earlier(plant: pytest.MonkeyPatch) -> None:
 
 def old_boots_that_are_believed(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(hearing, "_is_fresh", lambda state, hello: True)
+
+
+def whoever_heard_our_boot_once(plant: pytest.MonkeyPatch) -> None:
+    """It is believed, whenever it said so."""
+
+    def is_fresh(state: NodeState, hello: Hello) -> bool:
+        return hello.has_replaced or hello.heard_boot == state.boot
+
+    plant.setattr(hearing, "_is_fresh", is_fresh)
+
+
+def an_answer_that_confirms_nothing(plant: pytest.MonkeyPatch) -> None:
+    """To a boot that was met, which shall count by that."""
+    heard = saying._heard
+
+    def silent(state: NodeState) -> tuple[str, Mapping[Path, int]]:
+        boot, numbers = heard(state)
+        return boot, {} if boot == state.peer.met else numbers
+
+    plant.setattr(saying, "_heard", silent)
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
@@ -249,6 +272,8 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
     (old_boots_that_are_believed, "old-words-meet-a-rebooted-machine"),
+    (whoever_heard_our_boot_once, "words-of-a-boot-in-between-come-late"),
+    (an_answer_that_confirms_nothing, "both-start-with-old-words"),
     (no_forfeit, "standbys-cards-die"),
     (no_doubt, "frozen-standby"),
     (always_fed, "holders-cards-die"),
