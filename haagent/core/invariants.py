@@ -117,6 +117,8 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
                 guest,
                 "in maintenance only a person starts it",
             )
+            is_start = after.guests[guest].phase is Phase.PROMOTING
+            require(is_start, guest, "DRBD is asked to promote for a start alone")
         case Create(guest):
             require(
                 before.guests[guest].phase in (Phase.PROMOTING, Phase.HOLDING),

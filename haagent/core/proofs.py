@@ -218,8 +218,11 @@ def has_farewell(state: NodeState, guest: str) -> bool:
 def _is_alone(state: NodeState, guest: str) -> bool:
     """We wrote alone in the highest term and the peer's copy is marked as left behind."""
     ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
+    taking = state.guests[guest].taking
     if resource is None or not resource.has_left_peer_behind:
         return False
+    if taking is not None and taking.peer_off is not PeerOff.ALONE:
+        return False  # safety: what was written for this very start is no proof of it
     if ledger.alone is None or ledger.by_operator or owner(ledger.term) != state.me:
         return False
     if ledger.evidence:  # the peer's promise not to start stands: no referee is needed

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a node does with what it knows: the rules that change a turn.
 
-`turn_over` is the judgement of one turn of the loop; the rest is called by core/decide.py when an
-event cannot wait for it. Whether something is proven is core/proofs.py's to say.
+`turn_over` is the judgement of one turn of the loop; the rest is called by core/decide.py and
+core/hearing.py when an event cannot wait for it. Whether something is proven is core/proofs.py's to
+say.
 """
 
 from haagent.core import (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a node says of itself, in every hello. Changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from haagent.core import proofs, stateless
@@ -13,6 +13,7 @@ from haagent.core.model import (
     Hello,
     Ledger,
     NodeState,
+    Path,
     Phase,
 )
 
@@ -21,15 +22,14 @@ TOLD = 3  # troubles; a hello must not grow beyond what can be sent
 
 def hello(state: NodeState) -> Hello:
     """Our public state."""
-    peer, timing = state.peer, state.timing
-    known = peer.hello.boot if peer.hello else ""
-    is_met = bool(peer.met) and not proofs.is_talking(state)
+    timing = state.timing
+    heard_boot, heard = _heard(state)
     return Hello(
         node=state.me,
         boot=state.boot,
         number=state.number,
-        heard_boot=peer.met if is_met else known,
-        heard={} if is_met else {path: heard.number for path, heard in peer.paths.items()},
+        heard_boot=heard_boot,
+        heard=heard,
         scale=state.pair.scale,
         figures=Figures(state.is_armed, timing.self_fence, timing.watchdog, timing.feed),
         has_referee=proofs.has_referee(state),
@@ -47,6 +47,15 @@ def hello(state: NodeState) -> Hello:
         lan_trouble=state.lan_trouble,
         release=state.pair.release,
     )
+
+
+def _heard(state: NodeState) -> tuple[str, Mapping[Path, int]]:
+    """The boot that we answer, and what we heard of it: the known one, or else one that we met."""
+    peer = state.peer
+    if peer.met and not proofs.is_talking(state):
+        return peer.met, dict(peer.met_numbers)
+    numbers = {path: heard.number for path, heard in peer.paths.items()}
+    return peer.hello.boot if peer.hello else "", numbers
 
 
 def _troubles(state: NodeState) -> Iterator[tuple[str, str]]:

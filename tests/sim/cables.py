@@ -263,8 +263,55 @@ def old_words_meet_a_rebooted_machine(world: World) -> None:
     recovers(world)
 
 
+def both_start_with_old_words(world: World) -> None:
+    """Each hears first what the other said before both restarted, and takes it for the present. The
+    true boots do not count; each asks the one that it met, as soon as the old one is silent.
+    """
+    begin = world.now
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.unplug(path)
+    for node in (A, B):
+        world.reset(node)
+    wait(world, 27)
+    for node in (A, B):
+        world.play_again(node, Path.LAN, begin - 5.0, begin)
+    world.note("-- what both said before comes again")
+    wait(world, 1)
+    for path in (Path.CROSSOVER, Path.LAN):
+        world.plug(path)
+    expect(world, A, 30)
+    recovers(world)
+    for machine in world.machines:
+        assert machine.state is not None and len(machine.state.peer.past_boots) == 1
+
+
+def words_of_a_boot_in_between_come_late(world: World) -> None:
+    """b starts and hears a, but what it says is kept back on the LAN; and before that comes, it has
+    started once more. It says that it hears a's present boot, and is of the past all the same.
+    """
+    world.reset(B)
+    world.unplug(Path.CROSSOVER)
+    world.note("-- what b says on the LAN is kept back")
+    for path in (Path.LAN, Path.HEARTBEAT):
+        world.late[path, B] = 60.0
+    wait(world, 30)
+    world.reset(B)
+    world.late.clear()
+    world.plug(Path.CROSSOVER)
+    wait(world, 40)
+    for _ in range(30):
+        wait(world, 1)
+        for machine in world.machines:
+            assert machine.state is not None and proofs.is_talking(machine.state)
+    world.power_off(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
 CABLES: Mapping[str, Scenario] = named(
     old_words_meet_a_rebooted_machine,
+    both_start_with_old_words,
+    words_of_a_boot_in_between_come_late,
     crossover_is_pulled,
     crossover_flaps,
     crossover_is_put_into_another_pair,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rules that are broken on purpose: a check that cannot see them is no check."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,9 +12,11 @@ from haagent.core import (
     agreeing,
     decide,
     doubting,
+    hearing,
     moving,
     proofs,
     rules,
+    saying,
     speaking,
     starting,
     stateless,
@@ -28,7 +30,9 @@ from haagent.core.model import (
     Farewell,
     FenceAnswer,
     GuestHello,
+    Hello,
     NodeState,
+    Path,
     Phase,
 )
 from haagent.core.turn import Decision, Turn
@@ -56,7 +60,27 @@ def silence_that_began_earlier(plant: pytest.MonkeyPatch) -> None:
 
 
 def old_boots_that_are_believed(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(decide, "_is_fresh", lambda state, hello: True)
+    plant.setattr(hearing, "_is_fresh", lambda state, hello: True)
+
+
+def whoever_heard_our_boot_once(plant: pytest.MonkeyPatch) -> None:
+    """It is believed, whenever it said so."""
+
+    def is_fresh(state: NodeState, hello: Hello) -> bool:
+        return hello.has_replaced or hello.heard_boot == state.boot
+
+    plant.setattr(hearing, "_is_fresh", is_fresh)
+
+
+def an_answer_that_confirms_nothing(plant: pytest.MonkeyPatch) -> None:
+    """To a boot that was met, which shall count by that."""
+    heard = saying._heard
+
+    def silent(state: NodeState) -> tuple[str, Mapping[Path, int]]:
+        boot, numbers = heard(state)
+        return boot, {} if boot == state.peer.met else numbers
+
+    plant.setattr(saying, "_heard", silent)
 
 
 def no_forfeit(plant: pytest.MonkeyPatch) -> None:
@@ -123,7 +147,7 @@ def taken_back_at_once(plant: pytest.MonkeyPatch) -> None:
 
 def a_farewell_for_ever(plant: pytest.MonkeyPatch) -> None:
     """Of a machine that stays, taken for that of one that goes down."""
-    plant.setattr(decide, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
+    plant.setattr(hearing, "Farewell", lambda boot, term, _: Farewell(boot, term, True))
 
 
 def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
@@ -248,6 +272,8 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
     (old_boots_that_are_believed, "old-words-meet-a-rebooted-machine"),
+    (whoever_heard_our_boot_once, "words-of-a-boot-in-between-come-late"),
+    (an_answer_that_confirms_nothing, "both-start-with-old-words"),
     (no_forfeit, "standbys-cards-die"),
     (no_doubt, "frozen-standby"),
     (always_fed, "holders-cards-die"),

@@ -125,25 +125,6 @@ def test_terms_of_two_nodes_never_tie(node: int, above: int) -> None:
     assert owner(term) == node
 
 
-def test_a_late_or_repeated_hello_says_nothing() -> None:
-    for number in (6, 7):
-        late = events.HelloHeard(AT, Path.LAN, replace(HELLO, number=number))
-        assert decide(survivor(), late).state.peer == survivor().peer
-
-
-def test_a_hello_of_a_boot_that_is_over_says_nothing() -> None:
-    newer = events.HelloHeard(AT, Path.LAN, replace(HELLO, boot="a2", number=1))
-    state = decide(survivor(), newer).state
-    assert state.peer.hello is not None and state.peer.hello.boot == "a2"
-    replayed = events.HelloHeard(AT + 1, Path.LAN, replace(HELLO, number=99))
-    assert decide(state, replayed).state.peer == state.peer
-
-
-def test_a_hello_of_our_own_is_not_the_peers() -> None:
-    own = events.HelloHeard(AT, Path.LAN, replace(HELLO, node=1, number=99))
-    assert decide(survivor(), own).state.peer == survivor().peer
-
-
 def test_a_survivor_takes_the_guest_and_says_why() -> None:
     decision = decide(survivor(), events.Tick(AT))
     assert actions.Promote("g", disconnect=True) in decision.actions

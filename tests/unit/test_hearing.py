@@ -49,6 +49,16 @@ def says(**words: Any) -> Hello:
     return replace(NEXT, guests={"g": replace(WORDS, **words)})
 
 
+def starts(boot: str = "a2", **changes: Any) -> Hello:
+    """The first word of another boot, which has heard us just now."""
+    return replace(HELLO, boot=boot, number=1, heard={Path.LAN: 42}, **changes)
+
+
+def lately(state: NodeState, seconds: float = 0.5) -> NodeState:
+    """We said our newest, 42, so many SECONDS ago."""
+    return replace(state, number=42, sent=(AT - seconds,))
+
+
 def spoken() -> NodeState:
     """We sent 40, 41 and 42 at these moments, and remember no others."""
     return replace(survivor(), number=42, sent=(110.0, 110.5, 111.0))
@@ -102,13 +112,51 @@ def test_a_path_that_was_never_heard_has_its_first_word() -> None:
 
 
 def test_a_new_boot_begins_anew() -> None:
-    state = hears(spoken(), replace(HELLO, boot="a2", number=1, heard_boot="b1")).state
+    state = hears(lately(survivor()), starts()).state
     assert state.peer.paths.keys() == {Path.LAN}
     assert state.peer.past_boots == {"a1"}
     again = hears(state, replace(HELLO, boot="a2", number=2)).state
     assert again.peer.past_boots == {"a1"}
-    third = hears(again, replace(HELLO, boot="a3", number=1, heard_boot="b1")).state
+    third = hears(again, starts("a3")).state
     assert third.peer.past_boots == {"a1", "a2"}
+
+
+@pytest.mark.parametrize("number", [6, 7])
+def test_a_late_or_repeated_hello_says_nothing(number: int) -> None:
+    assert hears(survivor(), replace(HELLO, number=number)).state.peer == survivor().peer
+
+
+def test_a_hello_of_a_boot_that_is_over_says_nothing() -> None:
+    state = hears(lately(survivor()), starts()).state
+    assert hears(state, replace(HELLO, number=99)).state.peer == state.peer
+
+
+def test_a_hello_of_our_own_is_not_the_peers() -> None:
+    own = replace(HELLO, node=1, number=99)
+    assert hears(survivor(), own).state.peer == survivor().peer
+
+
+STARTS: dict[str, tuple[float, Hello, bool]] = {
+    "it heard us on this path": (0.5, starts(), True),
+    "it heard us on another path": (
+        0.5,
+        replace(starts(), heard={Path.LAN: 7, Path.HEARTBEAT: 42}),
+        True,
+    ),
+    "it heard us as long ago as may be": (5.0, starts(), True),
+    "it heard us long ago": (5.0 + 1 / 1024, starts(), False),
+    "it heard our boot, and nobody knows when": (0.5, replace(starts(), heard={}), False),
+    "it heard an earlier boot of ours": (0.5, starts(heard_boot="b0"), False),
+    "it has our place": (60.0, starts(heard_boot="", has_replaced=True), True),
+}
+
+
+@pytest.mark.parametrize("what", STARTS)
+def test_another_boot_counts_by_what_it_heard_of_us_a_moment_ago(what: str) -> None:
+    seconds, hello, counts = STARTS[what]
+    peer = hears(lately(survivor(), seconds), hello).state.peer
+    assert peer.hello is not None
+    assert (peer.hello.boot, peer.met) == (("a2", "") if counts else ("a1", "a2"))
 
 
 OTHER = replace(
@@ -149,10 +197,18 @@ def test_another_boot_is_asked_once_the_known_one_is_silent() -> None:
     talking = with_peer(state, hello_at=AT)
     assert (saying.hello(talking).heard_boot, bool(saying.hello(talking).heard)) == ("a1", True)
     silent = with_peer(state, hello_at=AT - 60)
-    assert (saying.hello(silent).heard_boot, dict(saying.hello(silent).heard)) == ("a2", {})
-    met = hears(silent, replace(OTHER, heard_boot="b1")).state
-    assert not met.peer.met and met.peer.past_boots == {"a1"}
+    assert (saying.hello(silent).heard_boot, saying.hello(silent).heard) == ("a2", {Path.LAN: 1})
+    met = hears(lately(silent), starts()).state
+    assert not met.peer.met and not met.peer.met_numbers and met.peer.past_boots == {"a1"}
     assert saying.hello(met).heard_boot == "a2"
+
+
+def test_what_was_heard_of_a_boot_that_is_met_is_known_by_path() -> None:
+    state = hears(spoken(), replace(OTHER, number=5)).state
+    state = hears(state, replace(OTHER, number=4)).state
+    state = hears(state, replace(OTHER, number=6), Path.CROSSOVER).state
+    assert state.peer.met_numbers == {Path.LAN: 5, Path.CROSSOVER: 6}
+    assert hears(state, replace(OTHER, boot="a3")).state.peer.met_numbers == {Path.LAN: 1}
 
 
 def test_the_first_boot_that_is_heard_replaces_none() -> None:
@@ -202,7 +258,7 @@ def test_a_higher_term_ends_what_runs_here_at_once() -> None:
 def test_what_was_agreed_with_an_earlier_boot_is_void() -> None:
     state = with_guest(survivor(), grant=Request(1, 4))
     asks = {"g": replace(WORDS, phase=Phase.RELEASED, request=Request(1, 6))}
-    new = hears(state, replace(HELLO, boot="a2", number=1, guests=asks)).state
+    new = hears(lately(state), starts(guests=asks)).state
     assert new.guests["g"].grant == Request(1, 6), "the number alone is the same"
     same = hears(state, replace(NEXT, guests=asks)).state
     assert same.guests["g"].grant == Request(1, 4)
@@ -211,20 +267,17 @@ def test_what_was_agreed_with_an_earlier_boot_is_void() -> None:
 UNBROKEN: dict[str, tuple[Hello, Link, bool]] = {
     "it still says Connected": (says(), Link.CONNECTING, True),
     "it lost the connection, too": (says(is_connected=False), Link.CONNECTING, False),
-    "it was started anew": (replace(HELLO, boot="a2", number=1), Link.CONNECTING, False),
+    "it was started anew": (starts(), Link.CONNECTING, False),
     "it lost it, and we did not": (says(is_connected=False), Link.CONNECTED, True),
-    "it was started anew, and is connected": (
-        replace(HELLO, boot="a2", number=1),
-        Link.CONNECTED,
-        True,
-    ),
+    "it was started anew, and is connected": (starts(), Link.CONNECTED, True),
 }
 
 
 @pytest.mark.parametrize("what", UNBROKEN)
 def test_the_chain_holds_while_nothing_can_escape_us(what: str) -> None:
     hello, link, is_unbroken = UNBROKEN[what]
-    after = hears(with_resource(survivor(), link=link), hello).state
+    after = hears(lately(with_resource(survivor(), link=link)), hello).state
+    assert after.peer.hello == hello
     assert after.guests["g"].is_unbroken is is_unbroken
 
 

@@ -126,6 +126,14 @@ def test_a_term_rises_on_disk_before_drbd_is_asked() -> None:
     breaks("before DRBD is asked", unrisen, started(unrisen), PROMOTE)
 
 
+@pytest.mark.parametrize("phase", Phase)
+def test_drbd_is_asked_to_promote_for_a_start_alone(phase: Phase) -> None:
+    if phase is Phase.PROMOTING:
+        holds(survivor(), started(survivor()), PROMOTE)
+    else:
+        breaks("a start alone", survivor(), started(survivor(), phase=phase), PROMOTE)
+
+
 def test_without_a_stick_nothing_is_started() -> None:
     lost = replace(started(survivor()), is_stateless=True)
     breaks("without a stick", survivor(), lost, PROMOTE)

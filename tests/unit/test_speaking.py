@@ -16,9 +16,9 @@ START = 100.0
 
 
 def fresh(*spoken: int) -> NodeState:
-    """Node 1, just started; it reads and writes SPOKEN."""
+    """Node 1, just started, and heard at once; it reads and writes SPOKEN."""
     pair = Pair(1, ("a", "b"), {"g": 0}, release="0.2", formats=spoken or (NEW, OLD))
-    return first_state(pair, "b1", None, START)
+    return replace(first_state(pair, "b1", None, START), sent=(START,))
 
 
 def hear(
@@ -29,7 +29,8 @@ def hear(
     path: Path = Path.LAN,
     release: str = "",
 ) -> NodeState:
-    said = replace(HELLO, number=number, boot=boot, release=release)
+    heard = {Path.LAN: state.number}
+    said = replace(HELLO, number=number, boot=boot, release=release, heard=heard)
     return decide(state, events.HelloHeard(state.now + 0.1, path, said, version)).state
 
 

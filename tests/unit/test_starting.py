@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import starting
+from haagent.core import proofs, starting
 from haagent.core.actions import Promote
 from haagent.core.model import (
     Choice,
@@ -15,6 +15,7 @@ from haagent.core.model import (
     Link,
     Newest,
     NodeState,
+    Path,
     PeerOff,
     Phase,
     Request,
@@ -31,6 +32,7 @@ from tests.unit.test_proofs import (
     survivor,
     with_guest,
     with_ledger,
+    with_path,
     with_resource,
 )
 
@@ -165,6 +167,17 @@ def test_while_drbd_promotes_both_proofs_must_stand() -> None:
     assert not starting.is_proven(with_guest(state, is_unbroken=False), "g"), "ours may be old"
     other = Taking(PeerOff.ALONE, Newest.UNBROKEN, 2)
     assert not starting.is_proven(with_guest(state, taking=other), "g"), "by another proof"
+
+
+def test_what_is_written_for_a_start_is_no_proof_of_it() -> None:
+    """A copy that left the other behind, and says from the start on that it is alone."""
+    behind = with_resource(survivor(), peer_disk=Disk.OUTDATED)
+    assert proofs.peer_off(promoting(behind), "g") is PeerOff.SELF_FENCED
+    assert starting.is_proven(promoting(with_guest(behind, is_unbroken=False)), "g")
+    assert proofs.peer_off(replace(promoting(behind), now=NOW - 10), "g") is None
+    apart = with_path(promoting(behind), Path.LAN, two_way=0.0)
+    assert proofs.peer_off(apart, "g") is None
+    assert starting.is_proven(promoting(lone()), "g"), "it was alone before"
 
 
 def test_what_our_metadata_said_needs_no_second_look() -> None:

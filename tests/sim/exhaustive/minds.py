@@ -175,6 +175,7 @@ def state_of(situation: Situation, node: Node, state: NodeState, names: Names) -
         _paths(situation, node, state),
         None if peer.hello is None else _words(peer.hello, state, names),
         names.boot(peer.met),
+        _met_ago(situation, node, state),
         age(clock, peer.hello_at, timing.dead + just),
         age(clock, peer.confirmed, long),
         peer.confirmed < state.doubted,
@@ -191,6 +192,13 @@ def state_of(situation: Situation, node: Node, state: NodeState, names: Names) -
         ledger_of(node.me, state.durable.ledgers[GUEST], state.boot, names),
         _guest(clock, state, state.guests[GUEST], names, long),
     )
+
+
+def _met_ago(situation: Situation, node: Node, state: NodeState) -> Shape:
+    """What it would tell a boot that it has met: that says when the other one was heard."""
+    peer, there = state.peer, situation.nodes[1 - node.me]
+    numbers = [(path, peer.met_numbers[path]) for path in WIRES if path in peer.met_numbers]
+    return tuple((path, _sent_ago(situation, there, peer.met, number)) for path, number in numbers)
 
 
 def _paths(situation: Situation, node: Node, state: NodeState) -> Shape:

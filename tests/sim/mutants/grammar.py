@@ -14,6 +14,7 @@ MODULES = (
     "proofs",
     "rules",
     "decide",
+    "hearing",
     "agreeing",
     "starting",
     "doubting",
