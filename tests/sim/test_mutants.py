@@ -17,7 +17,7 @@ from tests.sim.mutants.planting import plant
 from tests.sim.mutants.results import Results
 from tests.sim.mutants.sources import Mutant, module_of, places
 from tests.sim.mutants.trial import Misfit, Trial, Verdict, courses, try_out
-from tests.unit.test_proofs import lone, survivor
+from tests.unit.states import lone, survivor
 
 MADE: dict[str, list[tuple[str, str]]] = {
     "def f(a, b):\n    return a < b": [

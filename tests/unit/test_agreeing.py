@@ -22,21 +22,21 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Turn
-from tests.unit.test_proofs import (
-    HELLO,
+from tests.unit.states import (
+    LATER,
     NOW,
     WORDS,
     Change,
     frozen,
     survivor,
     with_guest,
+    with_hello,
     with_ledger,
     with_peer,
     with_resource,
     with_words,
 )
 
-LATER = 1 / 1024  # seconds
 ASKED = Request(99, 4)
 
 
@@ -239,10 +239,7 @@ PROMISE_NEEDS: dict[str, Change] = {
     "a gateway that answers not both": lambda s: replace(s, usable_since=NOW),
     "T_ref without it": lambda s: replace(s, unusable_since=NOW - 2.0 + LATER),
     "a stick": lambda s: replace(s, is_stateless=True),
-    "a peer with a stick": lambda s: with_peer(
-        s,
-        hello=replace(HELLO, is_stateless=True, guests=s.peer.hello.guests),  # type: ignore[union-attr]
-    ),
+    "a peer with a stick": lambda s: with_hello(s, is_stateless=True),
 }
 
 

@@ -34,8 +34,8 @@ from haagent.hands import GuestAction, Hands
 from haagent.loop import Loop
 from haagent.machine import ways
 from haagent.state import StateError
+from tests.unit.states import survivor
 from tests.unit.test_config import EXPECTED
-from tests.unit.test_proofs import survivor
 
 
 class Recorded:

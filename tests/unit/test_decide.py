@@ -29,7 +29,15 @@ from haagent.core.model import (
 )
 from haagent.core.phases import EDGES
 from haagent.core.turn import Decision, Turn, UnknownMove
-from tests.unit.test_proofs import HELLO, NOW, survivor, with_guest, with_ledger, with_resource
+from tests.unit.states import (
+    HELLO,
+    NOW,
+    in_maintenance,
+    survivor,
+    with_guest,
+    with_ledger,
+    with_resource,
+)
 
 AT = NOW + 1
 EVENTS: tuple[events.Event, ...] = (
@@ -172,7 +180,7 @@ def planted() -> Iterator[tuple[str, NodeState, Decision]]:
     yield "not fed for ever", frozen, made(frozen, actions.Feed())
     promised = with_ledger(in_phase(Phase.PROMOTING), stands_down=True)
     yield "is kept", promised, made(promised)
-    resting = replace(idle, durable=replace(idle.durable, in_maintenance=True))
+    resting = in_maintenance(idle)
     started = with_guest(with_ledger(resting, term=3), phase=Phase.PROMOTING)
     started = with_guest(started, taking=Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2))
     yield "only a person starts it", resting, made(started, actions.Promote("g", True))

@@ -30,10 +30,11 @@ from haagent.core.model import (
 )
 from haagent.core.timing import Timing
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     HELLO,
     WORDS,
     survivor,
+    with_durable,
     with_guest,
     with_ledger,
     with_peer,
@@ -92,7 +93,7 @@ def test_every_timer_is_stretched_with_the_scale() -> None:
     state = standby()
     slow = replace(state, pair=replace(state.pair, timing=TIMING.scaled(4), scale=4.0))
     figures = replace(HELLO.figures, self_fence=32.0, watchdog=20.0, feed=4.0)
-    slow = replace(slow, durable=replace(slow.durable, peer_figures=figures))
+    slow = with_durable(slow, peer_figures=figures)
     assert outlook(slow).seconds == pytest.approx(4 * outlook(state).seconds, abs=4.0)
 
 
@@ -123,7 +124,7 @@ NOT_STARTED: dict[str, tuple[Change, str]] = {
         "a has a newer copy",
     ),
     "no watchdog there": (
-        lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
+        lambda s: with_durable(s, peer_figures=None),
         "a has no watchdog",
     ),
     "a machine that leaves": (lambda s: replace(s, left=NOW - 1), "b is shutting down"),

@@ -24,18 +24,19 @@ from haagent.core.model import (
     Request,
 )
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     HELLO,
     NOW,
     SILENT,
     WORDS,
+    holding,
     survivor,
+    with_durable,
     with_guest,
     with_ledger,
     with_peer,
     with_resource,
 )
-from tests.unit.test_rules import holding
 
 AT = NOW + 1
 NEXT = replace(HELLO, number=8)
@@ -238,7 +239,7 @@ def test_that_we_were_replaced_is_said_once() -> None:
 def test_words_about_some_guests_leave_the_others_alone() -> None:
     state = survivor()
     ledgers = {**state.durable.ledgers, "h": Ledger(0)}
-    state = replace(state, durable=replace(state.durable, ledgers=ledgers))
+    state = with_durable(state, ledgers=ledgers)
     state = replace(state, guests={**state.guests, "h": GuestState()})
     after = hears(state, says(term=4)).state
     assert after.durable.ledgers == {"g": Ledger(2, 4), "h": Ledger(0)}

@@ -34,9 +34,18 @@ from haagent.core.model import (
 )
 from haagent.core.saying import hello
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import HELLO, NOW, survivor, with_guest, with_ledger, with_resource
+from tests.unit.states import (
+    HELLO,
+    LATER,
+    NOW,
+    in_maintenance,
+    survivor,
+    with_durable,
+    with_guest,
+    with_ledger,
+    with_resource,
+)
 
-LATER = 1 / 1024  # seconds
 BY_PROOF = Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, 2)
 BY_PERSON = Taking(PeerOff.OPERATOR, Newest.OPERATOR, 2)
 
@@ -152,7 +161,7 @@ def test_no_term_is_taken_for_a_copy_that_drbd_will_not_start(disk: Disk, link: 
 
 
 def test_in_maintenance_only_a_person_starts_it() -> None:
-    before = replace(survivor(), durable=replace(survivor().durable, in_maintenance=True))
+    before = in_maintenance(survivor())
     breaks("only a person", before, started(before), PROMOTE)
     breaks("only a person", before, with_ledger(before, term=3), PROMOTE)
     holds(before, started(before, taking=BY_PERSON), PROMOTE)
@@ -272,7 +281,7 @@ def test_without_a_stick_a_mark_on_the_disk_is_the_only_consent(disk: Disk, link
 
 def asked(state: NodeState, ours: LanStage, theirs: LanChange | None) -> NodeState:
     """Node 1 with change 2 on disk, and what node 0 says of changes; None: it was never heard."""
-    state = replace(state, durable=replace(state.durable, lan=LanChange(2, stage=ours)))
+    state = with_durable(state, lan=LanChange(2, stage=ours))
     heard = replace(HELLO, lan=theirs) if theirs is not None else None
     return replace(state, peer=replace(state.peer, hello=heard))
 
@@ -303,17 +312,17 @@ def test_addresses_are_kept_by_both_and_dropped_by_whoever_may(theirs: LanStage)
 
 def test_changes_of_the_lan_only_rise() -> None:
     before = asked(survivor(), LanStage.DROPPED, None)
-    older = replace(before, durable=replace(before.durable, lan=LanChange(1)))
+    older = with_durable(before, lan=LanChange(1))
     breaks("LAN are numbered upwards", before, older)
     newer = LanChange(4, stage=LanStage.ASKED)
-    holds(before, replace(before, durable=replace(before.durable, lan=newer)))
+    holds(before, with_durable(before, lan=newer))
 
 
 def test_a_stick_that_was_lost_binds_and_gives_nothing_back() -> None:
     lost = replace(ours(), is_stateless=True)
     holds(lost, lost)
     breaks("stays lost", lost, replace(lost, is_stateless=False))
-    resting = replace(lost, durable=replace(lost.durable, in_maintenance=True))
+    resting = in_maintenance(lost)
     breaks("cannot be written down", lost, resting)
     holds(ours(), with_ledger(ours(), promise=1, stands_down=True))
     for claim in ({"term": 5}, {"promise": 1}, {"by_operator": True}, {"choice": Choice(2)}):
@@ -345,7 +354,7 @@ MEANT = {
 @pytest.mark.parametrize("stage", LanStage)
 def test_addresses_are_taken_up_as_it_is_on_disk(order: LanOrder, stage: LanStage) -> None:
     state = survivor()
-    state = replace(state, durable=replace(state.durable, lan=LanChange(2, stage=stage)))
+    state = with_durable(state, lan=LanChange(2, stage=stage))
     if stage in MEANT[order]:
         holds(state, state, actions.TakeUpLan(order))
     else:

@@ -16,9 +16,9 @@ from haagent.core.foresight import Fate
 from haagent.core.model import Disk, Link, NodeState
 from haagent.lookout import Lookout, minors
 from haagent.storage.resync import Progress
+from tests.unit.states import with_resource
 from tests.unit.test_config import EXPECTED
 from tests.unit.test_foresight import standby
-from tests.unit.test_proofs import with_resource
 
 DISK = ("xvda", "/dev/drbd0")
 GUEST = GuestConfig(0, "00:16:3e:00:00:01", IPv4Address("10.0.2.20"), 192, 1, (DISK,))

@@ -9,8 +9,8 @@ from haagent.core.events import Event, MeasuresTaken
 from haagent.core.model import Disk, Evidence, Link
 from haagent.errors import ToolError
 from haagent.measures import Measures
+from tests.unit.states import survivor, with_ledger, with_resource, with_words
 from tests.unit.test_lookout import GUESTS
-from tests.unit.test_proofs import survivor, with_ledger, with_resource, with_words
 
 TEXT = (Path(__file__).parents[1] / "data/drbd/proc-resync.txt").read_text()
 DEADLINE = 10.0

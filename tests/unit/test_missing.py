@@ -7,10 +7,10 @@ import pytest
 
 from haagent.core import proofs
 from haagent.core.model import Choice, Disk, Link, NodeState, Path, Phase, Policy, Role
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     NOW,
-    SELF_FENCED_NEEDS,
     SILENT,
+    WORDS,
     survivor,
     with_guest,
     with_ledger,
@@ -18,6 +18,7 @@ from tests.unit.test_proofs import (
     with_peer,
     with_resource,
 )
+from tests.unit.test_proofs import SELF_FENCED_NEEDS
 
 WHY: dict[str, tuple[NodeState, str]] = {
     "the peer is there": (
@@ -102,8 +103,9 @@ def test_why_nobody_can_start_it(disk: Disk) -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_where_the_peer_has_it_or_is_at_it(phase: Phase) -> None:
-    words = replace(survivor().peer.hello.guests["g"], phase=phase)  # type: ignore[union-attr]
-    assert proofs.is_present(words) is (phase not in (Phase.RELEASED, Phase.FORFEITING))
+    assert proofs.is_present(replace(WORDS, phase=phase)) is (
+        phase not in (Phase.RELEASED, Phase.FORFEITING)
+    )
 
 
 def test_nothing_of_it_is_here() -> None:

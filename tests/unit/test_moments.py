@@ -12,7 +12,8 @@ import pytest
 
 from haagent.core import proofs
 from haagent.core.model import Farewell, NodeState, Path
-from tests.unit.test_proofs import (
+from tests.unit.states import (
+    LATER,
     NOW,
     SILENT,
     frozen,
@@ -22,8 +23,6 @@ from tests.unit.test_proofs import (
     with_path,
     with_peer,
 )
-
-LATER = 1 / 1024  # seconds; exact, like all of these, as a float
 
 
 def heard(ago: float) -> NodeState:

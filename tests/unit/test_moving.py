@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Moving a guest, and maintenance: what is refused and why, and what one event or turn does."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,17 +22,19 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Decision
-from tests.unit.test_foresight import holder
-from tests.unit.test_proofs import (
+from tests.unit.states import (
+    IN_SYNC,
+    NOW,
+    Change,
+    in_maintenance,
     with_guest,
+    with_hello,
     with_ledger,
     with_path,
     with_peer,
     with_resource,
 )
-
-NOW = 120.0
-Change = Callable[[NodeState], NodeState]
+from tests.unit.test_foresight import holder
 
 
 def well() -> NodeState:
@@ -42,19 +43,10 @@ def well() -> NodeState:
     return with_words(state, theirs=2)
 
 
-def with_hello(state: NodeState, **changes: Any) -> NodeState:
-    assert state.peer.hello is not None
-    return with_peer(state, hello=replace(state.peer.hello, **changes))
-
-
 def with_words(state: NodeState, **changes: Any) -> NodeState:
     assert state.peer.hello is not None
     words = replace(state.peer.hello.guests["g"], **changes)
     return with_hello(state, guests={"g": words})
-
-
-def in_maintenance(state: NodeState) -> NodeState:
-    return replace(state, durable=replace(state.durable, in_maintenance=True))
 
 
 def test_a_healthy_guest_can_be_moved() -> None:
@@ -261,9 +253,6 @@ def two(second: GuestState, words: Phase) -> NodeState:
     state = with_hello(state, guests={**state.peer.hello.guests, "h": there})
     durable = replace(state.durable, ledgers={**state.durable.ledgers, "h": Ledger(2, 2)})
     return replace(state, guests={**state.guests, "h": second}, durable=durable)
-
-
-IN_SYNC = Resource(Role.SECONDARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_DATE)
 
 
 @pytest.mark.parametrize(

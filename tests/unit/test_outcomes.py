@@ -26,9 +26,14 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import (
+from tests.unit.states import (
+    IN_SYNC,
+    LATER,
+    LOST,
     NOW,
     asked,
+    holding,
+    in_maintenance,
     survivor,
     with_guest,
     with_ledger,
@@ -36,7 +41,6 @@ from tests.unit.test_proofs import (
     with_resource,
     with_words,
 )
-from tests.unit.test_rules import IN_SYNC, LATER, LOST, holding
 from tests.unit.test_starting import promoting
 
 AT = NOW + 1
@@ -334,7 +338,7 @@ def test_maintenance_is_said_when_it_changes() -> None:
         assert decision.state.durable.in_maintenance is is_on
         assert bool(decision.reasons) is (is_on != state.durable.in_maintenance)
         assert decision.actions == (AnswerOperator("", None),)
-    resting = replace(state, durable=replace(state.durable, in_maintenance=True))
+    resting = in_maintenance(state)
     over = decide(resting, events.MaintenanceAsked(AT, False))
     assert not over.state.durable.in_maintenance and over.reasons
 

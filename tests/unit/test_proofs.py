@@ -3,114 +3,46 @@
 it does not.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from haagent.core import proofs
-from haagent.core.decide import first_state
 from haagent.core.model import (
     NEVER,
     Disk,
     Evidence,
     Farewell,
-    Figures,
-    GuestHello,
-    GuestState,
-    Hello,
-    Ledger,
     Link,
     Newest,
-    NodeState,
-    Pair,
     Path,
     PathState,
     PeerOff,
     Phase,
     Policy,
     Request,
-    Resource,
-    Role,
 )
-
-SILENT = 100.0  # when the peer was last heard
-NOW = 120.0
-WORDS = GuestHello(
-    term=2,
-    theirs=-1,
-    phase=Phase.HOLDING,
-    disk=Disk.UP_TO_DATE,
-    is_connected=True,
-    is_alone=False,
-    request=None,
-    grant=None,
-    promise=0,
-    stands_down=False,
-    evidence=0,
-    returned=0,
-    farewell=None,
-    keeps_farewell=False,
+from tests.unit.states import (
+    HELLO,
+    NOW,
+    SILENT,
+    Change,
+    asked,
+    frozen,
+    handed_over,
+    in_maintenance,
+    lone,
+    survivor,
+    with_durable,
+    with_guest,
+    with_hello,
+    with_ledger,
+    with_path,
+    with_peer,
+    with_resource,
+    with_words,
 )
-HELLO = Hello(0, "a1", 7, "b1", {}, 1.0, Figures(True, 8.0, 5.0, 1.0), True, {"g": WORDS})
-
-
-def survivor() -> NodeState:
-    """Node 1, in sync until node 0 fell silent on both paths at once; the gateway answers."""
-    state = first_state(Pair(1, ("a", "b"), {"g": 0}), "b1", None, 0.0)
-    lan = PathState(SILENT, SILENT - 0.5, 7)
-    peer = replace(
-        state.peer,
-        hello=HELLO,
-        hello_at=SILENT,
-        format=1,
-        paths={Path.LAN: lan, Path.CROSSOVER: replace(lan, last_word=SILENT + 0.1)},
-        confirmed=SILENT - 0.5,
-        connected=SILENT + 3,
-    )
-    lost = Resource(Role.SECONDARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN)
-    return replace(
-        state,
-        now=NOW,
-        ticked=NOW,
-        peer=peer,
-        durable=replace(state.durable, ledgers={"g": Ledger(2, 2)}, peer_figures=HELLO.figures),
-        referee=replace(state.referee, answered=NOW, good_since=1.0),
-        guests={"g": GuestState(resource=lost, is_running=False, is_unbroken=True)},
-    )
-
-
-def with_guest(state: NodeState, **changes: Any) -> NodeState:
-    return replace(state, guests={"g": replace(state.guests["g"], **changes)})
-
-
-def with_resource(state: NodeState, **changes: Any) -> NodeState:
-    resource = state.guests["g"].resource
-    assert resource is not None
-    return with_guest(state, resource=replace(resource, **changes))
-
-
-def with_ledger(state: NodeState, **changes: Any) -> NodeState:
-    ledger = replace(state.durable.ledgers["g"], **changes)
-    return replace(state, durable=replace(state.durable, ledgers={"g": ledger}))
-
-
-def with_words(state: NodeState, **changes: Any) -> NodeState:
-    hello = replace(HELLO, guests={"g": replace(WORDS, **changes)})
-    return with_peer(state, hello=hello)
-
-
-def with_peer(state: NodeState, **changes: Any) -> NodeState:
-    return replace(state, peer=replace(state.peer, **changes))
-
-
-def with_path(state: NodeState, path: Path, **changes: Any) -> NodeState:
-    paths = {**state.peer.paths, path: replace(state.peer.paths[path], **changes)}
-    return with_peer(state, paths=paths)
-
-
-Change = Callable[[NodeState], NodeState]
 
 
 def test_a_survivor_that_saw_all_has_both_proofs() -> None:
@@ -133,12 +65,12 @@ SELF_FENCED_NEEDS: dict[str, Change] = {
     "a LAN heard until then": lambda s: with_path(s, Path.LAN, last_word=SILENT - 3),
     "a crossover heard until then": lambda s: with_path(s, Path.CROSSOVER, last_word=SILENT - 3),
     "something heard in this boot": lambda s: with_peer(s, paths={}, connected=NEVER),
-    "an armed watchdog": lambda s: replace(
-        s, durable=replace(s.durable, peer_figures=replace(HELLO.figures, is_armed=False))
+    "an armed watchdog": lambda s: with_durable(
+        s, peer_figures=replace(HELLO.figures, is_armed=False)
     ),
-    "any figures": lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
-    "the peer's own figures": lambda s: replace(
-        s, durable=replace(s.durable, peer_figures=replace(HELLO.figures, self_fence=30.0))
+    "any figures": lambda s: with_durable(s, peer_figures=None),
+    "the peer's own figures": lambda s: with_durable(
+        s, peer_figures=replace(HELLO.figures, self_fence=30.0)
     ),
     "clocks to trust": lambda s: replace(s, doubted=SILENT + 1),
     "DRBD gone too": lambda s: with_resource(s, link=Link.CONNECTED),
@@ -171,24 +103,6 @@ def test_unbroken_needs(without: str) -> None:
     assert proofs.missing(state, "g")
 
 
-def lone() -> NodeState:
-    """Node 1, rebooted: it wrote alone in its term 3, and nothing is heard since its boot."""
-    state = first_state(Pair(1, ("a", "b"), {"g": 0}), "b2", None, 0.0)
-    behind = Resource(Role.SECONDARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.OUTDATED)
-    return replace(
-        state,
-        now=NOW,
-        ticked=NOW,
-        durable=replace(
-            state.durable,
-            ledgers={"g": Ledger(3, 2, alone=Evidence.GATEWAY)},
-            peer_figures=HELLO.figures,
-        ),
-        referee=replace(state.referee, answered=NOW, good_since=1.0),
-        guests={"g": GuestState(resource=behind, is_running=False)},
-    )
-
-
 def test_a_lone_survivor_serves_again() -> None:
     assert proofs.peer_off(lone(), "g") is PeerOff.ALONE
     assert proofs.newest(lone(), "g") is Newest.LEFT_BEHIND
@@ -203,7 +117,7 @@ ALONE_NEEDS: dict[str, Change] = {
     "a whole wait since the boot": lambda s: replace(s, started=NOW - 10),
     "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
     "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 10)),
-    "a watchdog at the peer": lambda s: replace(s, durable=replace(s.durable, peer_figures=None)),
+    "a watchdog at the peer": lambda s: with_durable(s, peer_figures=None),
     "clocks to trust": lambda s: replace(s, doubted=NOW - 20),
     "a copy of ours": lambda s: with_guest(s, resource=None),
 }
@@ -250,15 +164,6 @@ def test_the_peers_copy_is_older_by_its_own_word_and_ours_is_whole(
     assert not proofs.is_peer_outdated(with_words(state, disk=theirs, term=4), "g")
 
 
-def asked() -> NodeState:
-    """Node 1 asked for term 3, in sync, and node 0 has answered just now."""
-    request = Request(9, 3, NOW - 1)
-    state = with_resource(survivor(), link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
-    state = with_guest(state, request=request)
-    state = with_words(state, phase=Phase.RELEASED, grant=request)
-    return with_peer(state, hello_at=NOW)
-
-
 def test_an_answer_to_our_question_is_a_proof() -> None:
     assert proofs.peer_off(asked(), "g") is PeerOff.AGREED
     assert proofs.newest(asked(), "g") is Newest.IN_SYNC
@@ -271,10 +176,7 @@ AGREED_NEEDS: dict[str, Change] = {
     "an answer": lambda s: with_words(s, phase=Phase.RELEASED),
     "a peer that let go": lambda s: with_words(s, phase=Phase.FORFEITING, grant=Request(9, 3)),
     "a peer that is there": lambda s: with_peer(s, hello_at=NOW - 6),
-    "a peer that heard this boot": lambda s: with_peer(
-        s,
-        hello=replace(HELLO, heard_boot="b0", guests=s.peer.hello.guests),  # type: ignore[union-attr]
-    ),
+    "a peer that heard this boot": lambda s: with_hello(s, heard_boot="b0"),
 }
 
 
@@ -287,14 +189,6 @@ def test_a_farewell_counts_for_its_term_only() -> None:
     state = replace(with_ledger(survivor(), farewell=Farewell("a1", 2, True)), now=SILENT + 1)
     assert proofs.peer_off(state, "g") is PeerOff.FAREWELL
     assert proofs.peer_off(with_ledger(state, term=4), "g") is None
-
-
-def handed_over() -> NodeState:
-    """Node 0 signed the guest off for us to start, stays, and says so; the copies are one."""
-    state = with_ledger(survivor(), farewell=Farewell("a1", 2, is_leaving=False))
-    state = with_words(state, phase=Phase.RELEASED, farewell=2)
-    state = with_peer(state, hello_at=NOW, confirmed=NOW - 0.5)
-    return with_resource(state, link=Link.CONNECTED, peer_disk=Disk.UP_TO_DATE)
 
 
 def test_a_farewell_of_a_machine_that_stays_counts_while_it_is_heard() -> None:
@@ -328,13 +222,6 @@ def test_with_the_peers_consent_an_outdated_peer_makes_ours_the_newest() -> None
     newer = with_words(state, phase=Phase.RELEASED, grant=request, disk=Disk.OUTDATED, term=4)
     assert proofs.newest(newer, "g") is None
     assert proofs.newest(with_resource(state, disk=Disk.INCONSISTENT), "g") is None
-
-
-def frozen() -> NodeState:
-    """Node 1 holds the guest in term 3 and lost node 0 nine seconds ago."""
-    state = with_ledger(survivor(), term=3)
-    lost = Resource(Role.PRIMARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN, True)
-    return with_guest(state, phase=Phase.FROZEN, since=NOW - 9, resource=lost)
 
 
 def test_a_holder_goes_on_by_its_gateway() -> None:
@@ -378,7 +265,7 @@ def test_a_guest_that_is_shutting_down_goes_on_by_evidence_after_the_loss() -> N
 
 def test_in_maintenance_it_is_the_first_thing_that_is_missing() -> None:
     state = survivor()
-    resting = replace(state, durable=replace(state.durable, in_maintenance=True))
+    resting = in_maintenance(state)
     assert proofs.missing(resting, "g") == ["b is in maintenance, and starts nothing by itself"]
     unknown = with_guest(resting, resource=None)
     assert proofs.missing(unknown, "g")[1] == "DRBD has not told yet what our copy is"

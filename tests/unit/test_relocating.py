@@ -24,7 +24,7 @@ from haagent.core.model import (
     Resource,
 )
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import HELLO, NOW, WORDS, survivor, with_guest, with_ledger
+from tests.unit.states import HELLO, NOW, WORDS, survivor, with_guest, with_ledger
 
 HEARD = PathState(NOW - 0.2, NOW - 0.4, 7)
 TYPED = ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")

@@ -25,7 +25,7 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Decision
-from tests.unit.test_proofs import HELLO, NOW, WORDS, survivor, with_guest, with_ledger
+from tests.unit.states import HELLO, NOW, WORDS, survivor, with_guest, with_ledger
 
 STAMP = "20260102-0304"
 HEARD = PathState(NOW - 0.2, NOW - 0.4, 7)

@@ -19,24 +19,23 @@ from haagent.core.model import (
     NodeState,
     Phase,
     Request,
-    Resource,
-    Role,
 )
 from haagent.core.turn import Decision, Turn
-from tests.unit.test_proofs import (
+from tests.unit.states import (
+    IN_SYNC,
+    LATER,
+    LOST,
     NOW,
     Change,
+    holding,
     survivor,
+    with_durable,
     with_guest,
     with_ledger,
     with_peer,
     with_resource,
     with_words,
 )
-
-LATER = 1 / 1024  # seconds
-LOST = Resource(Role.PRIMARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN, True)
-IN_SYNC = Resource(Role.SECONDARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_DATE)
 
 
 def turned(state: NodeState) -> Decision:
@@ -48,15 +47,6 @@ def turned(state: NodeState) -> Decision:
 
 def does(decision: Decision, *kinds: type[Action]) -> list[Action]:
     return [action for action in decision.actions if isinstance(action, kinds)]
-
-
-def holding(**changes: Any) -> NodeState:
-    """Node 1 holds the guest in term 3; node 0 is heard, and its copy is in sync."""
-    state = with_ledger(survivor(), term=3, held_in="b1")
-    state = with_words(state, phase=Phase.RELEASED, theirs=3)
-    state = with_peer(state, hello_at=NOW, confirmed=NOW)
-    mine: dict[str, Any] = {"phase": Phase.HOLDING, "is_running": True, "since": NOW - 50}
-    return with_guest(state, **mine | {"resource": replace(IN_SYNC, role=Role.PRIMARY)} | changes)
 
 
 # feeding
@@ -92,7 +82,7 @@ def test_every_guest_is_judged(first: GuestState) -> None:
     alone = replace(state.durable.ledgers["g"], alone=Evidence.GATEWAY)
     ledgers = {"f": alone, "g": state.durable.ledgers["g"]}
     state = replace(state, guests={"f": first, "g": state.guests["g"]})
-    assert not rules.may_feed(replace(state, durable=replace(state.durable, ledgers=ledgers)))
+    assert not rules.may_feed(with_durable(state, ledgers=ledgers))
 
 
 def test_a_turn_feeds_or_does_not() -> None:

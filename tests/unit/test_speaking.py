@@ -9,7 +9,7 @@ from haagent.core import actions, events
 from haagent.core.decide import decide, first_state
 from haagent.core.model import Hello, NodeState, Pair, Path
 from haagent.core.speaking import OFFERED, formats
-from tests.unit.test_proofs import HELLO
+from tests.unit.states import HELLO
 
 NEW, OLD = 4, 3
 START = 100.0

@@ -23,17 +23,19 @@ from haagent.core.model import (
     Taking,
 )
 from haagent.core.turn import Turn
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     NOW,
     Change,
     asked,
     handed_over,
+    in_maintenance,
     lone,
     survivor,
     with_guest,
     with_ledger,
     with_path,
     with_resource,
+    with_words,
 )
 
 CHOICE = Choice(2, 0, "", True, True)
@@ -59,7 +61,7 @@ FORBIDDEN: dict[str, Change] = {
 }
 UNLESS_A_PERSON_SAYS_SO: dict[str, Change] = {
     "we promised not to": lambda s: with_ledger(s, stands_down=True),
-    "in maintenance": lambda s: replace(s, durable=replace(s.durable, in_maintenance=True)),
+    "in maintenance": in_maintenance,
     "our copy is to be given up": lambda s: with_ledger(s, choice=CHOICE),
 }
 
@@ -124,10 +126,8 @@ def test_a_promise_of_the_peer_outlives_a_start_alone_and_no_other() -> None:
 
 def test_what_was_agreed_on_is_the_term_that_was_asked_for() -> None:
     state = with_guest(asked(), request=Request(9, 7, NOW))
-    grant = {"g": replace(state.peer.hello.guests["g"], grant=Request(9, 7))}  # type: ignore[union-attr]
-    hello = replace(state.peer.hello, guests=grant)  # type: ignore[type-var]
-    turn = started(replace(state, peer=replace(state.peer, hello=hello)))
-    assert turn.ledger("g").term == 7
+    state = with_words(state, phase=Phase.RELEASED, grant=Request(9, 7))
+    assert started(state).ledger("g").term == 7
     # While a question is open, the peer signs the guest off: then it is a term like any other.
     other = with_guest(handed_over(), request=Request(9, 7, NOW))
     assert started(other).ledger("g").term == 3

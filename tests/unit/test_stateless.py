@@ -28,8 +28,16 @@ from haagent.core.model import (
 from haagent.core.saying import hello
 from haagent.core.stateless import binding
 from haagent.core.turn import Decision
-from tests.unit.test_moving import well, with_hello, with_words
-from tests.unit.test_proofs import survivor, with_guest, with_ledger, with_resource
+from tests.unit.states import (
+    in_maintenance,
+    survivor,
+    with_durable,
+    with_guest,
+    with_hello,
+    with_ledger,
+    with_resource,
+)
+from tests.unit.test_moving import well, with_words
 
 NOW = 120.0
 OURS, THEIRS = "a cannot write to its stick any more", "b cannot write to its stick any more"
@@ -225,10 +233,10 @@ FAREWELL = Farewell("a1", 3, True)
 def test_only_what_binds_it_more_is_kept_in_memory(change: dict[str, Any], is_kept: bool) -> None:
     assert (binding(LEDGER, change) == change) is is_kept
     (name, value), before = next(iter(change.items())), lost(well())
-    before = replace(before, durable=replace(before.durable, ledgers={"g": LEDGER}))
+    before = with_durable(before, ledgers={"g": LEDGER})
     before = with_guest(before, phase=Phase.RELEASED)
     changed = replace(LEDGER, **{name: value})
-    after = replace(before, durable=replace(before.durable, ledgers={"g": changed}))
+    after = with_durable(before, ledgers={"g": changed})
     if is_kept or changed == LEDGER:
         check(before, Decision(after, (), ()))
     else:
@@ -241,7 +249,7 @@ def test_the_invariants_know_what_must_never_follow() -> None:
     back = replace(before, is_stateless=False)
     with pytest.raises(InvariantBroken, match="stays lost"):
         check(before, Decision(back, (), ()))
-    resting = replace(before, durable=replace(before.durable, in_maintenance=True))
+    resting = in_maintenance(before)
     with pytest.raises(InvariantBroken, match="cannot be written down"):
         check(before, Decision(resting, (), ()))
     words = replace(hello(before).guests["g"], grant=Request(1, 3))

@@ -19,11 +19,14 @@ from haagent.core.model import (
     Request,
 )
 from haagent.core.turn import Decision, Turn
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     HELLO,
+    LATER,
+    LOST,
     NOW,
     frozen,
     handed_over,
+    holding,
     survivor,
     with_guest,
     with_ledger,
@@ -31,7 +34,7 @@ from tests.unit.test_proofs import (
     with_resource,
     with_words,
 )
-from tests.unit.test_rules import LATER, LOST, does, holding, no_gateway, standby, turned
+from tests.unit.test_rules import does, no_gateway, standby, turned
 
 # a holder that lost its peer
 

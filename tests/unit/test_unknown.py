@@ -20,7 +20,7 @@ from haagent.core.model import (
     Phase,
     Request,
 )
-from tests.unit.test_proofs import (
+from tests.unit.states import (
     HELLO,
     NOW,
     SILENT,
@@ -28,6 +28,7 @@ from tests.unit.test_proofs import (
     asked,
     frozen,
     survivor,
+    with_durable,
     with_guest,
     with_ledger,
     with_path,
@@ -145,7 +146,7 @@ def well() -> NodeState:
 
 def changing(state: NodeState, stage: LanStage, number: int = 0) -> NodeState:
     change = LanChange(number, stage=stage)
-    return replace(state, durable=replace(state.durable, lan=change))
+    return with_durable(state, lan=change)
 
 
 USABLE_NEEDS: dict[str, Change] = {
