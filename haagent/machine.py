@@ -23,7 +23,7 @@ from haagent.console.snapshot import to_dict
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
 from haagent.control import SOCKET, Server
-from haagent.core import actions, events, proofs
+from haagent.core import actions, events, lacking
 from haagent.core.events import Event
 from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
 from haagent.errors import ToolError
@@ -219,7 +219,7 @@ class Machine:
             lately=self.lookout.lately,
             misunderstood_at=self.speech.misunderstood_at,
         )
-        self._server.publish(to_dict(snapshot(state, proofs.missing, around)))
+        self._server.publish(to_dict(snapshot(state, lacking.sentences, around)))
 
     def _announce(self, guest: str) -> None:
         announce(self.config.bridge, self.config.guests[guest].mac)

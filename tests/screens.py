@@ -21,7 +21,7 @@ from haagent.console import menu
 from haagent.console.render import render, silence, starting
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
-from haagent.core import proofs
+from haagent.core import lacking
 from haagent.core.events import WatchdogArmed
 from haagent.core.foresight import foresee
 from haagent.core.model import Link, Path, Policy
@@ -193,7 +193,7 @@ def screen(day: Day) -> list[str]:
         resyncs={GUEST: day.resync} if day.resync else {},
         lately=tuple(_decided(world, day.on))[:LATELY],
     )
-    return render(snapshot(state, proofs.missing, around), *SIZE)
+    return render(snapshot(state, lacking.sentences, around), *SIZE)
 
 
 def _decided(world: World, node: int) -> Iterator[tuple[float, str]]:

@@ -20,7 +20,7 @@ from haagent.console.snapshot import (
     Verdict,
 )
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving, proofs, relocating, resolving, together
+from haagent.core import lacking, moving, proofs, relocating, resolving, together
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -37,7 +37,7 @@ OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
 
 
 def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = None) -> Snapshot:
-    """STATE for a person. MISSING says what stands in the way of a start: core/proofs.py's does.
+    """STATE for a person. MISSING says what stands in the way of a start, as core/lacking.py does.
 
     Without AROUND nothing is known of heartbeat, and the pair does not count as protected.
     """
@@ -108,7 +108,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         is_alone=ledger.alone is not None,
         is_split_brain=facts.is_split_brain(state, guest),
         missing=() if mine.phase in PRESENT else tuple(missing(state, guest)),
-        unstartable=proofs.unstartable(state, guest),
+        unstartable=lacking.unstartable(state, guest),
         blocker=moving.blocker(state, guest),
         ours=_our_history(state, guest, resource),
         theirs=_their_history(state, hello),

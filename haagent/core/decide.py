@@ -12,6 +12,7 @@ from haagent.core import (
     doubting,
     events,
     hearing,
+    lacking,
     moving,
     proofs,
     relocating,
@@ -240,7 +241,7 @@ def _leave(turn: Turn, event: events.Leave) -> None:
 def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
     if turn.mine(event.guest).phase is not Phase.RELEASED:
         return
-    if (why := proofs.unstartable(turn.state, event.guest)) is not None:
+    if (why := lacking.unstartable(turn.state, event.guest)) is not None:
         turn.say(event.guest, f"a person wants it here, in vain: {why}")
         return
     turn.set_guest(event.guest, is_confirmed=True)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haagent.core import actions, events, proofs
+from haagent.core import actions, events, lacking, proofs
+from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.decide import decide
 from haagent.core.events import Deed, Event
@@ -95,21 +96,23 @@ class _Imagined:
             self._settle()
 
     def judge(self, guest: str, fate: Fate) -> Outlook:
-        why = tuple(self._missing(guest)) if fate is Fate.NOT else ()
+        found = self._missing(guest) if fate is Fate.NOT else ()
+        why = tuple(lacking.in_words(self._state, guest, blocker) for blocker in found)
         first = self._first
         return Outlook(fate, first.guests[guest].phase, first.now, self._at - first.now, why)
 
-    def _missing(self, guest: str) -> list[str]:
+    def _missing(self, guest: str) -> tuple[Blocker, ...]:
         state = self._state
-        me = state.pair.names[state.me]
         if state.left is not None:
-            return [f"{me} is shutting down"]
+            return (Blocker.LEAVING,)
         if self._first.is_fenced:
-            return [f"{me} has given up"]
-        if found := proofs.missing(state, guest):
+            return (Blocker.GIVEN_UP,)
+        found = lacking.blockers(state, guest)
+        # That it will have given up tells less than what makes it.
+        if rest := tuple(blocker for blocker in found if blocker is not Blocker.GIVEN_UP):
             # Who holds it has the newest copy: what is left is whether the peer is off, said last.
-            return found[-1:] if self._first.guests[guest].phase in HELD else found
-        return [f"{me} has given up" if state.is_fenced else "it is not settled what is here of it"]
+            return rest[-1:] if self._first.guests[guest].phase in HELD else rest
+        return found or (Blocker.UNSETTLED,)
 
     def _begin(self) -> None:
         """What is under way now comes to its end."""

@@ -6,7 +6,6 @@ name of a proof, or None. A dead peer says nothing about Q2: the one that died l
 Nothing in here changes anything.
 """
 
-from haagent.core import stateless
 from haagent.core.model import (
     HELD,
     NEVER,
@@ -366,78 +365,6 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
     ):
         return Evidence.GATEWAY
     return None
-
-
-def unstartable(state: NodeState, guest: str) -> str | None:
-    """Why our copy cannot be made Primary, whoever asks; None if it may.
-
-    Without a connection it takes UpToDate and, if the fence-peer handler allows it, Consistent, and
-    nothing else without --force, which nobody here says: is_valid_state in
-    drivers/block/drbd/drbd_state.c, drbd_set_role in drbd_nl.c.
-    """
-    peer = state.pair.names[1 - state.me]
-    resource = state.guests[guest].resource
-    if (lost := stateless.refusal(state)) is not None:
-        return lost
-    if resource is None:
-        return "DRBD has not told yet what our copy is"
-    if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
-        return None
-    if resource.disk is Disk.INCONSISTENT:
-        return f"our copy is Inconsistent: only a part of it was brought up to date by {peer}"
-    if resource.disk is Disk.OUTDATED:
-        return f"our copy is Outdated, and DRBD starts nothing on it: {peer} may have written since"
-    return f"our copy has no working disk: DRBD calls it {resource.disk}"
-
-
-def missing(state: NodeState, guest: str) -> list[str]:
-    """What stands between this node and starting GUEST, in plain words; empty if nothing does."""
-    mine, ledger = state.guests[guest], state.durable.ledgers[guest]
-    me, peer = state.pair.names[state.me], state.pair.names[1 - state.me]
-    found = []
-    if state.durable.in_maintenance:
-        found.append(f"{me} is in maintenance, and starts nothing by itself")
-    if mine.resource is None:
-        return [*found, "DRBD has not told yet what our copy is"]
-    if ledger.choice.is_open:
-        chosen = state.pair.names[ledger.choice.node]
-        found.append(f"a person chose the copy on {chosen}, and that is being carried out")
-    if ledger.stands_down:
-        found.append(f"we promised {peer} not to start it while no gateway answers both of us")
-    if ledger.theirs > ledger.term:
-        found.append(f"{peer} has a newer copy than this one")
-    elif newest(state, guest) is None:
-        found.append(_why_not_newest(state, guest))
-    if peer_off(state, guest) is None:
-        found.append(_why_not_off(state, guest))
-    if (lost := stateless.refusal(state)) is not None:
-        found.append(lost)
-    return found
-
-
-def _why_not_newest(state: NodeState, guest: str) -> str:
-    peer = state.pair.names[1 - state.me]
-    resource = state.guests[guest].resource
-    if resource is not None and resource.disk in STALE:
-        return f"our copy is {resource.disk}: {peer} may have written since"
-    if resource is not None and resource.link is Link.SYNC_TARGET:
-        return f"our copy is still being brought up to date by {peer}"
-    return f"nothing proves that {peer} has written nothing since we last saw it"
-
-
-def _why_not_off(state: NodeState, guest: str) -> str:
-    peer = state.pair.names[1 - state.me]
-    if is_talking(state):
-        return f"{peer} is there, and has not agreed to a start here"
-    if take_after(state) is None:
-        return f"{peer} has no watchdog that is known to reset it when it is cut off"
-    if state.pair.policy is Policy.WAIT:
-        return f"{peer} is silent, and you chose to decide by yourself"
-    if not has_referee(state):
-        return f"{peer} is silent, and the gateway does not answer us: we may be the one cut off"
-    if not fell_silent_together(state):
-        return f"{peer} did not fall silent on both cables at once: it may be alive"
-    return f"{peer} is silent; waiting until its watchdog has reset it"
 
 
 def is_present(hello: GuestHello) -> bool:

@@ -4,7 +4,7 @@
 Whether something is proven is core/proofs.py's to say.
 """
 
-from haagent.core import proofs, resolving
+from haagent.core import lacking, proofs, resolving
 from haagent.core.actions import Promote
 from haagent.core.model import Evidence, Newest, NodeState, PeerOff, Phase, Taking, next_term
 from haagent.core.turn import Turn
@@ -37,7 +37,7 @@ def start(turn: Turn, guest: str) -> None:
     if off is None or newest is None:
         return
     mine = turn.mine(guest)
-    if off is PeerOff.OPERATOR and (why := proofs.unstartable(state, guest)) is not None:
+    if off is PeerOff.OPERATOR and (why := lacking.unstartable(state, guest)) is not None:
         # safety: DRBD would refuse, and the risen term would keep the good copy from being started.
         turn.set_guest(guest, is_confirmed=False)
         turn.say(guest, f"it cannot be started here: {why}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`shoestring update`: said first, agreed to, installed, and then the restart.
 
-It must not decide anything: whether it can be done is blockers.py's to say.
+It must not decide anything: whether it can be done is hindrances.py's to say.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError
 from haagent.update import installing, machine, news, slots, source
 from haagent.update.archive import Reader, opened
-from haagent.update.blockers import Blocker
+from haagent.update.hindrances import Hindrance
 from haagent.update.machine import Ground
 from haagent.update.manifest import BadUpdate, Manifest, public_key
 from haagent.update.medium import standing
@@ -72,12 +72,12 @@ def examine(path: Path, key: Ed25519PublicKey, progress: installing.Progress) ->
         return installing.examine(Reader(file, key), progress)
 
 
-def refuse(blockers: Sequence[Blocker]) -> None:
+def refuse(found: Sequence[Hindrance]) -> None:
     """Raises OperatorError if there are any."""
-    if blockers:
+    if found:
         raise OperatorError(
-            f"Nothing was changed: {'; '.join(one.what for one in blockers)}.",
-            " ".join(one.do for one in blockers),
+            f"Nothing was changed: {'; '.join(one.what for one in found)}.",
+            " ".join(one.do for one in found),
         )
 
 

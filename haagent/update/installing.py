@@ -2,8 +2,8 @@
 """Puts an update into the slot that does not run, and has GRUB try it at the next start.
 
 A power cut at any moment leaves a stick that boots what ran before, until the very last step: each
-one lasts before the next begins. It asks nobody, and judges nothing but the bytes: blockers.py says
-whether it should be done at all.
+one lasts before the next begins. It asks nobody, and judges nothing but the bytes: whether
+it should be done at all is for hindrances.py to say.
 """
 
 import hashlib

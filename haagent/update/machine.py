@@ -18,8 +18,8 @@ from haagent.console import prospects
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError, ToolError
 from haagent.guests.xen import LIST, parse_list
-from haagent.update import blockers, news, slots, source
-from haagent.update.blockers import Blocker, Room, Understood
+from haagent.update import hindrances, news, slots, source
+from haagent.update.hindrances import Hindrance, Room, Understood
 from haagent.update.manifest import Formats, Manifest
 from haagent.update.medium import Medium, boot_medium
 from haagent.update.release import Release
@@ -63,10 +63,10 @@ def room(medium: Medium, target: str) -> Room:
 
 def of_update(
     manifest: Manifest, medium: Medium, found: Standing, *, is_older_wanted: bool
-) -> list[Blocker]:
-    """`blockers.of_update` of this machine and MEDIUM. Raises OSError."""
+) -> list[Hindrance]:
+    """`hindrances.of_update` of this machine and MEDIUM. Raises OSError."""
     return list(
-        blockers.of_update(
+        hindrances.of_update(
             manifest,
             found,
             room(medium, slots.other(found.running)),
@@ -77,12 +77,12 @@ def of_update(
     )
 
 
-def of_machine(places: Places, ground: Ground) -> list[Blocker]:
+def of_machine(places: Places, ground: Ground) -> list[Hindrance]:
     """Why this machine must not be updated now; empty if it may. Raises ShoestringError."""
     found = list(half_done(ground))
     if is_paired(ground):
         shown = snapshot(places)
-        found += [*_domains(places, ground)] if shown is None else blockers.of_machine(shown)
+        found += [*_domains(places, ground)] if shown is None else hindrances.of_machine(shown)
     return found
 
 
@@ -125,22 +125,22 @@ def restart(places: Places) -> None:
         ) from error
 
 
-def half_done(ground: Ground) -> Iterator[Blocker]:
+def half_done(ground: Ground) -> Iterator[Hindrance]:
     """What the set-up's files say; firstboot/ owns them."""
     if (ground.setup / "forgetting.json").exists():
-        yield Blocker("This machine is forgetting its pair", "Wait until it is blank.")
+        yield Hindrance("This machine is forgetting its pair", "Wait until it is blank.")
     if not is_paired(ground) and (ground.setup / "journal.json").exists():
-        yield Blocker("The set-up of this machine is under way", "Finish it first.")
+        yield Hindrance("The set-up of this machine is under way", "Finish it first.")
     if is_paired(ground) and (ground.setup / "agreement.json").exists():
-        yield Blocker("A machine of this pair is being replaced", "Wait until that is done.")
+        yield Hindrance("A machine of this pair is being replaced", "Wait until that is done.")
 
 
-def _domains(places: Places, ground: Ground) -> Iterator[Blocker]:
+def _domains(places: Places, ground: Ground) -> Iterator[Hindrance]:
     """Without an agent, Xen says whether a guest runs here. Raises ToolError."""
     if not ground.hypervisor.exists():
         return
     for domain in parse_list(places.run(LIST, timeout=LIMIT)):
-        yield Blocker(
+        yield Hindrance(
             f"{domain.name or f'Guest number {domain.number}'} runs here, and the agent does not"
             " answer",
             "`systemctl status haagent` says why.",

@@ -19,7 +19,7 @@ from haagent.command import Exit, Interrupted, Places
 from haagent.console import prospects
 from haagent.console.snapshot import NodeView, Snapshot
 from haagent.errors import OperatorError, PeerError
-from haagent.update import act, blockers, machine, slots, source
+from haagent.update import act, hindrances, machine, slots, source
 from haagent.update.act import Line
 from haagent.update.machine import Ground
 from haagent.update.manifest import BadUpdate, Manifest
@@ -123,7 +123,7 @@ def _shown(places: Places, ground: Ground) -> Snapshot:
             "`systemctl status haagent` says why. `shoestring update --here` updates this machine"
             " alone, if no guest runs here.",
         )
-    act.refuse([*machine.half_done(ground), *blockers.of_leader(shown)])
+    act.refuse([*machine.half_done(ground), *hindrances.of_leader(shown)])
     return shown
 
 
@@ -132,7 +132,7 @@ def _plan(
 ) -> Plan:
     with ground.medium() as medium:
         here = standing(medium, places.cmdline.read_text())
-    act.refuse(list(blockers.of_trial(here, machine.current(here))))
+    act.refuse(list(hindrances.of_trial(here, machine.current(here))))
     shown = _shown(places, ground)
     try:
         told = peer.standing()

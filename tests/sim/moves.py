@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from haagent.core import proofs
+from haagent.core import lacking
 from haagent.core.model import Disk, Link, Path, Phase
 from tests.sim.telling import (
     A,
@@ -178,7 +178,7 @@ def maintenance_and_the_peer_dies(world: World) -> None:
     expect(world, None, 90)
     state = world.machines[A].state
     assert state is not None
-    assert proofs.missing(state, "g") == ["a is in maintenance, and starts nothing by itself"]
+    assert lacking.sentences(state, "g") == ["a is in maintenance, and starts nothing by itself"]
     world.maintenance(A, False)
     expect(world, A, 6)
     recovers(world)

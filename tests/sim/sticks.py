@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from haagent.core import proofs
+from haagent.core import lacking
 from haagent.core.model import Disk, Path, Phase
 from tests.sim.telling import (
     A,
@@ -76,7 +76,7 @@ def holder_without_its_stick_loses_the_other(world: World) -> None:
     """It cannot go on alone in a claim that it cannot write: it ends, and gives up in time."""
     lose_stick(world, A)
     state = world.machines[A].state
-    assert state is not None and LOST in proofs.missing(state, "g")
+    assert state is not None and LOST in lacking.sentences(state, "g")
     world.power_off(B)
     wait(world, 12)
     assert phase(world, A) is Phase.FROZEN
@@ -99,7 +99,7 @@ def standby_without_its_stick(world: World) -> None:
     expect(world, None, 120)
     state = world.machines[B].state
     assert state is not None
-    assert proofs.unstartable(state, "g") == LOST.replace("a", "b", 1)
+    assert lacking.unstartable(state, "g") == LOST.replace("a", "b", 1)
     world.power_on(A)
     expect(world, A, 60)
     recovers(world)

@@ -13,6 +13,7 @@ from haagent.core import (
     decide,
     doubting,
     hearing,
+    lacking,
     moving,
     proofs,
     rules,
@@ -177,7 +178,7 @@ def stopping_for_ever(plant: pytest.MonkeyPatch) -> None:
 
 def a_word_that_drbd_cannot_follow(plant: pytest.MonkeyPatch) -> None:
     """The invariants are blind to it, too: that the good copy is shut out is what is left."""
-    plant.setattr(proofs, "unstartable", lambda state, guest: None)
+    plant.setattr(lacking, "unstartable", lambda state, guest: None)
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 

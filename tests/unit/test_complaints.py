@@ -13,7 +13,7 @@ from haagent.console.snapshot import (
 )
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
-from haagent.core import proofs
+from haagent.core import lacking
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     Choice,
@@ -115,7 +115,7 @@ def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: C
 
 
 def test_the_sentences_of_the_core_fit_in() -> None:
-    shown = snapshot(both(elsewhere, silent)(WELL), proofs.missing, AROUND)
+    shown = snapshot(both(elsewhere, silent)(WELL), lacking.sentences, AROUND)
     assert "berta" in shown.complaints[0].means
 
 
@@ -165,7 +165,7 @@ def test_who_may_not_start_a_guest_says_since_when_its_copy_may_be_old() -> None
 
 def test_a_lone_machine_in_maintenance_says_plainly_that_it_starts_nothing() -> None:
     state = both(elsewhere, silent, resting, resource(link=Link.CONNECTING))(WELL)
-    shown = snapshot(state, proofs.missing, AROUND)
+    shown = snapshot(state, lacking.sentences, AROUND)
     assert shown.verdict is Verdict.STOPPED
     assert "anna is in maintenance, and starts nothing by itself" in shown.complaints[0].means
     assert shown.complaints[0].do.startswith("`shoestring maintenance off` on anna: then it")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haagent.core import proofs
+from haagent.core import lacking, proofs
 from haagent.core.model import (
     NEVER,
     Disk,
@@ -48,7 +48,7 @@ from tests.unit.states import (
 def test_a_survivor_that_saw_all_has_both_proofs() -> None:
     assert proofs.peer_off(survivor(), "g") is PeerOff.SELF_FENCED
     assert proofs.newest(survivor(), "g") is Newest.UNBROKEN
-    assert proofs.missing(survivor(), "g") == []
+    assert lacking.sentences(survivor(), "g") == []
 
 
 SELF_FENCED_NEEDS: dict[str, Change] = {
@@ -100,7 +100,7 @@ UNBROKEN_NEEDS: dict[str, Change] = {
 def test_unbroken_needs(without: str) -> None:
     state = UNBROKEN_NEEDS[without](survivor())
     assert proofs.newest(state, "g") is None
-    assert proofs.missing(state, "g")
+    assert lacking.sentences(state, "g")
 
 
 def test_a_lone_survivor_serves_again() -> None:
@@ -266,9 +266,9 @@ def test_a_guest_that_is_shutting_down_goes_on_by_evidence_after_the_loss() -> N
 def test_in_maintenance_it_is_the_first_thing_that_is_missing() -> None:
     state = survivor()
     resting = in_maintenance(state)
-    assert proofs.missing(resting, "g") == ["b is in maintenance, and starts nothing by itself"]
+    assert lacking.sentences(resting, "g") == ["b is in maintenance, and starts nothing by itself"]
     unknown = with_guest(resting, resource=None)
-    assert proofs.missing(unknown, "g")[1] == "DRBD has not told yet what our copy is"
+    assert lacking.sentences(unknown, "g")[1] == "DRBD has not told yet what our copy is"
 
 
 def test_other_evidence_of_a_holder() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from haagent.core import events, proofs, resolving
+from haagent.core import events, lacking, resolving
 from haagent.core.actions import AnswerOperator, Connect, Discard, KeepCopy, Shutdown
 from haagent.core.decide import decide
 from haagent.core.events import Deed
@@ -352,8 +352,8 @@ def test_it_is_over_when_both_are_the_same() -> None:
 
 
 def test_what_keeps_the_guest_from_starting_is_told() -> None:
-    assert any("a person chose the copy on a" in why for why in proofs.missing(agreed(0), "g"))
-    assert not any("a person chose" in why for why in proofs.missing(apart(), "g"))
+    assert any("a person chose the copy on a" in why for why in lacking.sentences(agreed(0), "g"))
+    assert not any("a person chose" in why for why in lacking.sentences(apart(), "g"))
 
 
 def test_a_guest_that_runs_on_what_is_given_up_is_shut_down_first() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haagent.core import actions, events, foresight, moving, proofs, together
+from haagent.core import actions, events, foresight, lacking, moving, proofs, together
 from haagent.core.decide import decide
 from haagent.core.foresight import Fate
 from haagent.core.invariants import InvariantBroken, check
@@ -86,7 +86,7 @@ def test_nothing_is_started_not_even_by_a_person() -> None:
     assert not any(isinstance(action, actions.Promote) for action in decision.actions)
     decision = decide(state, events.OperatorConfirmed(NOW + 1, "g"))
     assert not decision.state.guests["g"].is_confirmed
-    assert proofs.unstartable(state, "g") == proofs.missing(state, "g")[-1] == THEIRS
+    assert lacking.unstartable(state, "g") == lacking.sentences(state, "g")[-1] == THEIRS
 
 
 def test_a_holder_goes_on_and_may_hand_over() -> None:

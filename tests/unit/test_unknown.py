@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import events, proofs
+from haagent.core import events, lacking, proofs
 from haagent.core.decide import decide
 from haagent.core.model import (
     NEVER,
@@ -19,6 +19,7 @@ from haagent.core.model import (
     Path,
     Phase,
     Request,
+    Role,
 )
 from tests.unit.states import (
     HELLO,
@@ -83,12 +84,12 @@ def test_nothing_falls_over(phase: Phase, unknown: str) -> None:
     """The agent of a machine that holds a guest ends the guest with itself."""
     state = UNKNOWN[unknown](with_guest(with_ledger(frozen(), term=3), phase=phase))
     after = decide(state, events.Tick(NOW + 0.5)).state
-    assert proofs.missing(after, "g") is not None
+    assert lacking.sentences(after, "g") is not None
 
 
 def test_a_copy_that_was_not_seen_yet_cannot_be_started_by_anybody() -> None:
     state = with_guest(survivor(), resource=None, is_confirmed=True)
-    assert proofs.unstartable(state, "g") == "DRBD has not told yet what our copy is"
+    assert lacking.unstartable(state, "g") == "DRBD has not told yet what our copy is"
     assert proofs.is_vetoed(state, "g")
     assert proofs.newest(state, "g") is None
     assert not proofs.has_hung_up(state, "g")
@@ -136,7 +137,7 @@ def test_an_outdated_copy_of_the_peer_is_evidence_with_its_consent_alone() -> No
 )
 def test_why_ours_may_not_be_the_newest_is_told(change: dict[str, object], why: str) -> None:
     state = with_guest(with_resource(survivor(), **change), is_unbroken=False)
-    assert any(one.startswith(why) for one in proofs.missing(state, "g"))
+    assert any(one.startswith(why) for one in lacking.sentences(state, "g"))
 
 
 def well() -> NodeState:
@@ -203,3 +204,20 @@ def test_drbds_word_is_as_old_as_it_may_be() -> None:
     assert proofs.last_word(state) == NOW - state.timing.drbd_notices
     assert proofs.last_word(with_peer(state, probe_answered=NOW - 1)) == NOW - 1
     assert proofs.last_word(with_peer(state, connected=SILENT)) == SILENT + 0.1
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_where_the_peer_has_it_or_is_at_it(phase: Phase) -> None:
+    words = replace(survivor().peer.hello.guests["g"], phase=phase)  # type: ignore[union-attr]
+    assert proofs.is_present(words) is (phase not in (Phase.RELEASED, Phase.FORFEITING))
+
+
+def test_nothing_of_it_is_here() -> None:
+    assert proofs.is_settled(survivor(), "g")
+    for state in (
+        with_guest(survivor(), is_running=None),
+        with_guest(survivor(), is_running=True),
+        with_guest(survivor(), resource=None),
+        with_resource(survivor(), role=Role.PRIMARY),
+    ):
+        assert not proofs.is_settled(state, "g")

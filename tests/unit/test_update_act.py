@@ -14,8 +14,8 @@ from haagent import handover, saving, shoestring
 from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import ToolError
-from haagent.update import act, blockers, grubenv, machine, news
-from haagent.update.blockers import Room, Understood
+from haagent.update import act, grubenv, hindrances, machine, news
+from haagent.update.hindrances import Room, Understood
 from haagent.update.machine import Ground
 from haagent.update.manifest import Formats, Manifest, Part
 from haagent.update.news import News
@@ -241,14 +241,14 @@ def test_nothing_half_done_is_restarted(
 
 
 def test_a_pair_that_changes_its_addresses_or_its_copies_waits() -> None:
-    assert list(blockers.of_pair(THERE)) == []
-    (blocker,) = blockers.of_pair(replace(THERE, lan=replace(THERE.lan, is_open=True)))
-    assert "addresses" in blocker.what
+    assert list(hindrances.of_pair(THERE)) == []
+    (one,) = hindrances.of_pair(replace(THERE, lan=replace(THERE.lan, is_open=True)))
+    assert "addresses" in one.what
     guests = tuple(replace(guest, is_proposed=True) for guest in THERE.guests)
-    (blocker,) = blockers.of_pair(replace(THERE, guests=guests))
-    assert "given up" in blocker.what
+    (one,) = hindrances.of_pair(replace(THERE, guests=guests))
+    assert "given up" in one.what
     nodes = tuple(replace(node, is_leaving=True) for node in THERE.nodes)
-    assert len(list(blockers.of_pair(replace(THERE, nodes=nodes)))) == 2
+    assert len(list(hindrances.of_pair(replace(THERE, nodes=nodes)))) == 2
 
 
 MANIFEST = Manifest(
@@ -274,7 +274,7 @@ def test_what_does_not_fit_is_not_taken(
     manifest: Manifest, room: Room, ours: Understood, told: str | None
 ) -> None:
     found = Standing("a", Intent("a"), {"a": slot_of(OLD)})
-    said = [one.what for one in blockers.of_update(manifest, found, room, ours, Release.of(OLD))]
+    said = [one.what for one in hindrances.of_update(manifest, found, room, ours, Release.of(OLD))]
     assert [told in what for what in said if told] == [True] * bool(told)
     assert bool(said) is bool(told)
 

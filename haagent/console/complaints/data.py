@@ -8,7 +8,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.console.facts import is_split_brain, is_talking, troubles_of_peer
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
-from haagent.core import proofs
+from haagent.core import lacking, proofs
 from haagent.core.model import HELD, Disk, Link, NodeState
 from haagent.core.together import names
 from haagent.storage.lvm import GROUP
@@ -120,7 +120,7 @@ def last_same(state: NodeState, around: Surroundings, guest: str) -> str:
 def anyway(state: NodeState, guest: str, which: str) -> str:
     """What is left to do here if the peer never comes back; WHICH says what that act does."""
     me, peer = names(state)
-    why = proofs.unstartable(state, guest)
+    why = lacking.unstartable(state, guest)
     if why is None:
         act = f"`shoestring start {guest} --anyway` on {me}"
         return f"Only if {peer} is off and stays off: {act}, {which}."

@@ -31,7 +31,7 @@ CORE = (
     "rules",
     "turns",
     "hearing",
-    "missing",
+    "lacking",
     "outcomes",
     "invariants",
 )

@@ -12,6 +12,7 @@ from tests.sim.mutants.sources import Mutant, Place, Slot, lines_of, parsed, pla
 # The rules, and what watches them.
 MODULES = (
     "proofs",
+    "lacking",
     "rules",
     "decide",
     "hearing",

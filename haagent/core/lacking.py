@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What a guest lacks to be started here.
+
+As long as it is released, it is started if and only if nothing is found here. It is the log's and
+the screens'; of it only `unstartable` is a rule.
+"""
+
+from collections.abc import Iterator
+
+from haagent.core import proofs, resolving
+from haagent.core.blockers import Blocker
+from haagent.core.model import STALE, Disk, Link, NodeState, Policy
+from haagent.core.together import names
+
+
+def blockers(state: NodeState, guest: str) -> tuple[Blocker, ...]:
+    """What stands between this node and starting GUEST; empty if nothing does."""
+    is_confirmed = state.guests[guest].is_confirmed
+    find = _found_against_a_person if is_confirmed else _found_by_itself
+    return (*_found_on_this_machine(state), *find(state, guest))
+
+
+def sentences(state: NodeState, guest: str) -> list[str]:
+    """The same in plain words."""
+    return [in_words(state, guest, blocker) for blocker in blockers(state, guest)]
+
+
+def unstartable(state: NodeState, guest: str) -> str | None:
+    """Why our copy cannot be made Primary, whoever asks, in a sentence; None if it may."""
+    blocker = _unstartable(state, guest)
+    return None if blocker is None else in_words(state, guest, blocker)
+
+
+def in_words(state: NodeState, guest: str, blocker: Blocker) -> str:
+    me, peer = names(state)
+    resource = state.guests[guest].resource
+    return blocker.value.format(me=me, peer=peer, disk=resource.disk if resource else Disk.UNKNOWN)
+
+
+def _found_on_this_machine(state: NodeState) -> Iterator[Blocker]:
+    if state.left is not None:
+        yield Blocker.LEAVING
+    if state.is_fenced:
+        yield Blocker.GIVEN_UP
+
+
+def _found_by_itself(state: NodeState, guest: str) -> Iterator[Blocker]:
+    """As long as no person wants GUEST here in spite of all."""
+    if state.durable.in_maintenance:
+        yield Blocker.MAINTENANCE
+    if state.guests[guest].resource is None:
+        yield Blocker.DISK_UNSEEN
+        return
+    yield from _found_under_way(state, guest)
+    if resolving.is_giving_up(state, guest):
+        yield Blocker.CHOICE
+    if state.durable.ledgers[guest].stands_down:
+        yield Blocker.STANDS_DOWN
+    for why_not in (_why_not_newest, _why_not_off):
+        if (blocker := why_not(state, guest)) is not None:
+            yield blocker
+    if state.is_stateless:
+        yield Blocker.STATELESS
+
+
+def _found_against_a_person(state: NodeState, guest: str) -> Iterator[Blocker]:
+    if (blocker := _unstartable(state, guest)) is not None:
+        yield blocker
+    yield from _found_under_way(state, guest)
+
+
+def _found_under_way(state: NodeState, guest: str) -> Iterator[Blocker]:
+    if not proofs.is_settled(state, guest):
+        yield Blocker.UNSETTLED
+    if state.now < state.guests[guest].retry_at:
+        yield Blocker.PAUSED
+
+
+def _why_not_newest(state: NodeState, guest: str) -> Blocker | None:
+    ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
+    if proofs.newest(state, guest) is not None:
+        return None
+    if ledger.theirs > ledger.term:
+        return Blocker.HIGHER_TERM
+    if resource is not None and resource.disk in STALE:
+        return Blocker.STALE
+    if resource is not None and resource.link is Link.SYNC_TARGET:
+        return Blocker.SYNCING
+    return Blocker.UNPROVEN
+
+
+def _why_not_off(state: NodeState, guest: str) -> Blocker | None:
+    if proofs.peer_off(state, guest) is not None:
+        return None
+    if proofs.is_talking(state):
+        return Blocker.NOT_AGREED
+    if proofs.take_after(state) is None:
+        return Blocker.NO_WATCHDOG
+    if state.pair.policy is Policy.WAIT:
+        return Blocker.WAIT_FOR_ME
+    if not proofs.has_referee(state):
+        return Blocker.NO_REFEREE
+    if not proofs.fell_silent_together(state):
+        return Blocker.NOT_TOGETHER
+    return Blocker.NOT_RESET_YET
+
+
+def _unstartable(state: NodeState, guest: str) -> Blocker | None:
+    """What holds whoever asks.
+
+    Without a connection DRBD takes UpToDate and, if the fence-peer handler allows it, Consistent,
+    and nothing else without --force, which nobody here says: is_valid_state in
+    drivers/block/drbd/drbd_state.c, drbd_set_role in drbd_nl.c.
+    """
+    resource = state.guests[guest].resource
+    if state.is_stateless:
+        return Blocker.STATELESS
+    if resource is None:
+        return Blocker.DISK_UNSEEN
+    if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
+        return None
+    if resource.disk is Disk.INCONSISTENT:
+        return Blocker.PART_ONLY
+    if resource.disk is Disk.OUTDATED:
+        return Blocker.OUTDATED
+    return Blocker.NO_DISK

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""What a person is told about a guest that does not start: each reason, and no other beside it."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from haagent.core import lacking, starting
+from haagent.core.actions import Promote
+from haagent.core.blockers import Blocker
+from haagent.core.model import Choice, Disk, Farewell, Link, NodeState, Path, PathState, Policy
+from haagent.core.turn import Turn
+from tests.unit.states import (
+    NOW,
+    SILENT,
+    Change,
+    survivor,
+    with_guest,
+    with_ledger,
+    with_peer,
+    with_resource,
+)
+from tests.unit.test_proofs import SELF_FENCED_NEEDS, UNBROKEN_NEEDS
+
+
+def talking(state: NodeState) -> NodeState:
+    return with_peer(state, hello_at=NOW, probe_answered=NOW)
+
+
+def one_after_the_other(state: NodeState) -> NodeState:
+    lan = PathState(SILENT - 3, SILENT - 0.5, 7)
+    return with_peer(state, paths={**state.peer.paths, Path.LAN: lan})
+
+
+def waiting(state: NodeState) -> NodeState:
+    """Its watchdog may not have reset the peer yet."""
+    answered = replace(state.referee, answered=SILENT + 15)
+    return replace(state, now=SILENT + 15, referee=answered)
+
+
+def cut_off(state: NodeState) -> NodeState:
+    """The peer's copy was left behind, so that ours needs no gateway; but the peer may live."""
+    behind = with_resource(state, peer_disk=Disk.OUTDATED)
+    return replace(behind, referee=replace(state.referee, answered=NOW - 3))
+
+
+def syncing(state: NodeState) -> NodeState:
+    """The peer signed it off and leaves, and has not sent all of its blocks."""
+    left = with_ledger(state, farewell=Farewell("a1", 2, is_leaving=True))
+    return with_resource(left, link=Link.SYNC_TARGET)
+
+
+def wanted(state: NodeState, disk: Disk) -> NodeState:
+    """A person wants it here, whatever the peer has."""
+    return with_guest(with_resource(state, disk=disk), is_confirmed=True)
+
+
+# What it takes beside a survivor that could start the guest, and what it is called.
+WHY: dict[Blocker, tuple[Change, str]] = {
+    Blocker.LEAVING: (lambda s: replace(s, left=NOW), "b is shutting down"),
+    Blocker.GIVEN_UP: (lambda s: replace(s, is_fenced=True), "b has given up"),
+    Blocker.MAINTENANCE: (
+        lambda s: replace(s, durable=replace(s.durable, in_maintenance=True)),
+        "b is in maintenance, and starts nothing by itself",
+    ),
+    Blocker.DISK_UNSEEN: (
+        lambda s: with_guest(s, resource=None),
+        "DRBD has not told yet what our copy is",
+    ),
+    Blocker.UNSETTLED: (
+        lambda s: with_guest(s, is_running=None),
+        "it is not settled what is here of it",
+    ),
+    Blocker.PAUSED: (
+        lambda s: with_guest(s, retry_at=NOW + 1 / 1024),
+        "what was tried here failed, and b waits a moment before a start",
+    ),
+    Blocker.CHOICE: (
+        lambda s: with_ledger(s, choice=Choice(2, 0, "", True, True)),
+        "a person chose the copy on a, and that is being carried out",
+    ),
+    Blocker.STANDS_DOWN: (
+        lambda s: with_ledger(s, stands_down=True),
+        "we promised a not to start it while no gateway answers both of us",
+    ),
+    Blocker.HIGHER_TERM: (
+        lambda s: with_ledger(s, theirs=4),
+        "a has a newer copy than this one",
+    ),
+    Blocker.STALE: (
+        lambda s: with_resource(s, disk=Disk.OUTDATED),
+        "our copy is Outdated: a may have written since",
+    ),
+    Blocker.SYNCING: (syncing, "our copy is still being brought up to date by a"),
+    Blocker.UNPROVEN: (
+        lambda s: with_guest(s, is_unbroken=False),
+        "nothing proves that a has written nothing since we last saw it",
+    ),
+    Blocker.NOT_AGREED: (talking, "a is there, and has not agreed to a start here"),
+    Blocker.NO_WATCHDOG: (
+        SELF_FENCED_NEEDS["an armed watchdog"],
+        "a has no watchdog that is known to reset it when it is cut off",
+    ),
+    Blocker.WAIT_FOR_ME: (
+        lambda s: replace(s, pair=replace(s.pair, policy=Policy.WAIT)),
+        "a is silent, and you chose to decide by yourself",
+    ),
+    Blocker.NO_REFEREE: (
+        cut_off,
+        "a is silent, and the gateway does not answer us: we may be the one cut off",
+    ),
+    Blocker.NOT_TOGETHER: (
+        one_after_the_other,
+        "a did not fall silent on both cables at once: it may be alive",
+    ),
+    Blocker.NOT_RESET_YET: (waiting, "a is silent; waiting until its watchdog has reset it"),
+    Blocker.STATELESS: (
+        lambda s: replace(s, is_stateless=True),
+        "b cannot write to its stick any more",
+    ),
+    Blocker.PART_ONLY: (
+        lambda s: wanted(s, Disk.INCONSISTENT),
+        "our copy is Inconsistent: only a part of it was brought up to date by a",
+    ),
+    Blocker.OUTDATED: (
+        lambda s: wanted(s, Disk.OUTDATED),
+        "our copy is Outdated, and DRBD starts nothing on it: a may have written since",
+    ),
+    Blocker.NO_DISK: (
+        lambda s: wanted(s, Disk.DISKLESS),
+        "our copy has no working disk: DRBD calls it Diskless",
+    ),
+}
+
+
+@pytest.mark.parametrize("blocker", Blocker)
+def test_the_one_thing_that_is_missing(blocker: Blocker) -> None:
+    change, why = WHY[blocker]
+    state = change(survivor())
+    assert lacking.blockers(state, "g") == (blocker,)
+    assert lacking.sentences(state, "g") == [why]
+
+
+def test_nothing_is_missing() -> None:
+    assert lacking.blockers(survivor(), "g") == ()
+    assert lacking.sentences(survivor(), "g") == []
+
+
+def test_no_two_are_told_in_the_same_words() -> None:
+    assert len({why for _, why in WHY.values()}) == len(Blocker)
+
+
+def starts(state: NodeState) -> bool:
+    turn = Turn(state)
+    starting.start(turn, "g")
+    return any(isinstance(action, Promote) for action in turn.actions)
+
+
+CHANGES: list[Change] = [change for change, _ in WHY.values()]
+CHANGES += [lambda s: with_guest(s, is_confirmed=True)]
+NEEDS = [*SELF_FENCED_NEEDS.values(), *UNBROKEN_NEEDS.values()]
+
+
+def test_it_is_started_if_and_only_if_nothing_is_missing() -> None:
+    states = [one(other(survivor())) for one, other in combinations(CHANGES, 2)]
+    states += [change(survivor()) for change in (*CHANGES, *NEEDS)]
+    for state in (survivor(), *states):
+        found = lacking.blockers(state, "g")
+        assert starts(state) is not bool(found), found
+
+
+def test_our_own_copy_was_chosen() -> None:
+    state = with_ledger(survivor(), choice=Choice(2, 1, "", True, True))
+    assert lacking.blockers(state, "g") == ()
+    assert starts(state)
+
+
+def test_without_a_gateway_two_things_are_missing() -> None:
+    blind = replace(survivor(), referee=replace(survivor().referee, answered=NOW - 3))
+    assert lacking.blockers(blind, "g") == (Blocker.UNPROVEN, Blocker.NO_REFEREE)
+
+
+def test_whose_fault_it_is_comes_first() -> None:
+    """What this machine is, then its promises, then our copy, then the peer."""
+    state = with_guest(waiting(survivor()), is_unbroken=False)
+    state = with_ledger(replace(state, left=NOW), stands_down=True)
+    state = replace(state, durable=replace(state.durable, in_maintenance=True))
+    assert lacking.blockers(state, "g") == (
+        Blocker.LEAVING,
+        Blocker.MAINTENANCE,
+        Blocker.STANDS_DOWN,
+        Blocker.UNPROVEN,
+        Blocker.NOT_RESET_YET,
+    )
+    unseen = with_guest(state, resource=None)
+    assert lacking.blockers(unseen, "g")[1:] == (Blocker.MAINTENANCE, Blocker.DISK_UNSEEN)
+
+
+UNSTARTABLE = {Disk.INCONSISTENT: Blocker.PART_ONLY, Disk.OUTDATED: Blocker.OUTDATED}
+
+
+@pytest.mark.parametrize("disk", Disk)
+def test_why_nobody_can_start_it(disk: Disk) -> None:
+    state = with_resource(survivor(), disk=disk)
+    why = lacking.unstartable(state, "g")
+    if disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
+        assert why is None
+    else:
+        blocker = UNSTARTABLE.get(disk, Blocker.NO_DISK)
+        assert why == lacking.in_words(state, "g", blocker)
+        assert lacking.blockers(with_guest(state, is_confirmed=True), "g") == (blocker,)
+    connected = with_resource(state, link=Link.SYNC_TARGET)
+    assert lacking.unstartable(connected, "g") is None
+
+
+def test_a_stick_that_is_gone_is_what_a_person_is_told_first() -> None:
+    lost = replace(with_resource(survivor(), disk=Disk.OUTDATED), is_stateless=True)
+    assert lacking.unstartable(lost, "g") == "b cannot write to its stick any more"
