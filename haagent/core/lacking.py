@@ -82,10 +82,10 @@ def _why_not_newest(state: NodeState, guest: str) -> Blocker | None:
         return None
     if ledger.theirs > ledger.term:
         return Blocker.HIGHER_TERM
-    if resource is not None and resource.disk in STALE:
-        return Blocker.STALE
     if resource is not None and resource.link is Link.SYNC_TARGET:
         return Blocker.SYNCING
+    if resource is not None and resource.disk in STALE:
+        return Blocker.STALE
     return Blocker.UNPROVEN
 
 

@@ -49,7 +49,7 @@ def cut_off(state: NodeState) -> NodeState:
 def syncing(state: NodeState) -> NodeState:
     """The peer signed it off and leaves, and has not sent all of its blocks."""
     left = with_ledger(state, farewell=Farewell("a1", 2, is_leaving=True))
-    return with_resource(left, link=Link.SYNC_TARGET)
+    return with_resource(left, link=Link.SYNC_TARGET, disk=Disk.INCONSISTENT)
 
 
 def wanted(state: NodeState, disk: Disk) -> NodeState:
