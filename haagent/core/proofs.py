@@ -214,14 +214,23 @@ def has_farewell(state: NodeState, guest: str) -> bool:
     )
 
 
-def _is_alone(state: NodeState, guest: str) -> bool:
+def is_lone(state: NodeState, guest: str) -> bool:
     """We wrote alone in the highest term and the peer's copy is marked as left behind."""
     ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
-    if resource is None or not resource.has_left_peer_behind:
+    return (
+        resource is not None
+        and resource.has_left_peer_behind
+        and ledger.alone is not None
+        and not ledger.by_operator
+        and owner(ledger.term) == state.me
+    )
+
+
+def _is_alone(state: NodeState, guest: str) -> bool:
+    """A lone one has waited."""
+    if not is_lone(state, guest):
         return False
-    if ledger.alone is None or ledger.by_operator or owner(ledger.term) != state.me:
-        return False
-    if ledger.evidence:  # the peer's promise not to start stands: no referee is needed
+    if state.durable.ledgers[guest].evidence:  # the peer's promise stands: no referee is needed
         return has_waited(state, state.started)
     return has_waited_with_referee(state, state.started) and not is_doubting(state)
 
