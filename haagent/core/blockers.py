@@ -36,6 +36,7 @@ class Blocker(Enum):
     WAIT_FOR_ME = "{peer} is silent, and you chose to decide by yourself"
     NO_REFEREE = "{peer} is silent, and the gateway does not answer us: we may be the one cut off"
     NOT_TOGETHER = "{peer} did not fall silent on both cables at once: it may be alive"
+    STOOD_STILL = "{me} stood still, and {peer} has confirmed nothing since: it may be alive"
     NOT_RESET_YET = "{peer} is silent; waiting until its watchdog has reset it"
 
     # what no person's word gets past

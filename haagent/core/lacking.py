@@ -82,10 +82,10 @@ def _why_not_newest(state: NodeState, guest: str) -> Blocker | None:
         return None
     if ledger.theirs > ledger.term:
         return Blocker.HIGHER_TERM
-    if resource is not None and resource.disk in STALE:
-        return Blocker.STALE
     if resource is not None and resource.link is Link.SYNC_TARGET:
         return Blocker.SYNCING
+    if resource is not None and resource.disk in STALE:
+        return Blocker.STALE
     return Blocker.UNPROVEN
 
 
@@ -96,12 +96,18 @@ def _why_not_off(state: NodeState, guest: str) -> Blocker | None:
         return Blocker.NOT_AGREED
     if proofs.take_after(state) is None:
         return Blocker.NO_WATCHDOG
-    if state.pair.policy is Policy.WAIT:
+    # What a lone one waits for is less: nobody is asked, and how the peer fell silent is the same.
+    is_lone = proofs.is_lone(state, guest)
+    if is_lone and state.durable.ledgers[guest].evidence:
+        return Blocker.NOT_RESET_YET
+    if not is_lone and state.pair.policy is Policy.WAIT:
         return Blocker.WAIT_FOR_ME
     if not proofs.has_referee(state):
         return Blocker.NO_REFEREE
-    if not proofs.fell_silent_together(state):
+    if not is_lone and not proofs.fell_silent_together(state):
         return Blocker.NOT_TOGETHER
+    if proofs.is_doubting(state):
+        return Blocker.STOOD_STILL
     return Blocker.NOT_RESET_YET
 
 

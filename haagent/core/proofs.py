@@ -214,17 +214,25 @@ def has_farewell(state: NodeState, guest: str) -> bool:
     )
 
 
-def _is_alone(state: NodeState, guest: str) -> bool:
+def is_lone(state: NodeState, guest: str) -> bool:
     """We wrote alone in the highest term and the peer's copy is marked as left behind."""
-    ledger, resource = state.durable.ledgers[guest], state.guests[guest].resource
-    taking = state.guests[guest].taking
-    if resource is None or not resource.has_left_peer_behind:
+    ledger, mine = state.durable.ledgers[guest], state.guests[guest]
+    return (
+        mine.resource is not None
+        and mine.resource.has_left_peer_behind
+        # safety: what was written for the very start that is under way is no proof of it
+        and (mine.taking is None or mine.taking.peer_off is PeerOff.ALONE)
+        and ledger.alone is not None
+        and not ledger.by_operator
+        and owner(ledger.term) == state.me
+    )
+
+
+def _is_alone(state: NodeState, guest: str) -> bool:
+    """A lone one has waited."""
+    if not is_lone(state, guest):
         return False
-    if taking is not None and taking.peer_off is not PeerOff.ALONE:
-        return False  # safety: what was written for this very start is no proof of it
-    if ledger.alone is None or ledger.by_operator or owner(ledger.term) != state.me:
-        return False
-    if ledger.evidence:  # the peer's promise not to start stands: no referee is needed
+    if state.durable.ledgers[guest].evidence:  # the peer's promise stands: no referee is needed
         return has_waited(state, state.started)
     return has_waited_with_referee(state, state.started) and not is_doubting(state)
 

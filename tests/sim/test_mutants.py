@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from haagent.core import proofs
+from haagent.core.blockers import Blocker
 from haagent.core.model import LanStage, PeerOff
 from tests.sim.mutants import equivalent, grammar, named
 from tests.sim.mutants.__main__ import chosen, report
@@ -110,10 +111,12 @@ def every() -> dict[str, Mutant]:
     return {one.name: one for one in found}
 
 
-def test_each_proof_inequality_persisted_field_and_refusal_has_its_own() -> None:
+def test_each_proof_blocker_inequality_persisted_field_and_refusal_has_its_own() -> None:
     names = set(every())
     for proof in PeerOff:
         assert {f"named.PeerOff.{proof.name}:always", f"named.PeerOff.{proof.name}:never"} <= names
+    for blocker in Blocker:
+        assert f"named.{blocker}:unreported" in names
     for name in (
         "named.Newest.UNBROKEN:always",
         "named.Evidence.STAND_DOWN:never",

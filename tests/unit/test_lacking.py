@@ -9,12 +9,23 @@ import pytest
 from haagent.core import lacking, starting
 from haagent.core.actions import Promote
 from haagent.core.blockers import Blocker
-from haagent.core.model import Choice, Disk, Farewell, Link, NodeState, Path, PathState, Policy
+from haagent.core.model import (
+    Choice,
+    Disk,
+    Farewell,
+    Link,
+    NodeState,
+    Path,
+    PathState,
+    Policy,
+    Referee,
+)
 from haagent.core.turn import Turn
 from tests.unit.states import (
     NOW,
     SILENT,
     Change,
+    lone,
     survivor,
     with_guest,
     with_ledger,
@@ -48,7 +59,7 @@ def cut_off(state: NodeState) -> NodeState:
 def syncing(state: NodeState) -> NodeState:
     """The peer signed it off and leaves, and has not sent all of its blocks."""
     left = with_ledger(state, farewell=Farewell("a1", 2, is_leaving=True))
-    return with_resource(left, link=Link.SYNC_TARGET)
+    return with_resource(left, link=Link.SYNC_TARGET, disk=Disk.INCONSISTENT)
 
 
 def wanted(state: NodeState, disk: Disk) -> NodeState:
@@ -114,6 +125,10 @@ WHY: dict[Blocker, tuple[Change, str]] = {
         one_after_the_other,
         "a did not fall silent on both cables at once: it may be alive",
     ),
+    Blocker.STOOD_STILL: (
+        lambda s: replace(s, doubted=SILENT + 1),
+        "b stood still, and a has confirmed nothing since: it may be alive",
+    ),
     Blocker.NOT_RESET_YET: (waiting, "a is silent; waiting until its watchdog has reset it"),
     Blocker.STATELESS: (
         lambda s: replace(s, is_stateless=True),
@@ -168,6 +183,33 @@ def test_it_is_started_if_and_only_if_nothing_is_missing() -> None:
     for state in (survivor(), *states):
         found = lacking.blockers(state, "g")
         assert starts(state) is not bool(found), found
+
+
+def waiting_lone(**changes: object) -> NodeState:
+    """It wrote alone before it was restarted, and the peer's watchdog may not have reset it yet."""
+    return with_ledger(replace(lone(), started=NOW - 15), **changes)
+
+
+def test_a_lone_survivor_waits_for_the_watchdog_alone() -> None:
+    """Neither its owner nor how the peer fell silent matters, unless it was a person's choice."""
+    state = waiting_lone()
+    state = replace(state, pair=replace(state.pair, policy=Policy.WAIT))
+    assert lacking.blockers(state, "g") == (Blocker.NOT_RESET_YET,)
+    assert lacking.blockers(replace(state, started=NOW - 16), "g") == ()
+    chosen = with_ledger(state, by_operator=True)
+    assert lacking.blockers(chosen, "g") == (Blocker.WAIT_FOR_ME,)
+    automatic = replace(chosen, pair=survivor().pair)
+    assert lacking.blockers(automatic, "g") == (Blocker.NOT_TOGETHER,)
+
+
+def test_a_lone_survivor_needs_a_gateway_unless_it_has_a_promise() -> None:
+    cut = replace(waiting_lone(), referee=Referee(NOW - 3))
+    assert lacking.blockers(cut, "g") == (Blocker.NO_REFEREE,)
+    promised = with_ledger(cut, evidence=1)
+    assert lacking.blockers(promised, "g") == (Blocker.NOT_RESET_YET,)
+    assert lacking.blockers(replace(promised, started=NOW - 16), "g") == ()
+    still = replace(waiting_lone(), doubted=NOW)
+    assert lacking.blockers(still, "g") == (Blocker.STOOD_STILL,)
 
 
 def test_our_own_copy_was_chosen() -> None:

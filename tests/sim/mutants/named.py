@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What must be seen whatever else is: each proof, inequality, persisted field and refusal."""
+"""What must be seen whatever else is: each proof, blocker, inequality, persisted field, refusal."""
 
 import ast
 from collections import Counter
@@ -20,10 +20,9 @@ from tests.sim.mutants.sources import (
     text_of,
 )
 
-PROOFS = ("PeerOff", "Newest", "Evidence")
-PROVING = ("proofs", "starting")
+GIVEN = ("PeerOff", "Newest", "Evidence", "Blocker")
+GIVING = ("proofs", "starting", "lacking")
 REFUSING = (
-    "proofs",
     "agreeing",
     "moving",
     "together",
@@ -35,26 +34,26 @@ REFUSING = (
 
 
 def mutants() -> Iterator[Mutant]:
-    for name in PROVING:
-        yield from given_proofs(module_of(name))
+    for name in GIVING:
+        yield from given(module_of(name))
+    yield from unreported(module_of("lacking"))
     yield from inequalities(module_of("timing"))
     yield from persisted()
     for name in REFUSING:
         yield from refusals(module_of(name))
 
 
-def given_proofs(module: ModuleType) -> Iterator[Mutant]:
-    """Each proof where it is told: without its condition, and never."""
+def given(module: ModuleType) -> Iterator[Mutant]:
+    """Each proof and blocker where it is told: without its condition, and never."""
     ordinals: Counter[str] = Counter()
     for place in places(parsed(module)):
         for number, slot in enumerate(place.slots()):
-            if (proof := _proof_of(slot.node)) is None:
+            if (told := _told_if(slot.node)) is None:
                 continue
-            again = f"#{ordinals[proof] + 1}" if ordinals[proof] else ""
-            ordinals[proof] += 1
+            name = _numbered(told, ordinals)
             for becomes, test in (("always", True), ("never", False)):
                 yield Mutant(
-                    f"named.{proof}{again}:{becomes}",
+                    f"named.{name}:{becomes}",
                     module.__name__,
                     place.name,
                     lines_of(slot.node),
@@ -63,15 +62,22 @@ def given_proofs(module: ModuleType) -> Iterator[Mutant]:
                 )
 
 
-def _proof_of(node: ast.AST) -> str | None:
+def _numbered(told: str, ordinals: Counter[str]) -> str:
+    ordinals[told] += 1
+    return told if ordinals[told] == 1 else f"{told}#{ordinals[told]}"
+
+
+def _told_if(node: ast.AST) -> str | None:
     match node:
+        case ast.If(body=[ast.Expr(ast.Yield(ast.Attribute(value=ast.Name(id=kind)) as told)), *_]):
+            pass
         case ast.If(body=[*_, ast.Return(ast.Attribute(value=ast.Name(id=kind)) as told)]):
             pass
         case ast.IfExp(body=ast.Attribute(value=ast.Name(id=kind)) as told):
             pass
         case _:
             return None
-    return text_of(told) if kind in PROOFS else None
+    return text_of(told) if kind in GIVEN else None
 
 
 def _test(node: ast.AST) -> ast.expr:
@@ -84,6 +90,37 @@ def _decided(number: int, test: bool) -> Change:
         node = place.slots()[number].node
         assert isinstance(node, ast.If | ast.IfExp)
         node.test = ast.Constant(test)
+
+    return change
+
+
+def unreported(module: ModuleType) -> Iterator[Mutant]:
+    """Each blocker, where it is told: nothing is said in its place."""
+    ordinals: Counter[str] = Counter()
+    for place in places(parsed(module)):
+        for number, slot in enumerate(place.slots()):
+            match slot.node:
+                case ast.Return(value=told) | ast.Expr(value=ast.Yield(value=told)):
+                    pass
+                case _:
+                    continue
+            match told:
+                case ast.Attribute(value=ast.Name(id="Blocker")):
+                    yield Mutant(
+                        f"named.{_numbered(text_of(told), ordinals)}:unreported",
+                        module.__name__,
+                        place.name,
+                        lines_of(slot.node),
+                        text_of(slot.node),
+                        _silenced(number),
+                    )
+
+
+def _silenced(number: int) -> Change:
+    def change(place: Place) -> None:
+        slot = place.slots()[number]
+        silence = "return" if isinstance(slot.node, ast.Return) else "yield from ()"
+        slot.put(ast.parse(silence).body[0])
 
     return change
 
