@@ -8,6 +8,7 @@ event cannot wait for it. Whether something is proven is core/proofs.py's to say
 from haagent.core import (
     agreeing,
     doubting,
+    lacking,
     moving,
     proofs,
     relocating,
@@ -72,6 +73,7 @@ def turn_over(turn: Turn) -> None:
         starting.start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
+        lacking.tell(turn, guest)
     relocating.look(turn)
     if may_feed(turn.state):
         turn.act(Feed())
