@@ -9,8 +9,12 @@ from collections.abc import Iterator
 
 from haagent.core import proofs, resolving
 from haagent.core.blockers import Blocker
-from haagent.core.model import STALE, Disk, Link, NodeState, Policy
+from haagent.core.copying import replace
+from haagent.core.model import STALE, Blocked, Disk, Link, NodeState, Phase, Policy
 from haagent.core.together import names
+from haagent.core.turn import Turn
+
+AWAY = frozenset({Phase.RELEASED, Phase.FORFEITING})
 
 
 def blockers(state: NodeState, guest: str) -> tuple[Blocker, ...]:
@@ -29,6 +33,27 @@ def unstartable(state: NodeState, guest: str) -> str | None:
     """Why our copy cannot be made Primary, whoever asks, in a sentence; None if it may."""
     blocker = _unstartable(state, guest)
     return None if blocker is None else in_words(state, guest, blocker)
+
+
+def tell(turn: Turn, guest: str) -> None:
+    """Says once what GUEST lacks, when it runs nowhere and has lacked the same for T_dead.
+
+    A wait that ends by itself, as a start-up and a move have them, is shorter.
+    """
+    state, before = turn.state, turn.mine(guest).blocked
+    by = blockers(state, guest) if _is_nowhere(state, guest) else ()
+    if by != before.by:
+        turn.set_guest(guest, blocked=Blocked(by, state.now, before.said if by else ()))
+    elif by != before.said and state.now - before.since >= state.timing.dead:
+        turn.set_guest(guest, blocked=replace(before, said=by))
+        turn.say(guest, f"it is not started here: {'; '.join(sentences(state, guest))}")
+
+
+def _is_nowhere(state: NodeState, guest: str) -> bool:
+    """It is not here, and the peer is silent or does not have it either."""
+    hello = proofs.hello_of(state, guest)
+    is_there = hello is not None and proofs.is_present(hello) and proofs.is_talking(state)
+    return state.guests[guest].phase in AWAY and not is_there
 
 
 def in_words(state: NodeState, guest: str, blocker: Blocker) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from haagent.core.blockers import Blocker
 from haagent.core.timing import Timing
 
 NEVER = float("-inf")  # a moment before every other
@@ -355,6 +356,15 @@ class Taking:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """What keeps a guest that runs nowhere from being started here, as it was last judged."""
+
+    by: tuple[Blocker, ...] = ()
+    since: float = NEVER
+    said: tuple[Blocker, ...] = ()  # what the log has of it
+
+
+@dataclass(frozen=True, slots=True)
 class GuestState:
     """One guest on this node."""
 
@@ -377,6 +387,7 @@ class GuestState:
     is_stepping: bool = False  # a step of the choice is under way
     has_dropped: bool = False  # DRBD gives up our copy at the next handshake
     trouble: str = ""  # why the last step of the choice failed
+    blocked: Blocked = field(default_factory=Blocked)  # for the log, no rule depends on it
 
     @property
     def is_connected(self) -> bool:

@@ -9,6 +9,7 @@ say.
 from haagent.core import (
     agreeing,
     doubting,
+    lacking,
     moving,
     proofs,
     relocating,
@@ -73,6 +74,7 @@ def turn_over(turn: Turn) -> None:
         starting.start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
+        lacking.tell(turn, guest)
     relocating.look(turn)
     if may_feed(turn.state):
         turn.act(Feed())

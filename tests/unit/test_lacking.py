@@ -9,7 +9,10 @@ import pytest
 from haagent.core import lacking, starting
 from haagent.core.actions import Promote
 from haagent.core.blockers import Blocker
+from haagent.core.decide import decide
+from haagent.core.events import Tick
 from haagent.core.model import (
+    Blocked,
     Choice,
     Disk,
     Farewell,
@@ -17,6 +20,7 @@ from haagent.core.model import (
     NodeState,
     Path,
     PathState,
+    Phase,
     Policy,
     Referee,
 )
@@ -31,6 +35,7 @@ from tests.unit.states import (
     with_ledger,
     with_peer,
     with_resource,
+    with_words,
 )
 from tests.unit.test_proofs import SELF_FENCED_NEEDS, UNBROKEN_NEEDS
 
@@ -259,3 +264,75 @@ def test_why_nobody_can_start_it(disk: Disk) -> None:
 def test_a_stick_that_is_gone_is_what_a_person_is_told_first() -> None:
     lost = replace(with_resource(survivor(), disk=Disk.OUTDATED), is_stateless=True)
     assert lacking.unstartable(lost, "g") == "b cannot write to its stick any more"
+
+
+def said(state: NodeState, *later: float) -> tuple[NodeState, list[str]]:
+    """What the log has of a guest that is looked at now and LATER, in seconds from now."""
+    found: list[str] = []
+    for seconds in (0, *later):
+        now = NOW + seconds
+        turn = Turn(replace(state, now=now, referee=replace(state.referee, answered=now)))
+        lacking.tell(turn, "g")
+        state = turn.state
+        found += turn.reasons
+    return state, found
+
+
+WAITING = "b: g: it is not started here: a is silent, and you chose to decide by yourself"
+
+
+def waits_for_me(state: NodeState) -> NodeState:
+    return WHY[Blocker.WAIT_FOR_ME][0](state)
+
+
+def test_the_log_has_it_once() -> None:
+    assert said(waits_for_me(survivor()), 4.9)[1] == []
+    assert said(waits_for_me(survivor()), 2, 5)[1] == [WAITING]
+    assert said(waits_for_me(survivor()), 5, 6, 20)[1] == [WAITING]
+
+
+def test_the_log_has_all_of_it_and_what_changes() -> None:
+    state, _ = said(waits_for_me(survivor()), 5)
+    old = with_guest(state, is_unbroken=False)
+    _, more = said(old, 7, 12, 30)
+    unproven = "nothing proves that a has written nothing since we last saw it"
+    assert more == [WAITING.replace("here: ", f"here: {unproven}; ")]
+    assert said(old, 3)[1] == [], "not before it has stood"
+    back, _ = said(old, 2)
+    assert said(with_guest(back, is_unbroken=True), 9)[1] == [], "as the log has it"
+
+
+def test_a_guest_that_was_started_meanwhile_is_told_of_anew() -> None:
+    state, _ = said(waits_for_me(survivor()), 5)
+    state, found = said(with_guest(state, phase=Phase.HOLDING), 6)
+    assert found == [] and state.guests["g"].blocked.by == ()
+    assert said(with_guest(state, phase=Phase.RELEASED), 6)[1] == [WAITING]
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_guest_that_is_here_lacks_nothing(phase: Phase) -> None:
+    _, found = said(with_guest(waits_for_me(survivor()), phase=phase), 5)
+    assert bool(found) is (phase in (Phase.RELEASED, Phase.FORFEITING))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_guest_that_the_peer_has_lacks_nothing(phase: Phase) -> None:
+    """As long as it is heard; what it said last is no news then."""
+    state = with_words(waits_for_me(survivor()), phase=phase)
+    heard = with_peer(state, hello_at=NOW + 5)
+    assert said(state, 5)[1] == [WAITING]
+    assert bool(said(heard, 5)[1]) is (phase in (Phase.RELEASED, Phase.FORFEITING))
+    silent = with_peer(state, hello=None, hello_at=NOW + 5)
+    assert said(silent, 5)[1], "it has not told of it"
+
+
+def test_a_guest_that_lacks_nothing_is_not_told_of() -> None:
+    assert said(survivor(), 5, 10)[1] == []
+
+
+def test_no_rule_depends_on_what_the_log_has() -> None:
+    blocked = Blocked((Blocker.PAUSED,), NOW - 60, (Blocker.CHOICE,))
+    plain = decide(survivor(), Tick(NOW + 0.5))
+    told = decide(with_guest(survivor(), blocked=blocked), Tick(NOW + 0.5))
+    assert (plain.actions, plain.reasons) == (told.actions, told.reasons)
+    assert with_guest(told.state, blocked=Blocked()) == plain.state
