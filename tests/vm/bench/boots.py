@@ -12,12 +12,11 @@ from pexpect import TIMEOUT
 from tests.vm.bench import first_image
 from tests.vm.bench.figures import Figure, ratios
 from tests.vm.bench.phases import (
-    ASK_SYSTEMD,
+    ASK,
     PROMPT,
     Lines,
     Stamped,
     on_console,
-    parse_systemd,
     split_linux,
     text_of,
 )
@@ -62,7 +61,7 @@ def _phases_of_one(accel: str) -> dict[str, float]:
         start = time.monotonic()
         found = on_console(read_until(machine, PROMPT), start)
         machine.control.wait_for_boot(BOOT)
-        linux = split_linux(found.pop("Linux"), parse_systemd(machine.run(ASK_SYSTEMD)))
+        linux = split_linux(found.pop("Linux"), machine.run(ASK))
     finally:
         lab.close()
     split = {**found, **linux}

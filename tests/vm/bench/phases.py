@@ -3,12 +3,12 @@
 read it, and what systemd noted -> seconds for each phase.
 
 Pure. The console of a `quiet` boot shows where GRUB, Xen and Linux begin and where the first prompt
-is; what the initrd takes is known to systemd alone (`systemctl show`, the fields that
-systemd-analyze(1) reads).
+is; where the initrd begins is in the kernel's log, and where it ends is known to systemd
+(`systemctl show`, a field that systemd-analyze(1) reads).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PROMPT = r"Press Enter to look at the hardware again"
@@ -17,9 +17,10 @@ GRUB = r"GNU GRUB|Welcome to GRUB|GRUB loading"
 XEN = r"\(XEN\) Xen version"
 # drivers/xen: arch/x86/xen/enlighten_pv.c says it before anything else of the kernel runs.
 KERNEL = r"about to get started"
-ASK_SYSTEMD = (
-    "systemctl show --property=InitRDTimestampMonotonic --property=UserspaceTimestampMonotonic"
-)
+# run_init_process in init/main.c, of the initrd's own /init; then systemd, when it has the root.
+INITRD = re.compile(r"^\[ *(\d+\.\d+)\] Run /init as init process$", re.MULTILINE)
+USERSPACE = re.compile(r"^UserspaceTimestampMonotonic=([1-9]\d*)$", re.MULTILINE)
+ASK = "dmesg | grep -F 'Run /init'; systemctl show --property=UserspaceTimestampMonotonic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,17 @@ def on_console(lines: Sequence[Stamped], start: float, prompt: str = PROMPT) -> 
     return {name: end - begin for name, begin, end in zip(names, marks, marks[1:], strict=False)}
 
 
-def split_linux(seconds: float, systemd: Mapping[str, float]) -> dict[str, float]:
-    """`Linux` of `on_console` in its three parts, by the SYSTEMD fields of `parse_systemd`.
+def split_linux(seconds: float, text: str) -> dict[str, float]:
+    """`Linux` of `on_console` in its three parts, by the TEXT that ASK printed.
 
-    Both clocks count from the kernel's first moments; systemd's begins a little later, when the
-    kernel has a clock at all. That little is counted as userspace. Raises NotSeen when the fields
-    cannot be of that boot.
+    Both clocks count from the kernel's first moments; the one in the text begins a little later,
+    when the kernel has a clock at all. That little is counted as userspace. Raises NotSeen when
+    something is missing, or cannot be of that boot.
     """
-    initrd, userspace = systemd["InitRD"], systemd["Userspace"]
+    begun, ended = INITRD.search(text), USERSPACE.search(text)
+    if begun is None or ended is None:
+        raise NotSeen(f"the machine said {text!r}")
+    initrd, userspace = float(begun[1]), int(ended[1]) / 1e6
     if not 0 < initrd < userspace < seconds:
         raise NotSeen(f"initrd at {initrd}, userspace at {userspace}, prompt at {seconds}")
     return {
@@ -70,16 +74,6 @@ def split_linux(seconds: float, systemd: Mapping[str, float]) -> dict[str, float
         "initrd": userspace - initrd,
         "userspace": seconds - userspace,
     }
-
-
-def parse_systemd(text: str) -> dict[str, float]:
-    """What ASK_SYSTEMD printed: seconds since the kernel began, by `InitRD` and `Userspace`.
-    Raises NotSeen for a boot without an initrd of systemd's.
-    """
-    found = dict(re.findall(r"^(\w+)TimestampMonotonic=(\d+)$", text, re.MULTILINE))
-    if found.keys() != {"InitRD", "Userspace"} or "0" in found.values():
-        raise NotSeen(f"systemd said {text!r}")
-    return {name: int(microseconds) / 1e6 for name, microseconds in found.items()}
 
 
 class Lines:
