@@ -59,7 +59,7 @@ def _is_nowhere(state: NodeState, guest: str) -> bool:
 def in_words(state: NodeState, guest: str, blocker: Blocker) -> str:
     me, peer = names(state)
     resource = state.guests[guest].resource
-    return blocker.value.format(me=me, peer=peer, disk=resource.disk if resource else Disk.UNKNOWN)
+    return blocker.value.format(me=me, peer=peer, disk=resource.disk if resource else "")
 
 
 def _found_on_this_machine(state: NodeState) -> Iterator[Blocker]:

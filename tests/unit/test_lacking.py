@@ -167,6 +167,10 @@ def test_nothing_is_missing() -> None:
     assert lacking.sentences(survivor(), "g") == []
 
 
+def test_a_pause_ends_to_the_moment() -> None:
+    assert lacking.blockers(with_guest(survivor(), retry_at=NOW), "g") == ()
+
+
 def test_no_two_are_told_in_the_same_words() -> None:
     assert len({why for _, why in WHY.values()}) == len(Blocker)
 
@@ -213,6 +217,8 @@ def test_a_lone_survivor_needs_a_gateway_unless_it_has_a_promise() -> None:
     promised = with_ledger(cut, evidence=1)
     assert lacking.blockers(promised, "g") == (Blocker.NOT_RESET_YET,)
     assert lacking.blockers(replace(promised, started=NOW - 16), "g") == ()
+    behind = with_ledger(cut_off(survivor()), evidence=1)
+    assert lacking.blockers(behind, "g") == (Blocker.NO_REFEREE,), "it did not write alone"
     still = replace(waiting_lone(), doubted=NOW)
     assert lacking.blockers(still, "g") == (Blocker.STOOD_STILL,)
 
