@@ -74,8 +74,9 @@ def turn_over(turn: Turn) -> None:
         starting.start(turn, guest)
         _reconnect(turn, guest)
         _repeat(turn, guest)
-        lacking.tell(turn, guest)
     relocating.look(turn)
+    for guest in turn.state.guests:
+        lacking.tell(turn, guest)
     if may_feed(turn.state):
         turn.act(Feed())
     _send(turn)
