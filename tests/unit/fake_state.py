@@ -20,7 +20,6 @@ from haagent.core.model import (
     Durable,
     Evidence,
     Figures,
-    GuestHello,
     GuestState,
     Hello,
     LanChange,
@@ -37,6 +36,7 @@ from haagent.core.model import (
     Resource,
     Role,
 )
+from tests.unit import states
 
 NOW = 1000.0
 
@@ -44,22 +44,7 @@ ARMED = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
 
 SYNCED = Resource(Role.PRIMARY, Link.CONNECTED, Disk.UP_TO_DATE, Disk.UP_TO_DATE)
 
-WORDS = GuestHello(
-    term=2,
-    theirs=2,
-    phase=Phase.RELEASED,
-    disk=Disk.UP_TO_DATE,
-    is_connected=True,
-    is_alone=False,
-    request=None,
-    grant=None,
-    promise=0,
-    stands_down=False,
-    evidence=0,
-    returned=0,
-    farewell=None,
-    keeps_farewell=False,
-)
+WORDS = replace(states.WORDS, theirs=2, phase=Phase.RELEASED)
 
 HEARD = PathState(last_word=NOW - 0.4, two_way=NOW - 0.6, number=7)
 

@@ -25,6 +25,7 @@ from tests.unit.states import (
     HELLO,
     NOW,
     SILENT,
+    WORDS,
     Change,
     asked,
     frozen,
@@ -208,8 +209,9 @@ def test_drbds_word_is_as_old_as_it_may_be() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_where_the_peer_has_it_or_is_at_it(phase: Phase) -> None:
-    words = replace(survivor().peer.hello.guests["g"], phase=phase)  # type: ignore[union-attr]
-    assert proofs.is_present(words) is (phase not in (Phase.RELEASED, Phase.FORFEITING))
+    assert proofs.is_present(replace(WORDS, phase=phase)) is (
+        phase not in (Phase.RELEASED, Phase.FORFEITING)
+    )
 
 
 def test_nothing_of_it_is_here() -> None:
