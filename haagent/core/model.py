@@ -327,7 +327,7 @@ class Peer:
 
     hello: Hello | None = None  # its newest
     past_boots: frozenset[str] = frozenset()  # those that a newer one replaced
-    met: str = ""  # another boot, whose words do not count before it has heard ours
+    met: str = ""  # another boot, whose words do not count before it confirms ours of late
     met_numbers: Mapping[Path, int] = field(default_factory=dict)  # the highest heard from that one
     hello_at: float = NEVER
     format: int = 0  # the newest that its present boot was heard to speak; 0: none yet

@@ -15,6 +15,7 @@ marked Outdated is started by nobody before it has met the peer's again.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from haagent.core.blockers import Blocker
 from haagent.core.model import NEVER, STALE, Disk, GuestHello, Ledger, NodeState, Phase
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def in_words(name: str) -> str:
-    return f"{name} cannot write to its stick any more"
+    return Blocker.STATELESS.value.format(me=name)
 
 
 def refusal(state: NodeState) -> str | None:
