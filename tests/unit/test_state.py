@@ -2,11 +2,9 @@
 """The agent's state on disk: what survives a power cut at any moment, and what is refused."""
 
 import hashlib
-import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +25,6 @@ from haagent.errors import BugError
 from haagent.folder import Folder
 from haagent.state import (
     NAMES,
-    VERSION,
-    Damaged,
     NotUnderstood,
     StateError,
     StateFile,
@@ -38,6 +34,7 @@ from haagent.state import (
 )
 from tests import state_golden
 from tests.decoders import differences, flaws
+from tests.unit.fake_disk import ForgetfulDisk, PowerCut, altered, damage
 
 A, B = NAMES
 STEPS = 7  # of a save: the folder; write, rename, sync for each copy
@@ -71,61 +68,6 @@ FULL = Durable(
 )
 
 
-class PowerCut(Exception):
-    """The machine is off."""
-
-
-@dataclass
-class ForgetfulDisk:
-    """A folder that keeps names only once they were synced, and whose power fails on command.
-
-    Changes of names reach the medium in order (ext4's journal); a power cut keeps any number of
-    those that were not synced.
-    """
-
-    medium: dict[str, bytes] = field(default_factory=dict)
-    waiting: list[Callable[[dict[str, bytes]], object]] = field(default_factory=list)
-    steps_left: int = 1000
-
-    def _step(self) -> None:
-        if not self.steps_left:
-            raise PowerCut
-        self.steps_left -= 1
-
-    def prepare(self) -> None:
-        self._step()
-
-    def read(self, name: str) -> bytes | None:
-        files = dict(self.medium)
-        for change in self.waiting:
-            change(files)
-        return files.get(name)
-
-    def write(self, name: str, data: bytes) -> None:
-        # Until the write returns, anything may be in the file.
-        self.waiting.append(lambda files: files.update({name: data[: len(data) // 2]}))
-        self._step()
-        self.waiting.append(lambda files: files.update({name: data}))
-
-    def rename(self, old: str, new: str) -> None:
-        self._step()
-        self.waiting.append(lambda files: files.update({new: files.pop(old)}))
-
-    def sync(self) -> None:
-        self._step()
-        for change in self.waiting:
-            change(self.medium)
-        self.waiting.clear()
-
-    def survivors(self) -> "Iterator[ForgetfulDisk]":
-        """Every folder that may be found when the power is back."""
-        for kept in range(len(self.waiting) + 1):
-            files = dict(self.medium)
-            for change in self.waiting[:kept]:
-                change(files)
-            yield ForgetfulDisk(files)
-
-
 def loaded(disk: ForgetfulDisk) -> StateFile:
     state = StateFile(Path("/nowhere"), disk)
     state.load(GUESTS)
@@ -140,12 +82,6 @@ def with_old_state() -> ForgetfulDisk:
 
 def read(disk: ForgetfulDisk) -> Durable | None:
     return StateFile(Path("/nowhere"), disk).load(GUESTS)
-
-
-def damage(data: bytes) -> bytes:
-    """One flipped bit, in the middle of what matters."""
-    at = data.index(b'"term"') + 2
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @pytest.mark.parametrize("steps", range(STEPS))
@@ -246,67 +182,6 @@ def test_one_damaged_and_one_missing_copy_are_refused() -> None:
     del disk.medium[B]
     with pytest.raises(StateError, match="lost"):
         read(disk)
-
-
-def halves(old: bytes, new: bytes) -> Iterator[bytes]:
-    """What may be left of a file when the power failed as NEW was written over OLD: up to some byte
-    it is NEW, and behind that nothing, zeros, or what was there before.
-    """
-    for cut in range(len(new)):
-        yield new[:cut]
-        yield new[:cut] + bytes(len(new) - cut)
-        yield new[:cut] + old[cut:]
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("other", [OLD, NEW], ids=["before", "after"])
-def test_a_copy_that_is_torn_at_any_byte_costs_nothing(name: str, other: Durable) -> None:
-    """Also on a stick that loses what it was told to keep; the OTHER copy was written before, or
-    after that.
-    """
-    old, new = encode(OLD, 1), encode(NEW, 2)
-    (rest,) = set(NAMES) - {name}
-    whole = {rest: old if other is OLD else new}
-    for torn in halves(old, new):
-        found = examine(Path("/nowhere"), GUESTS, ForgetfulDisk({name: torn, **whole}))
-        is_whole = torn in (old, new, new.rstrip())  # without its last line end it says the same
-        assert found.durable == (NEW if torn in (new, new.rstrip()) else other)
-        assert bool(found.warnings) != is_whole
-
-
-def test_two_copies_that_are_torn_are_refused_at_any_byte() -> None:
-    old, new = encode(OLD, 1), encode(NEW, 2)
-    for torn in halves(old, new):
-        if torn not in (old, new, new.rstrip()):
-            with pytest.raises(StateError, match="lost"):
-                examine(Path("/nowhere"), GUESTS, ForgetfulDisk({A: torn, B: torn}))
-
-
-def test_a_copy_of_which_any_bit_is_flipped_is_known_as_damaged() -> None:
-    """Never taken for one of another version, which a whole copy beside it would not outweigh."""
-    data = encode(FULL, 2)
-    for at, bit in itertools.product(range(len(data)), range(8)):
-        with pytest.raises(Damaged):
-            decode(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_copy_of_the_future_is_refused_whatever_the_other_one_is(name: str) -> None:
-    data = encode(NEW, 2)
-    future = altered(data, f'"version": {VERSION}', f'"version": {VERSION + 1}')
-    (rest,) = set(NAMES) - {name}
-    for other in (data, encode(OLD, 9), future, damage(data), b"", None):
-        files = {name: future} if other is None else {name: future, rest: other}
-        with pytest.raises(StateError, match="not for this version"):
-            examine(Path("/nowhere"), GUESTS, ForgetfulDisk(files))
-
-
-def altered(data: bytes, old: str, new: str) -> bytes:
-    """DATA with another content, and the checksum that belongs to it."""
-    content = json.loads(data.replace(old.encode(), new.encode()))["content"]
-    spelled = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    checksum = hashlib.sha256(spelled).hexdigest()
-    return json.dumps({"content": content, "sha256": checksum}).encode()
 
 
 @pytest.mark.parametrize("name", NAMES)
