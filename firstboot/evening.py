@@ -79,8 +79,13 @@ class LeaseRadio(Radio):
     def __init__(self, hands: Appliance) -> None:
         super().__init__()
         self._hands = hands
+        self._asks = False
 
     def look(self, at: float) -> tuple[Observation, ...]:
+        """As the radio's. Raises ToolError."""
+        if not self._asks:
+            self._hands.start_looking_for_addresses()
+            self._asks = True
         given = {lease.card for lease in self._hands.leases()}
         return (*super().look(at), *(RouterSeen(at, card) for card in sorted(given)))
 
@@ -155,7 +160,6 @@ def _install(hands: Carrying, screens: Terminals) -> bool:
 
 def _meet(hands: Appliance, screens: Terminals) -> None:
     """Returns when both machines have agreed. Raises OperatorError."""
-    hands.start_looking_for_addresses()
     radio = LeaseRadio(hands)
     try:
         scale = hands.time_scale()

@@ -5,18 +5,21 @@ Owns which file holds what. Everything that reaches a template was parsed by ans
 can bring a line of its own.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 import haagent
 from firstboot import keys
 from firstboot.answers import Answers, Cable, Part
 from haagent.core.timing import Timing
 from haagent.password import KEPT
+
+if TYPE_CHECKING:
+    import jinja2
 
 STATE = "/state/etc"
 NETWORK = f"{STATE}/systemd/network"
@@ -29,18 +32,6 @@ GROUP = "shoestring"  # the LVM volume group
 CROSSOVER, LAN_CARD, LAN = "crossover", "lan0", "lan"  # what the interfaces are called here
 PUBLIC, SECRET = 0o644, 0o600
 
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.ChoiceLoader(
-        [
-            jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-            jinja2.FileSystemLoader(Path(haagent.__file__).parent / "templates"),
-        ]
-    ),
-    undefined=jinja2.StrictUndefined,
-    keep_trailing_newline=True,
-    autoescape=False,  # what is written is no HTML
-)
-
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -52,7 +43,20 @@ class File:
 
 
 def render(template: str, **values: object) -> str:
-    return TEMPLATES.get_template(template).render(values)
+    return _templates().get_template(template).render(values)
+
+
+@functools.cache
+def _templates() -> "jinja2.Environment":
+    import jinja2  # the first page of a machine must not wait for what is needed after the last
+
+    folders = (Path(__file__).parent / "templates", Path(haagent.__file__).parent / "templates")
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # what is written is no HTML
+    )
 
 
 def host_name(answers: Answers) -> tuple[File, ...]:

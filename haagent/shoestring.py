@@ -213,9 +213,9 @@ def update(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def install(arguments: argparse.Namespace, places: Places) -> Exit:
-    from firstboot.installing import asking  # as above
+    from firstboot.installing import on_a_pair  # as above
 
-    return asking.install_here(arguments, places)
+    return on_a_pair.install_here(arguments, places)
 
 
 def change_password(arguments: argparse.Namespace, places: Places) -> Exit:

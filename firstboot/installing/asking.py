@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: MIT
 """Asks which internal disk shall become the system disk, and has a person agree to what is lost:
-at the first page of a blank machine, and as `shoestring install` on half of a pair.
+at the first page of a blank machine, and for `shoestring install` (on_a_pair.py).
 
 It writes nothing but the mark; what that asks for is done at the next start (install.py).
 """
 
-import argparse
 import secrets
-from collections.abc import Callable
 from typing import Protocol
 
 from firstboot.answers import Answers
 from firstboot.installing import layout, mark, target
 from firstboot.installing.layout import Layout
-from firstboot.installing.mark import DONE, PATH, WHY_NOT, Mark
+from firstboot.installing.mark import DONE, WHY_NOT, Mark
 from firstboot.probe import Disk, Machine
 from firstboot.proposal import in_words
 from firstboot.question import TELLING, telling
 from firstboot.rendering import File
 from firstboot.validate import find_disk
 from firstboot.wording import in_short
-from haagent import handover
-from haagent.command import Exit, Places, is_at_a_terminal, look
 from haagent.errors import OperatorError
 
 WORD = "install"
@@ -109,36 +105,6 @@ def agreed_in_file(answers: Answers, hands: Hands) -> bool:
         )
     _agree(hands, disk)
     return True
-
-
-def install_here(arguments: argparse.Namespace, places: Places) -> Exit:
-    """`shoestring install`. Raises ShoestringError: the machine stays on its stick."""
-    from firstboot.installing.carrying import Carrying  # it listens for hardware from its beginning
-    from firstboot.seat import Seat
-
-    if not is_at_a_terminal():
-        raise OperatorError(
-            "Nothing was done: a disk is erased only for a person at a terminal.",
-            "Type the command yourself; no script may do it.",
-        )
-    look(places)  # without an agent no guest could be handed over
-    return with_restart(Seat(), Carrying(places.run), lambda: _restart(places))
-
-
-def with_restart(screens: Screens, hands: Hands, restart: Callable[[], Exit]) -> Exit:
-    """Asks, then restarts; whatever keeps the machine from restarting takes the mark back."""
-    if not choose(screens, hands):
-        return Exit.FAILED
-    try:
-        return restart()
-    except BaseException:
-        hands.remove(PATH)
-        screens.tell(STAYS)
-        raise
-
-
-def _restart(places: Places) -> Exit:
-    return handover.reboot(argparse.Namespace(yes=True), places)
 
 
 def _chosen(screens: Screens, machine: Machine, least: int) -> Disk | None:

@@ -11,8 +11,9 @@ from firstboot.agreement import Stage as AgreementStage
 from firstboot.agreement import Word
 from firstboot.evening import _greeting
 from firstboot.installing import asking
-from firstboot.installing.asking import agreed_in_file, choose, is_possible, with_restart
+from firstboot.installing.asking import agreed_in_file, choose, is_possible
 from firstboot.installing.mark import DONE, PATH, WHY_NOT, Mark, Stage
+from firstboot.installing.on_a_pair import with_restart
 from firstboot.meeting import InstallWished, Meeting
 from firstboot.pairing import ceremony
 from firstboot.pairing.announcement import Announcement
