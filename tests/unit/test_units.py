@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -329,10 +330,32 @@ def test_nothing_puts_a_machine_to_sleep_and_its_power_button_works() -> None:
 
 def test_what_makes_the_mounts_is_there() -> None:
     """Generators that have nothing to do are removed; those of fstab and the command line stay."""
-    removed = (IMAGE / "mkosi.conf.d/10-system.conf").read_text()
+    removed = (IMAGE / "mkosi.conf.d/15-boot.conf").read_text()
     assert "systemd-sysv-generator" in removed
     for name in ("fstab", "debug"):
         assert f"systemd-{name}-generator" not in removed
+
+
+def test_nothing_of_ours_needs_what_is_not_started() -> None:
+    told = re.findall(
+        r"^ +/usr/lib/systemd/system/(?:\*\.wants/)?(\S+)$",
+        (IMAGE / "mkosi.conf.d/15-boot.conf").read_text(),
+        re.MULTILINE,
+    )
+    assert len(told) > 20
+    for file in UNITS.rglob("*"):
+        for key in ("After", "Requires", "Wants", "BindsTo"):
+            for line in settings(file).get(key, []) if file.is_file() else []:
+                for unit in line.split():
+                    assert not any(fnmatch(unit, name) for name in told), f"{file.name}: {unit}"
+
+
+def test_a_person_is_served_before_what_nobody_waits_for() -> None:
+    assert settings(UNITS / "shoestring-setup.service")["Nice"] == ["-10"]
+    assert settings(UNITS / "shoestring-well.service")["Nice"] == ["19"]
+    for name in ("dbus-broker", "systemd-logind"):
+        late = settings(UNITS / f"{name}.service.d/50-shoestring.conf")
+        assert late["After"] == ["xen.service"]
 
 
 def test_a_good_start_is_marked_without_holding_up_the_start() -> None:
