@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Owns what must survive a power cut: two copies of `Durable` in one folder.
+"""Owns what must survive a power cut: two copies of `Durable` in one folder, and a trace beside it.
 
 It must not judge what it keeps. It must not hand out anything that it does not understand: an
 agent that does not know what it promised must not decide.
 
 Each copy is JSON: `{"content": {"version", "counter", "durable"}, "sha256"}`. The checksum is over
 the content as `_canonical` spells it. A save writes both copies, one after the other, the weaker
-one first. So one damaged copy, whichever it is, costs nothing that was ever acted on.
+one first. So one damaged copy, whichever it is, costs nothing that was ever acted on. The first
+save leaves a trace outside of the folder: who finds no copy knows whether there ever was one.
 
 An update may be taken back at any start, also long after it: the release before then finds what
 this one wrote. So a release only writes what the one before it reads. A new format is read by one
@@ -87,28 +88,35 @@ class Found:
     counter: int
     weaker: int  # the index of the copy that the next save replaces first
     is_whole: bool  # both copies are there and say the same
+    has_trace: bool  # something was saved here once, whatever is left of it
     warnings: tuple[str, ...]  # sentences for the log
 
 
 class StateFile:
-    """Keeps `Durable` in FOLDER. One object, one thread; `load` comes before the first `save`."""
+    """Keeps `Durable` in FOLDER. One object, one thread; `load` comes before the first `save`.
+
+    A DISK stands for that folder and for the one that it is in.
+    """
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self._disk: Disk = disk or Folder(folder)
+        self._around: Disk = disk or Folder(folder.parent)
         self._folder = folder
         self._counter: int | None = None
         self._weaker = 0
+        self._has_trace = False
         self.warnings: tuple[str, ...] = ()
 
     def load(self, guests: Collection[str]) -> Durable | None:
         """What was saved last; None if nothing ever was. GUESTS are the configured ones.
 
         `warnings` then says what was odd. A guest that was never saved is missing from the result.
-        Raises StateError, and has changed nothing then, if both copies are damaged, of a newer
-        format, or of a guest that is not configured.
+        Raises StateError, and has changed nothing then, if both copies are damaged or gone, of a
+        newer format, or of a guest that is not configured.
         """
-        found = examine(self._folder, guests, self._disk)
+        found = examine(self._folder, guests, self._disk, self._around)
         self._counter, self._weaker = found.counter, found.weaker
+        self._has_trace = found.has_trace
         self.warnings = found.warnings
         if found.durable is not None and not found.is_whole:
             # safety: the agent acts on what it loads. It must not hang on one copy from then on.
@@ -131,6 +139,12 @@ class StateFile:
                 self._replace(NAMES[self._weaker], data)
                 # safety: from here on the other copy is the older one, even if the next step fails.
                 self._weaker = 1 - self._weaker
+            if not self._has_trace:
+                # safety: not before the copies, or a power cut in a pair's first save would leave
+                # an agent that takes itself for one that lost them.
+                self._around.write(trace_of(self._folder), b"")
+                self._around.sync()
+                self._has_trace = True
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -159,14 +173,21 @@ class StateFile:
         self._disk.sync()
 
 
-def examine(folder: Path, guests: Collection[str], disk: Disk | None = None) -> Found:
-    """Reads both copies and changes nothing. Raises StateError as `StateFile.load` does."""
+def examine(
+    folder: Path, guests: Collection[str], disk: Disk | None = None, around: Disk | None = None
+) -> Found:
+    """Reads both copies and changes nothing. Raises StateError as `StateFile.load` does.
+
+    AROUND is the folder that DISK is in; without it DISK is both.
+    """
+    has_trace = _has_trace(around or disk or Folder(folder.parent), folder)
     disk = disk or Folder(folder)
     copies = [_read(disk, name, folder) for name in NAMES]
     readable = [copy for copy in copies if isinstance(copy, Copy)]
     if not readable:
-        if copies == [None, None]:
-            return Found(None, 0, 0, False, ())
+        if copies == [None, None] and not has_trace:
+            return Found(None, 0, 0, False, False, ())
+        # safety: who begins anew here has forgotten what it promised, and which terms there were.
         raise StateError(
             f"The agent's state in {folder} is lost: {'; '.join(_complaints(copies))}.",
             HINT.format(folder=folder),
@@ -186,8 +207,21 @@ def examine(folder: Path, guests: Collection[str], disk: Disk | None = None) -> 
         newest.counter,
         1 - copies.index(newest),
         is_whole,
+        has_trace,
         (*complaints, *_compare_guests(newest.durable, guests, folder)),
     )
+
+
+def trace_of(folder: Path) -> str:
+    """The name of an empty file beside FOLDER, which is left where the folder is lost."""
+    return f"{folder.name}.saved"
+
+
+def _has_trace(around: Disk, folder: Path) -> bool:
+    try:
+        return around.read(trace_of(folder)) is not None
+    except OSError:
+        return True  # there is something; it is in doubt only where both copies are gone
 
 
 def _complaints(copies: list["Copy | str | None"]) -> list[str]:

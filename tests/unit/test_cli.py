@@ -5,6 +5,7 @@ import io
 import json
 import os
 import queue
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -174,6 +175,9 @@ def test_check(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert "state-a.json is damaged" in told.out
     assert "only one copy of save 1" in told.err
     assert damaged.read_bytes() == b"x"  # a look changes nothing
+    shutil.rmtree(places.folder)
+    assert cli.main(["check"], places) == Exit.FAILED
+    assert "state-a.json is missing; state-b.json is missing" in capsys.readouterr().err
 
 
 def test_leave_tells_how_it_goes(places: Places, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from firstboot.apply import COMPLETE, set_up
 from firstboot.forgetting import PATH, Mark, Stage, at_start, forget, from_file, our_disk, to_file
 from firstboot.rendering import SETTINGS, File
 from haagent.errors import OperatorError, ToolError
+from haagent.state import FOLDER, trace_of
 from tests.unit.fake_agent import Systemctl
 from tests.unit.fake_machine import TEXTS, DataDisk, FakeMachine, PowerCutError, finished
 
@@ -20,7 +21,8 @@ def pair_machine(name: str = "a") -> FakeMachine:
     """One that lived as half of a pair for a while."""
     machine = finished(name)
     machine.zone = "Europe/Berlin"
-    for path in ("/state/haagent/state-a.json", "/state/var/lib/drbd/drbd-minor-0.lkbd"):
+    trace = str(FOLDER.with_name(trace_of(FOLDER)))
+    for path in ("/state/haagent/state-a.json", trace, "/state/var/lib/drbd/drbd-minor-0.lkbd"):
         machine.files[path] = File(path, "{}")
     machine.effects = 0
     machine.said.clear()
@@ -222,6 +224,7 @@ def test_every_file_of_the_pair_is_found_and_nothing_of_the_sticks_own(tmp_path:
         "etc/drbd.d/counter.res",
         "etc/hostname",
         "etc/shoestring/password",
+        "haagent.saved",
         "haagent/state-a.json",
         "later/what-nobody-knows-yet",
         "on-top",
