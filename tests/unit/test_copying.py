@@ -36,3 +36,19 @@ def test_whatever_is_copied_has_nothing_but_slots(kind: Any) -> None:
     """Neither a field of a parent, which would be lost, nor a check, which would be passed by."""
     assert {field.name for field in dataclasses.fields(kind)} == set(kind.__slots__)
     assert not hasattr(kind, "__post_init__")
+
+
+@pytest.mark.parametrize("kind", COPIED)
+def test_every_kind_can_be_copied(kind: Any) -> None:
+    """Field by field, whatever is in them; what is copied is as frozen as it was."""
+    value, what = object.__new__(kind), {name: object() for name in kind.__slots__}
+    for name, thing in what.items():
+        object.__setattr__(value, name, thing)
+    for name in kind.__slots__:
+        new = object()
+        copy = replace(value, **{name: new})
+        assert type(copy) is kind
+        assert {one: getattr(copy, one) for one in what} == {**what, name: new}
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(copy, name, None)
+    assert {name: getattr(value, name) for name in what} == what
