@@ -84,7 +84,7 @@ def _brown_out(random: Random) -> Arguments:
 
 
 def _save(random: Random) -> Arguments:
-    return {"number": random.randint(1, 6)}
+    return {"number": random.randint(1, 6), "finds": random.choice(("old", "new", "new"))}
 
 
 def _move(random: Random) -> Arguments:

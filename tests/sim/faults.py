@@ -4,9 +4,8 @@
 Each fault is a function of the world and its arguments, and says what the pair promises about it;
 it returns how it is mended, where it can be. How the arguments are drawn is in `draws`.
 
-Not here, because the design does not promise to survive it: a state file that is lost (both copies
-gone, which looks like a machine that was never set up), an old one that is put back, and a watchdog
-that says it is armed and never fires.
+Not here, because the design does not promise to survive it: an old state that is put back, and a
+watchdog that says it is armed and never fires.
 """
 
 from collections.abc import Callable, Mapping
@@ -167,9 +166,12 @@ def brown_out(world: World, first: float, second: float) -> Mend:
     return None
 
 
-def cut_at_save(world: World, number: int) -> Mend:
-    """Who writes the state that NUMBER saves from now loses its power, having done nothing yet."""
-    world.cut_at_save = world.saves + number
+def cut_at_save(world: World, number: int, finds: str) -> Mend:
+    """Who writes the state that NUMBER saves from now loses its power, having done nothing yet. It
+    FINDS the `old` one or the `new` one: wherever in a save that is, down to the byte, there is no
+    third (tests/unit/test_state_damage.py).
+    """
+    world.cut_at_save, world.cut_finds_old = world.saves + number, finds == "old"
 
     def back() -> None:
         world.cut_at_save = None
@@ -244,8 +246,8 @@ def full_stick(world: World, who: str) -> Mend:
 
 
 def damaged_state(world: World, who: str) -> Mend:
-    """Both copies of it: its agent, once it starts again, decides nothing until a person has put
-    back what was there. One damaged copy costs nothing, by the order of writing.
+    """Both copies of it, or both are gone: its agent, once it starts again, decides nothing until a
+    person has put back what was there. One damaged copy costs nothing, by the order of writing.
     """
     node = node_of(world, who)
     world.damage_state(node)

@@ -73,6 +73,7 @@ class Ground:
         self.refusals: list[str | None] = []  # what persons were told; None: it is done
         self.saves = 0  # how often a state was written
         self.cut_at_save: int | None = None  # the machine that writes this one loses its power
+        self.cut_finds_old = False  # what it finds then: the state before, or the one it wrote
         self.boot_takes = BOOT_TAKES  # of a machine that starts again by itself
         self.sync_takes: float | None = None  # seconds of a resync that begins; None: a few
         self.is_hole = False

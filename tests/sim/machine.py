@@ -297,6 +297,10 @@ class Machine:
             self._feed_in(events.StateLost(event.at, "Input/output error"))
             self._feed_in(event)
             return
+        if is_to_be_saved and ground.saves + 1 == ground.cut_at_save and ground.cut_finds_old:
+            ground.saves += 1
+            self.power_off("loses power, about to save its state")
+            return
         self.state = decision.state
         self.is_stick_lost = decision.state.is_stateless
         for reason in decision.reasons:

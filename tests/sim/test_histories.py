@@ -57,8 +57,8 @@ def test_the_named_classes_end_detected() -> None:
     seeds = range(FIRST, FIRST + HISTORIES // 5)
     total = run(draw(seed, more=("freeze", "hole")) for seed in seeds)
     assert is_well(total)
-    assert total.hole > HISTORIES // 40
-    assert total.frozen > HISTORIES // 40
+    assert total.hole > HISTORIES // 50
+    assert total.frozen > HISTORIES // 50
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -90,10 +90,10 @@ CUT = (
 )
 
 
-def tell(scenario: Scenario, cut_at_save: int) -> tuple[int, list[str]]:
-    """Tells SCENARIO with a power cut after one save; how many saves it had, and what broke."""
+def tell(scenario: Scenario, cut_at_save: int, finds_old: bool = False) -> tuple[int, list[str]]:
+    """Tells SCENARIO with a power cut in one save; how many saves it had, and what broke."""
     world = begin(scenario)
-    world.saves, world.cut_at_save = 0, cut_at_save
+    world.saves, world.cut_at_save, world.cut_finds_old = 0, cut_at_save, finds_old
     with contextlib.suppress(AssertionError, KeyError):
         scenario.tell(world)  # what it expects need not come true with one more power cut
     world.cut_at_save = None
@@ -102,10 +102,11 @@ def tell(scenario: Scenario, cut_at_save: int) -> tuple[int, list[str]]:
     return world.saves, world.audit.violations
 
 
+@pytest.mark.parametrize("finds_old", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("name", CUT)
-def test_power_cut_after_every_save(name: str) -> None:
+def test_power_cut_in_every_save(name: str, finds_old: bool) -> None:
     saves, _ = tell(SCENARIOS[name], -1)
     assert saves > 3
     for number in range(1, saves + 1):
-        _, violations = tell(SCENARIOS[name], number)
+        _, violations = tell(SCENARIOS[name], number, finds_old)
         assert violations == [], f"cut after save {number} of {saves}"

@@ -38,7 +38,7 @@ CORE = (
 TESTS = (
     *(f"tests/unit/test_{name}.py" for name in CORE),
     "tests/sim/test_scenarios.py::test_keeps_both_promises_and_reads_as_before",
-    "tests/sim/test_scenarios.py::test_power_cut_after_every_save",
+    "tests/sim/test_scenarios.py::test_power_cut_in_every_save",
 )
 BY_WIRE = ("[mixed-", "[crosswise-")  # the same once more, about bytes; not about rules
 SEEDS = range(24)
