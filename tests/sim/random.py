@@ -21,6 +21,7 @@ from tests.sim.shrinking import as_it_did, shrink
 
 KEPT = Path("build/sim")
 SHRUNK = 5  # of all that goes wrong
+TELLS_EVERY = 30  # seconds
 SWEEP = 100  # histories between two collections of garbage: a world is full of cycles
 
 
@@ -111,6 +112,16 @@ def _swept(scripts: Iterable[Script]) -> Iterator[Script]:
         gc.enable()
 
 
+def _counted(seeds: range) -> Iterator[int]:
+    """Says now and then how far it is: many take an hour."""
+    told = time.monotonic()
+    for number, seed in enumerate(seeds):
+        if time.monotonic() - told > TELLS_EVERY:
+            told = time.monotonic()
+            print(f"{number} of {len(seeds)} are told", file=sys.stderr)
+        yield seed
+
+
 def report(one: Outcome) -> None:
     """Shrinks what went wrong, and says how to see it again."""
     problem = one.problems[0]
@@ -138,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     if said.replay is not None:
         return replay(said.replay)
     begin = time.process_time()
-    seeds = range(said.seed, said.seed + said.runs)
+    seeds = _counted(range(said.seed, said.seed + said.runs))
     total = run(draw(seed, is_mixed=said.mixed) for seed in seeds)
     minutes = (time.process_time() - begin) / 60
     for one in total.broken[:SHRUNK]:
