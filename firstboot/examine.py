@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from firstboot import contents, health
-from firstboot.hypervisor import ASK, parse_hypervisor
+from firstboot.hypervisor import ASK, START, parse_hypervisor
 from firstboot.probe import Disk, Health, Machine
 from firstboot.wording import printable
 from haagent.errors import ToolError
@@ -26,6 +26,7 @@ def examine(machine: Machine, run: Run = run) -> Machine:
     if machine.xen is None:
         return machine
     try:
+        run(START, timeout=LIMIT)
         xen = parse_hypervisor(run(ASK, timeout=LIMIT))
     except ToolError:
         return machine

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from haagent.errors import ParseError
 
+START = ("systemctl", "start", "xen.service")  # xl would wait for a store that is not there
 ASK = ("xl", "info")
 MIB = 1 << 20
 
