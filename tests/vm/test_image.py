@@ -22,7 +22,7 @@ def wait_for_greeting(machine: Machine) -> dict[str, str]:
     outcome = machine.console.expect(
         [
             "Press Enter to look at the hardware again",
-            "This machine does not start",
+            "It tries again",
             "Kernel panic",
         ],
         timeout=BOOT,
