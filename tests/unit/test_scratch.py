@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How sequences are played on machines: with machines that are the model, what the model does."""
 
+import subprocess
 from types import SimpleNamespace
 from typing import cast
 
@@ -51,6 +52,23 @@ def test_a_machine_that_is_the_model_reads_like_it(name: str) -> None:
 def test_one_look_at_a_machine() -> None:
     resource = Resource(Role.PRIMARY, Link.CONNECTING, Disk.UP_TO_DATE, Disk.UNKNOWN, True)
     assert scratch.parse(SHOWN) == Look(Reading(resource, (1, 12), waits=True), calls=2, ends=1)
+
+
+# As Linux 6.12 says it.
+KERNEL = """\
+[  498.34] drbd model: helper command: /sbin/drbdadm fence-peer model
+[  501.68] drbd model: helper command: /sbin/drbdadm fence-peer model exit code 7 (0x700)
+[  501.68] drbd model: fence-peer helper returned 7 (peer was stonithed)
+[  514.16] drbd model: helper command: /sbin/drbdadm unfence-peer model
+[  514.26] drbd model: helper command: /sbin/drbdadm unfence-peer model exit code 0 (0x0)
+"""
+
+
+def test_only_fence_peer_is_counted() -> None:
+    found = subprocess.run(
+        scratch.CALLS, shell=True, input=KERNEL, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == [" fence-peer model", " fence-peer model exit code"]
 
 
 def test_a_machine_that_does_not_have_the_disk() -> None:

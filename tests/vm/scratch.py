@@ -83,9 +83,11 @@ DIE = f"""dd if={VOLUME} of=/run/{NAME}/image bs=1M iflag=direct status=none || 
 {TAKE_DOWN}
 dd if=image of={VOLUME} bs=1M oflag=direct status=none
 """
+# A resync that is over has the kernel call unfence-peer, which is another one.
+CALLS = rf"grep -o ' fence-peer {NAME}\( exit code\)\?'"
 LOOK = f"""drbdsetup events2 --now {NAME} 2>/dev/null
 echo == helper
-dmesg | grep -o 'fence-peer {NAME}\\( exit code\\)\\?'
+dmesg | {CALLS}
 echo == data
 dd if={VOLUME} bs=4096 count={BLOCKS} iflag=direct status=none | tr -d '\\0'
 echo == writing
