@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pexpect.popen_spawn import PopenSpawn
 from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from tests.vm import tools
 from tests.vm.control import Control
+from tests.vm.serial_line import SerialLine
 from tests.vm.wait import wait_until
 
 OVMF = Path("/usr/share/OVMF")  # in the tools tree
@@ -126,7 +126,7 @@ class Machine:
         self._accel = accel
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._qemu: PopenSpawn[str] | None = None
+        self._qemu: SerialLine | None = None
         self._nbdkit: list[subprocess.Popen[bytes]] = []
         self._qmp: QEMUMonitorProtocol | None = None
         self._control: Control | None = None
@@ -145,7 +145,7 @@ class Machine:
         argv = tools.command("qemu-system-x86_64", *self.arguments())
         if incoming:
             argv += ["-incoming", f"file:{incoming}"]
-        self._qemu = PopenSpawn(
+        self._qemu = SerialLine(
             argv,
             encoding="utf-8",
             codec_errors="replace",
@@ -328,7 +328,7 @@ class Machine:
         return answer if isinstance(answer, dict) else {}
 
     @property
-    def console(self) -> "PopenSpawn[str]":
+    def console(self) -> SerialLine:
         """The serial line: GRUB, Xen, then dom0's hvc0. It loses part of what is pasted."""
         assert self._qemu is not None, f"{self.name} is off"
         return self._qemu
