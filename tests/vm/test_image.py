@@ -22,13 +22,14 @@ def wait_for_greeting(machine: Machine) -> dict[str, str]:
     outcome = machine.console.expect(
         [
             "Press Enter to look at the hardware again",
-            "It tries again",
+            r"what was said last:\r?\n[^\n]+\n",  # the reason is above, and its cause here
             "Kernel panic",
         ],
         timeout=BOOT,
     )
     page = machine.console.before or ""
-    assert outcome == 0, f"{machine.name} did not come up:\n{page}"
+    why = machine.console.after
+    assert outcome == 0, f"{machine.name} did not come up:\n{page}{why}"
     return dict(re.findall(r"^  ([A-Z]\w+) +(\S.*?)\r*$", page, re.MULTILINE))
 
 
