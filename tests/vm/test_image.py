@@ -22,7 +22,7 @@ def wait_for_greeting(machine: Machine) -> dict[str, str]:
     outcome = machine.console.expect(
         [
             "Press Enter to look at the hardware again",
-            r"what was said last:\r?\n[^\n]+\n",  # the reason is above, and its cause here
+            r"what was said last:\r*\n[^\n]+\n",  # the reason is above, and its cause here
             "Kernel panic",
         ],
         timeout=BOOT,
