@@ -40,8 +40,9 @@ JUST_CREATED = "0000000000000004:0000000000000000:"
 STATE = Path("/state")
 OF_THE_STICK = ("identity", "lost+found")  # below STATE
 IN_VAR = ("drbd", "heartbeat")  # below STATE's var/lib: what keeps something of the pair there
-# Its own identity. The generation must never go back: a peer drops what is older as a replay.
-OF_HEARTBEAT = ("hb_generation", "hb_uuid")
+# Its own identity. The generation must never go back: a peer drops what is older as a replay. The
+# highest one is what guards it (heartbeat-generation of the image).
+OF_HEARTBEAT = ("hb_generation", "hb_generation.highest", "hb_uuid")
 ZONE = STATE / "etc/localtime"  # the image's /etc/localtime leads to it
 GROUP_NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]*")  # lvm(8)
 KEY = re.compile(r"\b[0-9a-fA-F]{32,}\b")

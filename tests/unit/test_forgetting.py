@@ -236,6 +236,7 @@ def test_every_file_of_the_pair_is_found_and_nothing_of_the_sticks_own(tmp_path:
         "identity/machine-id",
         "lost+found/x",
         "var/lib/heartbeat/hb_generation",
+        "var/lib/heartbeat/hb_generation.highest",
         "var/lib/heartbeat/hb_uuid",
         "var/lib/systemd/random-seed",
         "var/log/journal/x",
