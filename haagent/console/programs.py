@@ -14,10 +14,13 @@ from typing import Any
 
 from haagent.errors import ToolError
 from haagent.folding import WIDTH, folded
+from haagent.run import KILLED_WITHIN
 
 NOT_STARTED = 127  # what a shell says of a program that cannot be started
 SHELL = ("bash", "--noprofile", "--norc", "-i")
 SHELL_QUIET = 600  # seconds at the prompt without a key, until the shell ends by itself
+# Seconds for what only tells something. A report asks many programs, each with a limit of its own.
+LIMIT = 300.0
 # A shell of systemd's knows none of these.
 ENVIRONMENT = {
     "HISTFILE": "",
@@ -34,13 +37,16 @@ def shell_environment(me: str) -> dict[str, str]:
 
 class Programs:
     """Runs programs on the terminal open as KEYS and SCREEN. USUAL is how that terminal is for
-    them, as termios.tcgetattr returned it; None: it is no terminal.
+    them, as termios.tcgetattr returned it; None: it is no terminal. LIMIT: seconds for `lines`.
     """
 
-    def __init__(self, keys: int, screen: int, usual: list[Any] | None) -> None:
+    def __init__(
+        self, keys: int, screen: int, usual: list[Any] | None, limit: float = LIMIT
+    ) -> None:
         self._keys = keys
         self._screen = screen
         self._usual = usual
+        self._limit = limit
 
     def run(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
         """Runs ARGV to its end, with the whole terminal; its exit status, or minus its signal."""
@@ -61,22 +67,38 @@ class Programs:
             self._take_back()
 
     def lines(self, argv: Sequence[str]) -> list[str]:
-        """What ARGV prints, with its complaints, as `readable`. Ctrl-C ends it early."""
+        """What ARGV prints, with its complaints, as `readable`; if it was not done in time, what it
+        had printed until then. Ctrl-C ends it early.
+        """
         self._make_usual()
-        try:
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                check=False,
-            )
-        except OSError as error:
-            raise ToolError(argv, NOT_STARTED, error.strerror or str(error)) from error
-        finally:
-            self._take_back()
-        return readable(done.stdout)
+        # A file: whoever is left behind, or waits in the kernel, may keep a pipe open for ever.
+        with os.fdopen(os.memfd_create("printed"), "w+b") as printed:
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=subprocess.STDOUT,
+                    cwd="/",
+                )
+                is_done = self._ends(process)
+            except OSError as error:
+                raise ToolError(argv, NOT_STARTED, error.strerror or str(error)) from error
+            finally:
+                self._take_back()
+            printed.seek(0)
+            lines = readable(printed.read())
+        return lines if is_done else [*lines, f"It was not done after {self._limit:g} s."]
+
+    def _ends(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether it was done in time; it is killed if not, as far as it can be."""
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self._limit)
+            return True
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(KILLED_WITHIN)
+        return False
 
     def _make_usual(self) -> None:
         if self._usual is not None:

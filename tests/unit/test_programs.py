@@ -2,10 +2,11 @@
 """What programs print, before it is shown to somebody who is no root."""
 
 import os
+import time
 
 import pytest
 
-from haagent.console.programs import NOT_STARTED, Programs, readable, shell_environment
+from haagent.console.programs import LIMIT, NOT_STARTED, Programs, readable, shell_environment
 from haagent.errors import ToolError
 
 
@@ -37,6 +38,19 @@ def test_what_a_program_prints_and_complains_is_read() -> None:
             start(("shoestring-that-is-not-there",))
         assert caught.value.exit == NOT_STARTED
     assert programs.run(("sh", "-c", "exit 3")) == 3
+    os.close(null)
+
+
+def test_what_does_not_end_is_ended_and_what_it_printed_is_shown() -> None:
+    """The page has to come back, also when somebody else keeps the output open."""
+    null = os.open(os.devnull, os.O_RDWR)
+    programs = Programs(null, null, None, limit=2.0)
+    begin = time.monotonic()
+    told = programs.lines(("sh", "-c", "echo one; sleep 50 & exec sleep 60"))
+    assert told == ["one", "It was not done after 2 s."]
+    assert programs.lines(("sh", "-c", "sleep 50 & echo two")) == ["two"]
+    assert time.monotonic() - begin < 30
+    assert 60 <= LIMIT <= 600
     os.close(null)
 
 
