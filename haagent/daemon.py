@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The agent as a program: what it starts with, where its log goes, and how it ends.
+"""The agent as a program: what it starts with, and how it ends.
 
 A bug ends the agent at once: it decides nothing on ground that it does not understand. systemd
 starts it again, it takes up what it held; if that happens too often it stays down, and the
@@ -7,16 +7,12 @@ watchdog, unfed, ends this boot.
 """
 
 import logging
-import logging.handlers
 import os
-import queue
-import sys
 import threading
 import time
 from dataclasses import replace
-from typing import ClassVar
 
-from haagent import __version__, lan
+from haagent import __version__, journal, lan
 from haagent import config as settings
 from haagent.boot import boot_id
 from haagent.clocks import Clocks
@@ -33,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Runs the agent until something ends it. Raises ShoestringError."""
-    _log_without_blocking()
+    journal.start()
     config, lan_files = lan.settings_now()
     machine = Machine(config)
     durable = machine.keeper.load(list(config.guests))
@@ -60,39 +56,10 @@ def main() -> None:
         raise
     except Exception:
         log.critical("a bug: the agent stops deciding", exc_info=True)
-        _flush()
+        journal.flush()
         os._exit(70)  # sysexits.h EX_SOFTWARE; no thread of ours may act any more
 
 
 def as_we_run_it(pair: Pair, key: bytes) -> Pair:
     """PAIR of the settings, with what is known only now: its mark, and what this release speaks."""
     return replace(pair, mark=settings.mark_of(key), release=__version__, formats=FORMATS)
-
-
-class Journal(logging.Formatter):
-    """Each line with its priority, as systemd reads it (sd-daemon(3))."""
-
-    PRIORITIES: ClassVar = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
-
-    def format(self, record: logging.LogRecord) -> str:
-        priority = f"<{self.PRIORITIES[record.levelname]}>"
-        return "\n".join(f"{priority}{line}" for line in super().format(record).splitlines())
-
-
-_listener: logging.handlers.QueueListener | None = None
-
-
-def _log_without_blocking() -> None:
-    """A journal that hangs must not hold up a decision: another thread writes to it."""
-    global _listener
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    door = logging.handlers.QueueHandler(lines)
-    door.setFormatter(Journal())
-    _listener = logging.handlers.QueueListener(lines, logging.StreamHandler(sys.stderr))
-    _listener.start()
-    logging.basicConfig(level=logging.INFO, handlers=[door])
-
-
-def _flush() -> None:
-    if _listener is not None:
-        _listener.stop()

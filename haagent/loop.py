@@ -93,8 +93,9 @@ class Loop:
                 self.take(event)
                 return
         # journald.conf(5), SyncIntervalSec: only what is critical is on the disk before a reset.
-        is_last = decision.state.is_fenced and not self.state.is_fenced
-        self.state = decision.state
+        before, self.state = self.state, decision.state
+        has_given_up = self.state.is_fenced and not before.is_fenced
+        is_last = has_given_up or (before.is_fed and not self.state.is_fed)
         for reason in decision.reasons:
             log.log(logging.CRITICAL if is_last else logging.INFO, "%s", reason)
         self._outside.decided(decision.reasons)

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path as File
 
 from haagent import config as settings
-from haagent import lan
+from haagent import journal, lan
 from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.speech import Speech
@@ -186,7 +186,10 @@ class Machine:
 
     def reset(self) -> None:
         log.critical("resetting this machine")
-        SYSRQ.write_text("b")  # sysrq.rst: reboots at once, without syncing
+        try:
+            journal.sync(journal.LAST_WORDS)
+        finally:
+            SYSRQ.write_text("b")  # sysrq.rst: reboots at once, without syncing
 
     def finish_leaving(self) -> None:
         if self._is_leaving:

@@ -446,6 +446,7 @@ class NodeState:
     left: float | None = None  # when the machine was asked to shut down
     replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot
+    is_fed: bool = True  # the watchdog, when it was last judged; for the log, no rule depends on it
     is_stateless: bool = False  # nothing can be written down in this boot any more
     lost_because: str = ""  # why not; one line
     measured: Measured = field(default_factory=Measured)

@@ -77,8 +77,7 @@ def turn_over(turn: Turn) -> None:
     relocating.look(turn)
     for guest in turn.state.guests:
         lacking.tell(turn, guest)
-    if may_feed(turn.state):
-        turn.act(Feed())
+    _feed(turn)
     _send(turn)
     _finish_leaving(turn)
 
@@ -215,18 +214,34 @@ def destroy(turn: Turn, guest: str, why: str) -> None:
 
 def may_feed(state: NodeState) -> bool:
     """Whether this node has proof that it may live on, for every guest that is here."""
+    return not starves_because(state)
+
+
+def starves_because(state: NodeState) -> str:
+    """What the proof that this node may live on lacks; "" if it has one."""
     if state.is_fenced:
-        return False
+        return "this machine has given up"
     timing = state.timing
     confirmed = max(state.peer.confirmed, state.referee.answered)
     for guest, mine in state.guests.items():
         if mine.phase not in PRESENT or state.durable.ledgers[guest].alone is not None:
             continue
         if state.now - confirmed >= timing.self_fence:
-            return False
+            return f"{guest} is here, and nobody confirms this machine"
         if mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog:
-            return False
-    return True
+            return f"{guest} does not end"
+    return ""
+
+
+def _feed(turn: Turn) -> None:
+    """Feeds the watchdog. What is said when that ends may be the last of this boot."""
+    is_fed = may_feed(turn.state)
+    if is_fed:
+        turn.act(Feed())
+    if is_fed != turn.state.is_fed:
+        turn.set(is_fed=is_fed)
+        ended = f"the watchdog is not fed: {starves_because(turn.state)}"
+        turn.say("", "the watchdog is fed again" if is_fed else ended)
 
 
 def _leave(turn: Turn, guest: str) -> None:

@@ -15,6 +15,7 @@ from haagent.core.events import Event
 from haagent.core.invariants import check
 from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
+from haagent.journal import LAST_WORDS
 from tests.sim.hands import Hands
 from tests.sim.wires import AS_IT_IS, Formats
 
@@ -345,11 +346,21 @@ class Machine:
             case actions.TakeUpLan(order):
                 self._take_up_lan(order)
             case actions.Reset():
-                self.reset("resets itself")
+                self._reset_when_told()
             case actions.FinishLeaving():
                 self._shut_down()
             case _:
                 Hands(self).do(action)
+
+    def _reset_when_told(self) -> None:
+        """Late, for its journal takes its time. No agent acts any more, and its guests go on."""
+        self.agent_epoch += 1
+        self.state = None
+        self.queue.clear()
+        agent = self.agent_epoch
+        self.ground.after(
+            LAST_WORDS, lambda: self.reset("resets itself") if self.agent_epoch == agent else None
+        )
 
     def _shut_down(self) -> None:
         for mirror in self.ground.mirrors.values():

@@ -19,6 +19,7 @@ from haagent.core.model import (
     Durable,
     FenceAnswer,
     Hello,
+    Ledger,
     Link,
     NodeState,
     Pair,
@@ -28,9 +29,10 @@ from haagent.core.model import (
     Referee,
     Resource,
 )
-from haagent.daemon import Journal, as_we_run_it
+from haagent.daemon import as_we_run_it
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
+from haagent.journal import Journal
 from haagent.loop import Loop
 from haagent.machine import ways
 from haagent.state import StateError
@@ -308,9 +310,24 @@ def test_what_is_said_before_a_reset_reaches_the_disk_first(
     assert Journal("%(message)s").format(last).startswith("<2>")
 
 
-def test_every_line_for_the_journal_has_its_priority() -> None:
-    record = logging.LogRecord("haagent", logging.INFO, "", 0, "one\ntwo", None, None)
-    assert Journal("%(message)s").format(record) == "<6>one\n<6>two"
+def test_why_feeding_ends_is_critical_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The watchdog bites before the guest is given up: that line would come too late."""
+    state = survivor()
+    guest = replace(state.guests["g"], phase=Phase.FROZEN, since=state.now - 1)
+    silent = replace(state.peer, confirmed=state.now - state.timing.self_fence)
+    ours = replace(state.durable, ledgers={"g": Ledger(3, 2, held_in="b1")})
+    frozen = replace(state, guests={"g": guest}, durable=ours, peer=silent, referee=Referee())
+    outside = Recorded()
+    loop = Loop(frozen, outside)
+    caplog.set_level(logging.INFO)
+    for moment in (0.0, 0.5, 1.0):
+        loop.take(events.Tick(frozen.now + moment))
+    assert "feed" not in outside.done
+    (last,) = [record for record in caplog.records if "is not fed" in record.getMessage()]
+    assert last.levelno == logging.CRITICAL
+    assert last.getMessage() == (
+        "b: the watchdog is not fed: g is here, and nobody confirms this machine"
+    )
 
 
 def test_the_last_word_is_said_on_the_lan_first() -> None:

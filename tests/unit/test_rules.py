@@ -90,6 +90,33 @@ def test_a_turn_feeds_or_does_not() -> None:
     assert not does(turned(replace(holding(), is_fenced=True)), actions.Feed)
 
 
+def test_the_watchdog_is_fed_before_anything_is_sent() -> None:
+    kinds = [type(action) for action in turned(holding()).actions]
+    assert kinds.index(actions.Feed) < kinds.index(actions.SendHello)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda s: confirmed(s, 8.0, 8.0), "g is here, and nobody confirms this machine"),
+        (lambda s: replace(s, is_fenced=True), "this machine has given up"),
+        (
+            lambda s: with_guest(s, phase=Phase.DESTROYING, since=NOW - 5.0),
+            "g does not end",
+        ),
+    ],
+)
+def test_why_feeding_ends_is_said_once_and_so_is_that_it_goes_on(change: Change, why: str) -> None:
+    fed = confirmed(holding(), 0, 0)
+    ended = turned(change(fed))
+    me = fed.pair.names[fed.me]
+    assert f"{me}: the watchdog is not fed: {why}" in ended.reasons
+    assert not any("the watchdog" in said for said in turned(ended.state).reasons)
+    again = turned(replace(fed, is_fed=False))
+    assert f"{me}: the watchdog is fed again" in again.reasons
+    assert not any("the watchdog" in said for said in turned(again.state).reasons)
+
+
 # yielding
 
 
