@@ -189,7 +189,7 @@ class Fold:
             reasons = set(fields["suspended"].split(","))
             if not reasons <= SUSPENSIONS:
                 raise ValueError(fields["suspended"])
-            parts.is_suspended = "fencing" in reasons
+            parts.is_suspended = bool(reasons & {"fencing", "no-data"})
 
     def _take_connection(self, kind: str, name: str, fields: dict[str, str]) -> None:
         if kind == "destroy":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """DRBD 8.4 for one guest, as it was measured: two copies, their metadata, and when each freezes.
 
-What is kept on disk survives `detach`. Data is the set of writes; generations are numbers, compared
-the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c does, as far as two nodes need it.
+What is kept on disk survives `detach`, and that the disk fails. Data is the set of writes;
+generations are numbers, compared the way drbd_uuid_compare in drivers/block/drbd/drbd_receiver.c
+does, as far as two nodes need it.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Copy:
     marks_peer: Disk | None = None  # Outdated or Inconsistent, by our metadata
     was_primary: bool = False
     secret: str = "first"
+    has_failed: bool = False  # the disk; what is on it may be read again one day
 
     is_attached: bool = False
     role: Role = Role.SECONDARY
@@ -42,12 +44,26 @@ class Copy:
     pending: int | None = None  # the write that waits
     broken_since: float | None = None
     discards: bool = False  # in a split brain this one gives up its data
+    lacks_data: bool = False  # no disk works, here and there: writes wait, and no handler is asked
+    based_on: int = 0  # without a disk: the generation that its role was played on, ed_uuid
+
+    @property
+    def has_disk(self) -> bool:
+        return self.disk is not Disk.DISKLESS
 
     def attach(self) -> None:
-        """As after a boot: what the metadata proves, and no more."""
+        """As after a boot: what the metadata proves, and no more. Without a disk nothing is brought
+        up: /usr/lib/shoestring/drbd-up waits for it.
+        """
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
-        self.discards = False
+        self.discards = self.lacks_data = False
+        if self.has_failed:
+            self.is_attached, self.link, self.disk = False, Link.STANDALONE, Disk.DISKLESS
+        else:
+            self.look_at_metadata()
+
+    def look_at_metadata(self) -> None:
         if self.marks_peer:
             self.marks_peer = Disk.OUTDATED  # one flag stands for Inconsistent as well
         if self.is_inconsistent:
@@ -58,7 +74,8 @@ class Copy:
             self.disk = Disk.UP_TO_DATE if self.marks_peer else Disk.CONSISTENT
 
     def detach(self) -> None:
-        self.was_primary = self.was_primary or self.role is Role.PRIMARY
+        if self.has_disk:
+            self.was_primary = self.was_primary or self.role is Role.PRIMARY
         if self.link is Link.SYNC_SOURCE:
             self.marks_peer = Disk.INCONSISTENT  # on disk all the while, drbd_state.c
         self.is_attached = False
@@ -119,9 +136,15 @@ class Mirror:
 
     def show(self, node: int) -> Resource:
         copy, peer = self.copies[node], self.copies[1 - node]
-        known = copy.marks_peer or Disk.UNKNOWN
+        known = (copy.marks_peer if copy.is_attached else None) or Disk.UNKNOWN
         peer_disk = peer.disk if copy.link in CONNECTED else known
-        return Resource(copy.role, copy.link, copy.disk, peer_disk, copy.is_suspended)
+        waits = copy.is_suspended or copy.lacks_data
+        return Resource(copy.role, copy.link, copy.disk, peer_disk, waits)
+
+    def data_of(self, node: int) -> set[int]:
+        """What NODE reads: its own copy, or over the wire the other one."""
+        copy = self.copies[node]
+        return copy.data if copy.has_disk else self.copies[1 - node].data
 
     def step(self, now: float, detect: float, sync: float) -> None:
         """Lets the kernels notice what changed. DETECT and SYNC are seconds."""
@@ -158,7 +181,13 @@ class Mirror:
     def lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = peer.disk if peer.disk is Disk.INCONSISTENT else None
-        copy.link, copy.broken_since, copy.marks_peer = Link.CONNECTING, None, known
+        copy.link, copy.broken_since = Link.CONNECTING, None
+        if not copy.has_disk:
+            # "Not fencing peer, I'm not even Consistent myself": conn_try_outdate_peer.
+            copy.lacks_data = copy.role is Role.PRIMARY
+            self.changed(node)
+            return
+        copy.marks_peer = known
         if copy.role is Role.PRIMARY and known is None:
             copy.is_suspended = True
             self._fence(node)
@@ -170,23 +199,113 @@ class Mirror:
         self._generation += 1
         self.copies[node].new_generation(self._generation)
 
+    def drop_disk(self, node: int) -> None:
+        """The disk fails, and is detached: drbd_state.c, `on-io-error detach` of drbd.conf(5)."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if not (copy.is_attached and copy.has_disk):
+            return
+        copy.was_primary = copy.was_primary or copy.role is Role.PRIMARY  # MDF_PRIMARY_IND stays
+        copy.disk, copy.based_on = Disk.DISKLESS, copy.current
+        is_connected = copy.link in CONNECTED and peer.link in CONNECTED
+        if is_connected:
+            copy.link = peer.link = Link.CONNECTED  # a resync is aborted
+            self._stand_in(1 - node)
+        is_served = is_connected and peer.disk is Disk.UP_TO_DATE
+        copy.lacks_data = copy.role is Role.PRIMARY and not is_served
+        peer.lacks_data = peer.lacks_data or (
+            is_connected and peer.role is Role.PRIMARY and peer.disk is not Disk.UP_TO_DATE
+        )
+        for one in (node, 1 - node):
+            self.changed(one)
+
+    def detach(self, node: int) -> None:
+        """`drbdadm detach`. Raises Refused."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        is_served = copy.link is Link.CONNECTED and peer.disk is Disk.UP_TO_DATE
+        if copy.has_disk and copy.role is Role.PRIMARY and not is_served:
+            raise Refused("Need access to UpToDate data")
+        self.drop_disk(node)
+
+    def take_disk(self, node: int, until: float) -> None:
+        """`drbdadm attach`, drbd_nl.c; a resync that begins lasts till UNTIL. Raises Refused."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if copy.has_disk or not copy.is_attached or copy.has_failed:
+            raise Refused("Can not open backing device")
+        is_connected = copy.link in CONNECTED
+        is_served = is_connected and peer.disk is Disk.UP_TO_DATE
+        is_played = Role.PRIMARY in (copy.role, peer.role if is_connected else None)
+        if is_played and not is_served and copy.based_on != copy.current:
+            raise Refused("Can only attach to the data we lost last")
+        copy.look_at_metadata()
+        if is_connected and peer.has_disk:
+            source = self._source_of()
+            if source is None or (source == node and peer.role is Role.PRIMARY):
+                copy.disk = Disk.DISKLESS
+            elif source < 0:
+                self._join(node)
+                self._join(1 - node)
+                copy.was_primary = peer.was_primary = False
+            else:
+                self._join(node)
+                self._join(1 - node)
+                self._begin_sync(source, until)
+        elif is_connected:
+            self._join(node)
+        for one in (node, 1 - node):
+            other = self.copies[1 - one]
+            works = Disk.UP_TO_DATE in (self.copies[one].disk, other.disk if is_connected else None)
+            self.copies[one].lacks_data = self.copies[one].lacks_data and not works
+            self.changed(one)
+
+    def _join(self, node: int) -> None:
+        """Consistent and Outdated vanish when two are connected, whatever the other one has
+        (sanitize_state): also where it has no disk at all.
+        """
+        copy = self.copies[node]
+        if not copy.has_disk:
+            return
+        copy.marks_peer, copy.is_outdated = None, False
+        if not copy.is_inconsistent:
+            copy.disk = Disk.UP_TO_DATE
+
+    def _stand_in(self, node: int) -> None:
+        """NODE's disk is the only one of two that are connected. With a Primary a new generation
+        begins, once, which the other one is told: after_state_ch, receive_uuids.
+        """
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if not copy.has_disk or peer.has_disk:
+            return
+        is_played = Role.PRIMARY in (copy.role, peer.role)
+        if is_played and copy.disk is Disk.UP_TO_DATE and not copy.bitmap:
+            self._write_alone(node)
+        peer.based_on = copy.current
+
     def disconnect(self, node: int) -> None:
         """`drbdadm disconnect`: a Secondary that leaves a Primary is outdated by that alone, and so
-        is one that a Primary leaves.
+        is one that a Primary leaves. Nobody leaves a Primary that has no disk but his. Raises
+        Refused.
         """
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
         was_standalone = copy.link is Link.STANDALONE
+        is_heard = was_connected and self._carries(0, 1) and self._carries(1, 0)
+        if is_heard and any(c.role is Role.PRIMARY and not c.has_disk for c in (copy, peer)):
+            raise Refused("State change was refused by peer node")
         copy.link, copy.discards = Link.STANDALONE, False
-        if was_connected and self._carries(0, 1) and self._carries(1, 0):
+        if is_heard and peer.role is Role.PRIMARY and not copy.has_disk:
+            # It cannot be outdated, and goes all the same: conn_try_disconnect, CS_HARD.
+            self.lose(1 - node)
+        elif is_heard:
             peer.link = Link.CONNECTING
             for one, other in ((node, peer), (1 - node, copy)):
                 if self.copies[one].role is Role.PRIMARY:
-                    if not other.is_inconsistent:
+                    if other.has_disk and not other.is_inconsistent:
                         other.is_outdated, other.disk = True, Disk.OUTDATED
-                    self.copies[one].marks_peer = other.disk
+                    self.copies[one].marks_peer = other.disk if other.has_disk else Disk.OUTDATED
                     self._write_alone(one)
             self.changed(1 - node)
+        elif copy.role is Role.PRIMARY and not copy.has_disk:
+            copy.lacks_data = True
         elif copy.role is Role.PRIMARY and not copy.marks_peer and not was_standalone:
             # Only now hangs the receiver up, and asks again: drbd_receiver.c, conn_disconnect.
             copy.is_suspended = True
@@ -194,6 +313,8 @@ class Mirror:
         self.changed(node)
 
     def connect(self, node: int) -> None:
+        if not self.copies[node].is_attached:
+            raise Refused("unknown resource")
         if self.copies[node].link is Link.STANDALONE:
             self.copies[node].link = Link.CONNECTING
             self.changed(node)
@@ -215,7 +336,7 @@ class Mirror:
             return  # sanitize_state takes it back, and calls that nothing to do
         if copy.role is Role.PRIMARY:
             raise Refused("Need access to UpToDate data")
-        if not copy.is_inconsistent:
+        if copy.has_disk and not copy.is_inconsistent:
             copy.is_outdated, copy.disk = True, Disk.OUTDATED
         self.changed(node)
 
@@ -247,7 +368,7 @@ class Mirror:
         if copy.link in CONNECTED:
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")
-            if copy.disk is not Disk.UP_TO_DATE and copy.link is not Link.SYNC_TARGET:
+            if Disk.UP_TO_DATE not in (copy.disk, peer.disk):
                 raise Refused("Need access to UpToDate data")
         elif self.needs_handler(node):
             judged = self._judge(node, answer)
@@ -261,15 +382,19 @@ class Mirror:
         copy.role = Role.PRIMARY
         if copy.link not in CONNECTED:
             self._write_alone(node)
+        for one in (0, 1):
+            if copy.link in CONNECTED:
+                self._stand_in(one)
         self.changed(node)
 
     def demote(self, node: int) -> None:
         copy = self.copies[node]
-        if copy.pending is not None and copy.is_suspended:
+        if copy.pending is not None and (copy.is_suspended or copy.lacks_data):
             raise Refused("State change failed: Device is held open by someone")
         copy.role, copy.pending = Role.SECONDARY, None
         if copy.link in CONNECTED or copy.marks_peer:
-            copy.is_suspended = False  # else nothing but the peer's fate ends it: drbd_state.c
+            # Else nothing but the peer's fate, or a disk, ends it: drbd_state.c.
+            copy.is_suspended = copy.lacks_data = False
         self.changed(node)
 
     def answer(self, node: int, answer: int) -> None:
@@ -299,10 +424,11 @@ class Mirror:
         if copy.pending is not None:
             number = copy.pending
         copy.pending = number
-        if copy.is_suspended:
+        if copy.is_suspended or copy.lacks_data:
             return False
-        copy.data.add(number)
-        if copy.link in CONNECTED:
+        if copy.has_disk:
+            copy.data.add(number)
+        if copy.link in CONNECTED and peer.has_disk:
             if not self._carries(node, 1 - node) or peer.link not in CONNECTED:
                 return False
             peer.data.add(number)
@@ -317,6 +443,9 @@ class Mirror:
         # drbd_receiver.c, drbd_do_auth: who is answered wrongly gives up for good.
         if zero.secret != one.secret or zero.role is one.role is Role.PRIMARY:
             self._part()
+            return
+        if not (zero.has_disk and one.has_disk):
+            self._meet_without_disk()
             return
         source = self._source_of()
         if source is None:
@@ -347,6 +476,30 @@ class Mirror:
         for node in (0, 1):
             self.changed(node)
 
+    def _meet_without_disk(self) -> None:
+        """One of the two has no disk, or neither has one."""
+        for node in (0, 1):
+            copy, peer = self.copies[node], self.copies[1 - node]
+            is_stale = peer.has_disk and peer.current != copy.based_on
+            if not copy.has_disk and copy.role is Role.PRIMARY and is_stale:
+                # receive_uuids, "Can only connect to data with current UUID". By then the other one
+                # may have heard enough to count as connected for a moment.
+                self._join(1 - node)
+                self._hang_up(node)
+                self.changed(1 - node)
+                return
+        for node in (0, 1):
+            copy, peer = self.copies[node], self.copies[1 - node]
+            self._join(node)
+            copy.link, copy.discards, copy.is_suspended = Link.CONNECTED, False, False
+        for node in (0, 1):
+            copy, peer = self.copies[node], self.copies[1 - node]
+            self._stand_in(node)
+            works = Disk.UP_TO_DATE in (copy.disk, peer.disk)
+            copy.lacks_data = copy.role is Role.PRIMARY and not works
+        for node in (0, 1):
+            self.changed(node)
+
     def _begin_sync(self, source: int, until: float) -> None:
         target = self.copies[1 - source]
         self.copies[source].link, target.link = Link.SYNC_SOURCE, Link.SYNC_TARGET
@@ -361,7 +514,7 @@ class Mirror:
     def _hang_up(self, node: int) -> None:
         copy = self.copies[node]
         copy.link, copy.discards = Link.STANDALONE, False
-        if copy.role is Role.PRIMARY and not copy.marks_peer:
+        if copy.role is Role.PRIMARY and copy.has_disk and not copy.marks_peer:
             self._fence(node)  # drbd_receiver.c, conn_disconnect
         self.changed(node)
 

@@ -254,6 +254,15 @@ def damaged_state(world: World, who: str) -> Mend:
     return lambda: world.repair_state(node)
 
 
+def disk(world: World, who: str) -> Mend:
+    """The data disk of a machine fails. Its guests go on over the wire; it starts none. When it can
+    be read again it is old, and the machine takes it up at its next start.
+    """
+    node = node_of(world, who)
+    world.fail_disk(node)
+    return lambda: world.repair_disk(node)
+
+
 # what persons do, also by mistake
 
 
@@ -345,6 +354,7 @@ FAULTS: Mapping[str, Callable[..., Mend]] = {
     "stick": stick,
     "full-stick": full_stick,
     "damaged-state": damaged_state,
+    "disk": disk,
 }
 
 HAPPENINGS: Mapping[str, Callable[..., Mend]] = {**FAULTS, **PERSONS}

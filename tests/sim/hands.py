@@ -94,7 +94,10 @@ class Hands:
         machine, ground = self.machine, self.machine.ground
         if machine.has_no_room:
             raise Refused("insufficient free space")
-        ground.audit.kept(guest, ground.mirrors[guest].copies[machine.node].data)
+        copy = ground.mirrors[guest].copies[machine.node]
+        if not copy.has_disk:
+            raise Refused("no such volume")
+        ground.audit.kept(guest, copy.data)
 
     def _discard(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground
@@ -106,11 +109,18 @@ class Hands:
         mirror = self.machine.ground.mirrors[guest]
         mirror.disconnect(self.machine.node)
         mirror.outdate(self.machine.node)
+        if not mirror.copies[self.machine.node].has_disk:
+            raise Refused("it is Diskless")
 
     def _promote(self, guest: str, disconnect: bool) -> None:
         machine, mirror = self.machine, self.machine.ground.mirrors[guest]
-        if disconnect:
-            mirror.disconnect(machine.node)
+        try:
+            if disconnect:
+                mirror.disconnect(machine.node)
+        except Refused as refused:
+            why = str(refused)
+            machine.later(0.2, lambda: events.Failed(machine.clock(), guest, Deed.PROMOTE, why))
+            return
         if mirror.needs_handler(machine.node):
             machine.promoting.add(guest)
             machine.later(0.2, lambda: events.FenceAsked(machine.clock(), guest))
@@ -131,15 +141,18 @@ class Hands:
 
     def _create(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground
-        copy = ground.mirrors[guest].copies[machine.node]
-        if copy.role is not Role.PRIMARY:
+        mirror = ground.mirrors[guest]
+        if mirror.copies[machine.node].lacks_data:
+            raise Refused("its disk does not answer")
+        if mirror.copies[machine.node].role is not Role.PRIMARY:
             raise Refused("the device is not Primary")
         if machine.is_full:
             raise Refused("not enough memory")
         machine.domains[guest] = next(ground.start_numbers)
         ground.note(f"{machine.name}: {guest}: running")
         taking = machine.state.guests[guest].taking if machine.state else None
-        ground.audit.started(ground.now, guest, machine.node, copy.data, taking)
+        data = mirror.data_of(machine.node)
+        ground.audit.started(ground.now, guest, machine.node, data, taking)
         machine.post(machine.domain_seen(guest))
 
     def _shut_down(self, guest: str, limit: float) -> None:

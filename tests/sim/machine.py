@@ -6,6 +6,7 @@ What the agent asks for goes to DRBD and Xen through `Hands`, and to everybody e
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from haagent.core.invariants import check
 from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
 from haagent.journal import LAST_WORDS
+from tests.sim.drbd import Refused
 from tests.sim.hands import Hands
 from tests.sim.wires import AS_IT_IS, Formats
 
@@ -364,8 +366,10 @@ class Machine:
 
     def _shut_down(self) -> None:
         for mirror in self.ground.mirrors.values():
-            mirror.disconnect(self.node)
-            mirror.copies[self.node].was_primary = False
+            with suppress(Refused):  # then it goes without a word, like one that loses its power
+                mirror.disconnect(self.node)
+            if mirror.copies[self.node].has_disk:
+                mirror.copies[self.node].was_primary = False
         self.power_off("shuts down in order")
         self.power_on(self.ground.boot_takes)
 

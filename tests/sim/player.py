@@ -18,7 +18,9 @@ EXITS = {
     "State change failed: Device is held open by someone": 11,
     "Need a connection to start verify or resync": 11,
     "Need access to UpToDate data": 17,
+    "State change was refused by peer node": 11,
     "--discard-my-data not allowed when primary": 10,
+    "Can only attach to the data we lost last": 10,
 }
 NOBODY_ASKED = "124"  # there was no handler to answer
 
@@ -103,7 +105,8 @@ class Player:
         assert step.node is not None
         if step.verb == "answer" and step.node not in self.waiting:
             return NOBODY_ASKED
-        is_stale = self.mirror.copies[step.node].is_inconsistent
+        copy = self.mirror.copies[step.node]
+        is_stale = copy.is_inconsistent or not copy.has_disk
         try:
             self._act(step.node, step.verb, step.code)
         except Refused as refused:
@@ -133,6 +136,10 @@ class Player:
                 mirror.outdate(node)
             case "invalidate":
                 mirror.invalidate(node, self.now + (HELD if self.held else SYNC))
+            case "detach":
+                mirror.detach(node)
+            case "attach":
+                mirror.take_disk(node, self.now + (HELD if self.held else SYNC))
             case "hold":
                 self.held.add(node)
             case "let":

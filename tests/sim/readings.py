@@ -34,6 +34,12 @@ class Reading:
         return self.resource is not None and self.resource.is_suspended
 
     @property
+    def is_thawing(self) -> bool:
+        """Its writes wait, though it is connected and there is a disk to write to."""
+        now = self.resource
+        return now is not None and now.is_suspended and Disk.UP_TO_DATE in (now.disk, now.peer_disk)
+
+    @property
     def is_beginning(self) -> bool:
         """It is to be brought up to date, and DRBD has yet to exchange what differs."""
         now = self.resource
@@ -80,7 +86,7 @@ def is_restless(now: Both, is_whole: bool, is_held: bool) -> bool:
     """
     links = {one.link for one in now}
     if links & CONNECTED:
-        if not is_whole or any(one.is_suspended or one.is_beginning for one in now):
+        if not is_whole or any(one.is_thawing or one.is_beginning for one in now):
             return True
         return links != {Link.CONNECTED} and not (
             is_held and links == {Link.SYNC_SOURCE, Link.SYNC_TARGET}

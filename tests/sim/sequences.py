@@ -10,6 +10,7 @@ Each sequence begins with both copies UpToDate, connected and Secondary. A step 
     a down, a up    in order
     a discard       connect --discard-my-data, after a disconnect
     a hold, a let   a resync does not get on (pause-sync), and gets on again
+    a detach        its disk is given up, as after an error; a attach: it is taken up again
     cut, plug       the cable, or what one node sends (`cut a`)
     secondary, disconnect, connect, outdate, invalidate: of drbdadm
 
@@ -140,6 +141,35 @@ SEQUENCES: dict[str, str] = {
     "answer-comes-too-late": f"{FROZEN}, plug, a answer 7, a write, b primary, a secondary",
     "lost-twice": f"{FROZEN}, plug, cut, a write, a answer 1, plug, a write",
     "cable-is-deaf-one-way": f"{HOLDER}, cut a, a answer 7, a write, plug, cut b, a answer 1, plug",
+    # A disk that fails: what is written goes to the other one alone, in a new generation, which the
+    # one without a disk is told (after_state_ch, receive_uuids).
+    "holders-disk-fails": f"{HOLDER}, a detach, a write, a attach, a write, a secondary",
+    "standbys-disk-fails": f"{HOLDER}, b detach, a write, b attach, a write, a secondary",
+    "both-disks-fail": f"{HOLDER}, b detach, a detach, a write, b attach, a detach, a write",
+    "moved-from-a-failed-disk": f"{HOLDER}, a detach, a secondary, b primary, b write, a attach",
+    # No handler is asked by who is "not even Consistent myself" (conn_try_outdate_peer).
+    "holder-without-disk-is-cut-off": f"{HOLDER}, a detach, a write, cut, a write, plug, a write",
+    "holder-without-disk-dies": (
+        f"{HOLDER}, a detach, a write, a dies, b primary 7, b write, a up, b secondary"
+    ),
+    "holder-without-disk-restarts-apart": (
+        f"{HOLDER}, a detach, a write, a dies, cut, a up, a primary 1, a primary 5, plug"
+    ),
+    # "Can only attach to data with current UUID" (drbd_adm_attach).
+    "old-disk-is-not-taken-up": f"{HOLDER}, a detach, a write, cut, a attach, plug, a write",
+    # A Primary without a disk would have none (is_valid_state): it refuses that the other leaves.
+    "holder-without-disk-is-left": f"{HOLDER}, a detach, b disconnect, a write, b down, a write",
+    # Nobody can outdate a disk that is not there: it leaves all the same (conn_try_disconnect).
+    "standby-without-disk-leaves": (
+        f"{HOLDER}, b detach, b disconnect, a answer 7, a write, b connect, b attach"
+    ),
+    "standby-without-disk-is-cut-off": (
+        f"{HOLDER}, b detach, cut, a answer 4, a write, plug, a write, b attach"
+    ),
+    # Consistent and Outdated vanish with a connection (sanitize_state), even to who has no disk.
+    "old-copy-meets-no-disk": (
+        f"{FROZEN}, b outdate, a answer 4, a write, a secondary, a detach, plug, a attach"
+    ),
 }
 
 # Where the model is known to do something else.

@@ -59,8 +59,10 @@ class World(Ground):
         self.cut_at_save = None
         for machine in self.machines:
             self.repair_state(machine.node)
+            self.repair_disk(machine.node)
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
-            if machine.has_dead_mount or machine.is_stick_lost:
+            is_diskless = self.is_served_by_the_other(machine.node)
+            if machine.has_dead_mount or machine.is_stick_lost or is_diskless:
                 self.leave(machine.node)  # as a person should: its guests go to the other one
             on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
             if any(one is not None and one.in_maintenance for one in on_stick):
@@ -155,6 +157,38 @@ class World(Ground):
             machine.is_state_damaged = False
             if machine.is_on and machine.state is None:
                 machine.start_agent()
+
+    def fail_disk(self, node: int) -> None:
+        """The data disk fails: DRBD detaches it, and the peer's serves what runs here."""
+        self.note(f"-- {NAMES[node]}'s data disk fails")
+        for mirror in self.mirrors.values():
+            mirror.copies[node].has_failed = True
+            mirror.drop_disk(node)
+
+    def repair_disk(self, node: int) -> None:
+        """It can be read again, as it was when it failed. A machine that runs does not
+        notice before its next start; one that waits for it, to bring up its mirrors, goes on.
+        """
+        copies = [(guest, mirror.copies[node]) for guest, mirror in self.mirrors.items()]
+        if not any(copy.has_failed for _, copy in copies):
+            return
+        self.note(f"-- {NAMES[node]}'s data disk can be read again")
+        for guest, copy in copies:
+            copy.has_failed = False
+            if self.machines[node].is_on and not copy.is_attached:
+                copy.attach()
+                self.machines[node].resource_changed(guest)
+
+    def attach(self, node: int, guest: str = "g") -> None:
+        """`drbdadm attach`, in a shell on NODE. Raises Refused."""
+        self.note(f"-- {NAMES[node]}'s disk of {guest} is attached")
+        takes = self.sync_takes or self.random.uniform(2.0, 6.0)
+        self.mirrors[guest].take_disk(node, self.now + takes)
+
+    def is_served_by_the_other(self, node: int) -> bool:
+        """Its DRBD is up, and has no disk: not before its next start."""
+        copies = [mirror.copies[node] for mirror in self.mirrors.values()]
+        return any(copy.is_attached and not copy.has_disk for copy in copies)
 
     def crash(self, node: int, guest: str) -> None:
         """The guest ends by itself. Xen tells at once."""

@@ -122,7 +122,8 @@ class FakeMachine:
             self.ends = self.calls
             player.waiting.add(self._node)
         ended = player.attempt(Step("", self._node, verb, code))
-        self.calls += player.asked.count(self._node)
+        for machine in self._room.machines:
+            machine.calls += player.asked.count(machine._node)
         if verb == "primary":
             self.ends += player.asked.count(self._node)
         player.asked.clear()

@@ -162,7 +162,13 @@ def test_every_disk_state_is_known(word: Disk) -> None:
 
 @pytest.mark.parametrize(
     ("word", "is_suspended"),
-    [("no", False), ("fencing", True), ("user", False), ("user,no-data,fencing", True)],
+    [
+        ("no", False),
+        ("fencing", True),
+        ("no-data", True),
+        ("user", False),
+        ("user,no-data,fencing", True),
+    ],
 )
 def test_only_fencing_waits_for_the_handler(word: str, is_suspended: bool) -> None:
     assert one(suspended=word).is_suspended is is_suspended

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from haagent.core.model import Link
+from haagent.core.model import Disk, Link
 from haagent.storage.events2 import snapshot
 from tests.sim.readings import Both, Reading, Row, is_restless, left_trying, row
 from tests.sim.sequences import Step
@@ -119,6 +119,8 @@ SCRIPTS = {
     "invalidate": f"drbdadm invalidate {NAME}",
     "hold": f"drbdadm pause-sync {NAME}",
     "let": f"drbdadm resume-sync {NAME}",
+    "detach": f"{QUIET}drbdadm detach {NAME}",
+    "attach": f"drbdadm attach {NAME}",
 }
 
 
@@ -154,6 +156,8 @@ def is_awaited(before: Look, now: Look) -> bool:
     """Whether the kernel has yet to call the handler, or a write to come to its end."""
     reading = now.reading
     is_new = reading.is_suspended and not before.reading.is_suspended
+    if reading.resource is not None and reading.resource.disk is Disk.DISKLESS:
+        is_new = False  # it waits for a disk, and no handler is called
     return (is_new and now.calls == before.calls) or (reading.waits and not reading.is_suspended)
 
 
