@@ -7,6 +7,7 @@ proven is core/proofs.py's to say; what a node may start is core/starting.py's.
 
 from haagent.core import doubting, moving, proofs, starting, stateless
 from haagent.core.model import (
+    GONE,
     PRESENT,
     STALE,
     Disk,
@@ -30,7 +31,7 @@ def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
         return
     if mine.grant is not None and mine.grant.nonce == asked.nonce:
         return
-    if _refusal(state, guest, asked) or stateless.has_no_say(state, guest, words):
+    if _refusal(state, guest, words, asked) or stateless.has_no_say(state, guest, words):
         return
     # Both may ask at once, and agree to each other: then neither starts. The pauses differ.
     pause = state.timing.dead * (1 + state.me)
@@ -39,7 +40,7 @@ def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
     turn.write(guest, theirs=asked.term, evidence=0, returned=max(ledger.returned, words.promise))
     turn.set_guest(guest, grant=asked, is_unbroken=False)
     resource = mine.resource
-    is_usable = resource is not None and resource.disk not in STALE | {Disk.DISKLESS}
+    is_usable = resource is not None and resource.disk not in STALE | GONE
     is_to_be_marked = is_usable and not (mine.is_connected and words.is_connected)
     if state.is_stateless:
         # safety: without a stick it is DRBD that writes the promise down, on the data disk.
@@ -50,7 +51,7 @@ def consider_request(turn: Turn, guest: str, words: GuestHello) -> None:
     turn.say(guest, f"agreed: term {asked.term} is the peer's")
 
 
-def _refusal(state: NodeState, guest: str, asked: Request) -> str | None:
+def _refusal(state: NodeState, guest: str, words: GuestHello, asked: Request) -> str | None:
     """Why the peer may not have the term it asks for; None if it may."""
     mine, ledger = state.guests[guest], state.durable.ledgers[guest]
     if mine.phase is not Phase.RELEASED or not proofs.is_settled(state, guest):
@@ -59,6 +60,9 @@ def _refusal(state: NodeState, guest: str, asked: Request) -> str | None:
         return "the term is not above all that we know"
     if mine.request is not None and owner(max(ledger.term, ledger.theirs)) == state.me:
         return "we ask for it ourselves, and held it last"
+    if words.disk in GONE or mine.is_only_copy:
+        # safety: our copy would be marked Outdated, and there may be no other whole one.
+        return "the peer's disk has failed"
     is_newest_known = ledger.theirs <= ledger.term
     if mine.resource is not None and mine.resource.has_left_peer_behind and is_newest_known:
         return "the peer's copy is older than ours"
@@ -127,7 +131,8 @@ def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
     if hello is None or proofs.is_present(hello) or state.is_stateless:
         return False
     if proofs.is_waiting(state, guest):
-        return state.now - proofs.lost_since(state, guest) >= state.timing.gasp
+        is_whole = mine.resource is not None and mine.resource.disk is Disk.UP_TO_DATE
+        return is_whole and state.now - proofs.lost_since(state, guest) >= state.timing.gasp
     if not starting.may_start(state, guest) or not proofs.may_ask(state, guest):
         return False
     # The last holder goes first, or whom it was handed to; the other if nothing comes of it.

@@ -26,6 +26,7 @@ from haagent.core.actions import AnswerFence, AnswerOperator, Create, Reset
 from haagent.core.copying import replace
 from haagent.core.events import Deed, Event
 from haagent.core.model import (
+    GONE,
     HELD,
     PRESENT,
     Durable,
@@ -107,6 +108,7 @@ def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
         turn.set_guest(guest, lost=turn.state.now)
     if resource.is_connected and turn.ledger(guest).alone is not None:
         turn.write(guest, alone=None)
+    rules.stand_in(turn, guest)
     rules.notice_loss(turn, guest)
 
 
@@ -146,6 +148,9 @@ def _failed(turn: Turn, event: events.Failed) -> None:
             resolving.failed(turn, event.guest, event.why)
         case Phase.STOPPING, Deed.SHUTDOWN:
             rules.destroy(turn, event.guest, "it could not be shut down")
+        case Phase.FORFEITING, _ if mine.resource is not None and mine.resource.disk in GONE:
+            # It is Consistent at most when its disk is back, and nothing that we saw speaks for it.
+            turn.move(event.guest, Phase.RELEASED, "our disk has failed, and with it our copy")
         case _:
             turn.set_guest(event.guest, retry_at=retry)  # rules.repeat tries again then
 

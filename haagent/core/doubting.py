@@ -21,6 +21,8 @@ def break_chains(turn: Turn, why: str) -> None:
         if mine.is_connected or not mine.is_unbroken:
             continue
         turn.set_guest(guest, is_unbroken=False)
+        if mine.is_only_copy:
+            continue  # safety: nobody can go on alone without it, and nothing may start but on it
         # safety: a holder may go on alone while we cannot see it; our copy must not start again.
         if mine.phase is Phase.RELEASED and owner(turn.ledger(guest).term) != turn.state.me:
             forfeit(turn, guest, why)

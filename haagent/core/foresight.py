@@ -110,6 +110,8 @@ class _Imagined:
         found = lacking.blockers(state, guest)
         # That it will have given up tells less than what makes it.
         if rest := tuple(blocker for blocker in found if blocker is not Blocker.GIVEN_UP):
+            if Blocker.NO_DISK in rest:
+                return (Blocker.NO_DISK,)
             # Who holds it has the newest copy: what is left is whether the peer is off, said last.
             return rest[-1:] if self._first.guests[guest].phase in HELD else rest
         return found or (Blocker.UNSETTLED,)

@@ -11,6 +11,7 @@ from haagent.core.actions import (
     Discard,
     Feed,
     LanOrder,
+    Outdate,
     Promote,
     Reset,
     SendHello,
@@ -19,6 +20,7 @@ from haagent.core.actions import (
 )
 from haagent.core.copying import replace
 from haagent.core.model import (
+    GONE,
     HELD,
     STALE,
     Disk,
@@ -51,6 +53,9 @@ def check(before: NodeState, decision: Decision) -> None:
             "a promise that was given back is no evidence",
         )
         require(new.choice.number >= old.choice.number, guest, "choices are numbered upwards")
+        if new.alone is not None and (new.alone, new.term) != (old.alone, old.term):
+            has_disk = mine.resource is not None and mine.resource.disk not in GONE
+            require(has_disk, guest, "nobody goes on alone without a disk")
         if mine.phase in (Phase.PROMOTING, Phase.CREATING) or mine.phase in HELD:
             require(owner(new.term) == after.me, guest, "whoever holds it owns its term")
             require(new.theirs <= new.term, guest, "nobody holds it below a term of the peer")
@@ -119,6 +124,9 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             )
             is_start = after.guests[guest].phase is Phase.PROMOTING
             require(is_start, guest, "DRBD is asked to promote for a start alone")
+        case Outdate(guest):
+            is_only = before.guests[guest].is_only_copy and after.guests[guest].is_only_copy
+            require(not is_only, guest, "the only copy there is is not given up")
         case Create(guest):
             require(
                 before.guests[guest].phase in (Phase.PROMOTING, Phase.HOLDING),

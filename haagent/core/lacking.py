@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from haagent.core import proofs, resolving
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
-from haagent.core.model import STALE, Blocked, Disk, Link, NodeState, Phase, Policy
+from haagent.core.model import GONE, STALE, Blocked, Disk, Link, NodeState, Phase, Policy
 from haagent.core.together import names
 from haagent.core.turn import Turn
 
@@ -107,6 +107,8 @@ def _why_not_newest(state: NodeState, guest: str) -> Blocker | None:
         return None
     if ledger.theirs > ledger.term:
         return Blocker.HIGHER_TERM
+    if resource is not None and resource.disk in GONE:
+        return Blocker.NO_DISK
     if resource is not None and resource.link is Link.SYNC_TARGET:
         return Blocker.SYNCING
     if resource is not None and resource.disk in STALE:
@@ -148,6 +150,8 @@ def _unstartable(state: NodeState, guest: str) -> Blocker | None:
         return Blocker.STATELESS
     if resource is None:
         return Blocker.DISK_UNSEEN
+    if resource.disk in GONE:
+        return Blocker.NO_DISK  # connected, DRBD would: but that is where it should run instead
     if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
         return None
     if resource.disk is Disk.INCONSISTENT:

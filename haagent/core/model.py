@@ -59,6 +59,7 @@ class Link(StrEnum):
 
 CONNECTED = frozenset({Link.CONNECTED, Link.SYNC_SOURCE, Link.SYNC_TARGET})
 STALE = frozenset({Disk.OUTDATED, Disk.INCONSISTENT})
+GONE = frozenset({Disk.DISKLESS, Disk.DETACHING, Disk.FAILED})  # DRBD has given that disk up
 
 
 class FenceAnswer(IntEnum):
@@ -111,6 +112,7 @@ class Newest(StrEnum):
     UNBROKEN = "unbroken"
     LEFT_BEHIND = "left-behind"
     PEER_OUTDATED = "peer-outdated"
+    ONLY_COPY = "only-copy"
     OPERATOR = "operator"
 
 
@@ -146,7 +148,7 @@ class Resource:
     link: Link = Link.CONNECTING
     disk: Disk = Disk.CONSISTENT
     peer_disk: Disk = Disk.UNKNOWN
-    is_suspended: bool = False  # its writes wait for the fence-peer handler
+    is_suspended: bool = False  # its writes wait: for the fence-peer handler, or for any disk
 
     @property
     def is_connected(self) -> bool:
@@ -159,6 +161,12 @@ class Resource:
             and self.disk is self.peer_disk
             and self.disk is Disk.UP_TO_DATE
         )
+
+    @property
+    def is_served_by_peer(self) -> bool:
+        """Our disk has failed: what is written here is on the peer's, and read from there."""
+        has_copy = self.link is Link.CONNECTED and self.peer_disk is Disk.UP_TO_DATE
+        return has_copy and self.disk in GONE
 
     @property
     def has_left_peer_behind(self) -> bool:
@@ -373,6 +381,7 @@ class GuestState:
     resource: Resource | None = None  # None until DRBD was first asked
     is_running: bool | None = None  # whether Xen has its domain; None until asked
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
+    is_only_copy: bool = False  # the peer's disk failed while ours had all; not in sync since
     retry_at: float = NEVER  # not before this, after a failure
     reconnect_at: float = NEVER  # the same, for DRBD's connection
     request: Request | None = None

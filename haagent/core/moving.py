@@ -73,7 +73,7 @@ def _not_to_peer(state: NodeState, guest: str) -> str | None:
 def _not_in_sync(state: NodeState, guest: str) -> str | None:
     _, peer = names(state)
     resource = state.guests[guest].resource
-    if resource is not None and resource.is_in_sync:
+    if resource is not None and (resource.is_in_sync or resource.is_served_by_peer):
         return None
     disk = resource.peer_disk if resource and resource.is_connected else "not connected"
     return f"its copy on {peer} is {disk}"

@@ -7,6 +7,7 @@ Nothing in here changes anything.
 """
 
 from haagent.core.model import (
+    GONE,
     HELD,
     NEVER,
     STALE,
@@ -210,7 +211,7 @@ def has_farewell(state: NodeState, guest: str) -> bool:
         and hello.phase is Phase.RELEASED
         and is_talking(state)
         and not is_doubting(state)
-        and mine.is_in_sync
+        and (mine.is_in_sync or is_only_copy(state, guest))
     )
 
 
@@ -255,6 +256,8 @@ def newest(state: NodeState, guest: str) -> Newest | None:
         return Newest.LEFT_BEHIND
     if is_granted(state, guest) and is_peer_outdated(state, guest):
         return Newest.PEER_OUTDATED
+    if is_only_copy(state, guest) and (mine.is_connected or is_granted(state, guest)):
+        return Newest.ONLY_COPY
     return None
 
 
@@ -269,7 +272,7 @@ def is_unbroken(state: NodeState, guest: str) -> bool:
         and resource.disk is Disk.UP_TO_DATE
         and hello is not None
         and hello.is_connected
-        and hello.disk is Disk.UP_TO_DATE
+        and hello.disk in {Disk.UP_TO_DATE, *GONE}  # without a disk it has written to ours alone
         and hello.term == base_term(state, guest)
         and has_referee(state)
     )
@@ -287,10 +290,53 @@ def is_peer_outdated(state: NodeState, guest: str) -> bool:
     )
 
 
+def is_met_without_disk(state: NodeState, guest: str) -> bool:
+    """Connected, and the peer has no disk, by DRBD's word and by its own; nor a term above ours."""
+    resource, hello = state.guests[guest].resource, hello_of(state, guest)
+    return (
+        resource is not None
+        and resource.link is Link.CONNECTED
+        and resource.disk is Disk.UP_TO_DATE
+        and resource.peer_disk in GONE
+        and hello is not None
+        and hello.is_connected
+        and hello.disk in GONE
+        and not is_below(state, guest, hello)
+        and is_talking(state)
+        and not is_doubting(state)
+    )
+
+
+def is_below(state: NodeState, guest: str, hello: GuestHello) -> bool:
+    """The peer has, or had, a term above that of our copy."""
+    ledger = state.durable.ledgers[guest]
+    return max(hello.term, ledger.theirs) > ledger.term
+
+
+def is_only_copy(state: NodeState, guest: str) -> bool:
+    """The peer's disk failed while ours had all, and whatever was written since is on ours.
+
+    safety: that the peer has no disk now proves nothing: ours may have failed before, and what was
+    written then is on the disk that failed last. Nor does DRBD's UpToDate: it calls even an
+    Outdated copy so when it connects to a peer without a disk. What counts is what we saw in this
+    boot; and a peer that got its disk back and wrote alone has a term above ours.
+    """
+    mine, hello = state.guests[guest], hello_of(state, guest)
+    return (
+        mine.is_only_copy
+        and mine.resource is not None
+        and mine.resource.disk is Disk.UP_TO_DATE
+        and hello is not None
+        and not is_below(state, guest, hello)
+        and (not mine.is_connected or is_met_without_disk(state, guest))
+    )
+
+
 def may_ask(state: NodeState, guest: str) -> bool:
     """With the peer's consent our copy would be the newest for certain."""
     return newest(state, guest) is not None or (
-        not is_vetoed(state, guest) and is_peer_outdated(state, guest)
+        not is_vetoed(state, guest)
+        and (is_peer_outdated(state, guest) or is_only_copy(state, guest))
     )
 
 
@@ -353,12 +399,15 @@ def evidence(state: NodeState, guest: str) -> Evidence | None:
         return None  # safety: who goes on alone does so in a risen term, on disk
     if mine.phase not in HELD or resource is None or resource.is_connected:
         return None
+    if resource.disk is not Disk.UP_TO_DATE:
+        return None  # safety: what it wrote last is on the peer's disk alone
     if resource.peer_disk in STALE and not resource.is_suspended:
         return Evidence.PEER_OUTDATED  # by DRBD's own account: the peer said so when it left
     if ledger.theirs > ledger.term or state.now - lost < timing.gasp:
         return None
     if is_granted(state, guest) and hello is not None and not hello.is_connected:
-        return Evidence.PEER_OUTDATED if hello.disk in STALE else None
+        # A copy on a disk that failed is older than ours with our next write.
+        return Evidence.PEER_OUTDATED if hello.disk in STALE | GONE else None
     if ledger.evidence:
         return Evidence.STAND_DOWN
     since = max(lost, last_word(state))

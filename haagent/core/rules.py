@@ -33,6 +33,7 @@ from haagent.core.actions import (
 )
 from haagent.core.copying import replace
 from haagent.core.model import (
+    GONE,
     PRESENT,
     Disk,
     Evidence,
@@ -63,6 +64,7 @@ def turn_over(turn: Turn) -> None:
     _watch_referee(turn)
     for guest in turn.state.guests:
         _settle(turn, guest)
+        stand_in(turn, guest)
         _adopt(turn, guest)
         agreeing.stand_down(turn, guest)
         _hold(turn, guest)
@@ -121,6 +123,29 @@ def _settle(turn: Turn, guest: str) -> None:
         notice_loss(turn, guest)
     else:
         destroy(turn, guest, "it is here, and not ours")
+
+
+def stand_in(turn: Turn, guest: str) -> None:
+    """The peer's disk failed, and ours serves both: it has all as long as it works itself."""
+    mine, hello = turn.mine(guest), proofs.hello_of(turn.state, guest)
+    resource = mine.resource
+    if resource is None or resource.disk is not Disk.UP_TO_DATE or mine.is_in_sync:
+        if mine.is_only_copy:
+            turn.set_guest(guest, is_only_copy=False)
+        if resource is not None and resource.disk in GONE and mine.is_unbroken:
+            turn.set_guest(guest, is_unbroken=False)  # what it has misses all from here on
+        return
+    if mine.is_unbroken and resource.is_connected and resource.peer_disk in GONE:
+        turn.set_guest(guest, is_only_copy=True)
+    if not proofs.is_met_without_disk(turn.state, guest) or hello is None:
+        return
+    # A Primary without a disk is connected to nobody but who has what it wrote to: receive_uuids,
+    # drbd_adm_attach in drivers/block/drbd of Linux 6.12.
+    is_served = hello.phase is Phase.HOLDING and hello.term == turn.ledger(guest).term
+    if turn.mine(guest).is_only_copy or is_served:
+        turn.set_guest(guest, is_only_copy=True, is_unbroken=True)
+        if mine.phase is Phase.FORFEITING:
+            turn.move(guest, Phase.RELEASED, "the peer has no disk but ours")
 
 
 def _adopt(turn: Turn, guest: str) -> None:

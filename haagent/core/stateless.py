@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from haagent.core.blockers import Blocker
-from haagent.core.model import NEVER, STALE, Disk, GuestHello, Ledger, NodeState, Phase
+from haagent.core.model import GONE, NEVER, STALE, GuestHello, Ledger, NodeState, Phase
 
 if TYPE_CHECKING:
     from haagent.core.turn import Turn
@@ -89,7 +89,7 @@ def has_no_say(state: NodeState, guest: str, words: GuestHello) -> str | None:
     mine = state.guests[guest]
     if not state.is_stateless:
         return None
-    if mine.resource is None or mine.resource.disk is Disk.DISKLESS:
+    if mine.resource is None or mine.resource.disk in GONE:
         return "nothing can be written down here"
     if words.phase in (Phase.PROMOTING, Phase.CREATING):
         return "the peer has begun, by another proof"

@@ -142,6 +142,7 @@ DRAWN: Mapping[str, tuple[int, Callable[[Random], Arguments], bool]] = {
     "stick": (1, _somebody, True),
     "full-stick": (1, _somebody, True),
     "damaged-state": (1, _somebody, True),
+    "disk": (1, _somebody, True),
     "leave": (4, _somebody, False),
     "move": (6, _move, False),
     "maintain": (2, _somebody, True),
@@ -282,6 +283,16 @@ def _without_a_stick(random: Random) -> list[Step]:
     return steps
 
 
+def _a_disk_fails(random: Random) -> list[Step]:
+    """A data disk fails, the other machine's is all there is, and more fails or is restarted."""
+    who = random.choice(("holder", "holder", "other"))
+    steps = [Step(0.5, "disk", {"who": who}, random.choice((None, 4.0, 12.0, 20.0)))]
+    for _ in range(random.choice((1, 1, 2, 3))):
+        names = random.choice((ANY, STOPPING, CUTTING, ("leave", "move", "disk")))
+        steps.append(one_of(random, random.uniform(0.5, 25.0), names))
+    return steps
+
+
 def _old_words(random: Random) -> list[Step]:
     """A machine dies or starts anew, and what it said before is heard again."""
     steps = [_step(0.5, random.choice(("power", "reset", "leave")), who=_who(random))]
@@ -311,6 +322,7 @@ THEMES: Mapping[Theme, int] = {
     _after_farewell: 1,
     _on_tour: 1,
     _without_a_stick: 1,
+    _a_disk_fails: 2,
     _old_words: 2,
     _a_persons_word: 2,
 }
@@ -322,6 +334,7 @@ LONG_WAITS: Mapping[Theme, tuple[float, ...]] = {
     _paths_apart: (*WAITS, 18.0),
     _moving_cables: (12.0, 24.0),
     _old_words: (6.0, 18.0),
+    _a_disk_fails: (6.0, 18.0, 30.0),
 }
 WEIGHTED = tuple(theme for theme, weight in THEMES.items() for _ in range(weight))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tests.sim.cables import CABLES
 from tests.sim.choices import CHOICES
 from tests.sim.deaths import DEATHS
+from tests.sim.disks import DISKS
 from tests.sim.moves import MOVES
 from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
@@ -17,5 +18,12 @@ from tests.sim.successions import SUCCESSIONS
 from tests.sim.telling import Scenario
 
 # Of two machines and two addresses that stay the same.
-ORDINARY: Mapping[str, Scenario] = {**DEATHS, **CABLES, **CHOICES, **MOVES, **STICKS}
+ORDINARY: Mapping[str, Scenario] = {
+    **DEATHS,
+    **CABLES,
+    **CHOICES,
+    **MOVES,
+    **STICKS,
+    **DISKS,
+}
 SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}

@@ -26,7 +26,9 @@ from haagent.core.decide import HANDLERS
 from haagent.core.events import Event, HelloHeard, ProbeAnswered
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import (
+    GONE,
     Choice,
+    Disk,
     Evidence,
     Farewell,
     FenceAnswer,
@@ -269,6 +271,44 @@ def an_end_that_is_told_in_vain(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(rules, "_revive", lambda turn, guest: None)
 
 
+def a_peers_failed_disk_that_is_not_noticed(plant: pytest.MonkeyPatch) -> None:
+    """The copy that is the only one is taken for one of two."""
+    plant.setattr(rules, "stand_in", lambda turn, guest: None)
+
+
+def whoever_meets_no_disk_has_the_newest(plant: pytest.MonkeyPatch) -> None:
+    """As DRBD thinks, which calls it UpToDate; and the terms are the same."""
+
+    def is_only_copy(state: NodeState, guest: str) -> bool:
+        resource = state.guests[guest].resource
+        return (
+            resource is not None
+            and resource.is_connected
+            and resource.peer_disk in GONE
+            and resource.disk is Disk.UP_TO_DATE
+        )
+
+    plant.setattr(proofs, "is_only_copy", is_only_copy)
+
+
+def a_term_for_who_has_no_disk(plant: pytest.MonkeyPatch) -> None:
+    """Whoever is frozen asks, and is given it; the invariants are blind."""
+
+    has_reason = agreeing._has_reason_to_ask
+
+    def has_any(state: NodeState, guest: str) -> bool:
+        is_over = state.now - proofs.lost_since(state, guest) >= state.timing.gasp
+        return (proofs.is_waiting(state, guest) and is_over) or has_reason(state, guest)
+
+    plant.setattr(agreeing, "_has_reason_to_ask", has_any)
+    plant.setattr(agreeing, "_refusal", lambda state, guest, words, asked: None)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def no_consent_without_a_disk(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(proofs, "GONE", frozenset())
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -309,6 +349,11 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (promises_to_who_cannot_rely_on_them, "stick-is-lost-while-the-other-stands-down"),
     (a_loss_that_is_forgotten, "standby-without-its-stick"),
     (an_end_that_is_told_in_vain, "guest-ends-while-its-writes-wait"),
+    (a_peers_failed_disk_that_is_not_noticed, "holders-disk-fails"),
+    (a_peers_failed_disk_that_is_not_noticed, "failed-disk-is-back-and-the-crossover-dead"),
+    (whoever_meets_no_disk_has_the_newest, "both-disks-fail-one-after-the-other"),
+    (a_term_for_who_has_no_disk, "holders-disk-fails-then-the-crossover"),
+    (no_consent_without_a_disk, "standbys-disk-fails-then-the-crossover"),
 )
 
 

@@ -14,6 +14,7 @@ from haagent.core.actions import Action, LanOrder
 from haagent.core.invariants import InvariantBroken, check
 from haagent.core.model import (
     CONNECTED,
+    GONE,
     HELD,
     PRESENT,
     Choice,
@@ -115,6 +116,25 @@ def test_a_start_names_its_proofs_and_keeps_a_promise() -> None:
     breaks("is kept", starting, promised)
     holds(starting, with_guest(promised, taking=BY_PERSON))
     holds(ours(phase=Phase.HOLDING), with_ledger(ours(phase=Phase.HOLDING), stands_down=True))
+
+
+@pytest.mark.parametrize("disk", Disk)
+def test_nobody_goes_on_alone_without_a_disk(disk: Disk) -> None:
+    before = with_resource(ours(phase=Phase.HOLDING), disk=disk)
+    after = with_ledger(before, term=5, alone=Evidence.GATEWAY)
+    if disk in GONE:
+        breaks("alone without a disk", before, after)
+        breaks("alone without a disk", before, with_guest(after, resource=None))
+    else:
+        holds(before, after)
+    holds(after, after)
+
+
+def test_the_only_copy_is_not_given_up() -> None:
+    only = with_guest(survivor(), is_only_copy=True)
+    breaks("is not given up", only, only, actions.Outdate("g"))
+    holds(survivor(), only, actions.Outdate("g"))
+    holds(only, survivor(), actions.Outdate("g"))
 
 
 def started(before: NodeState, **changes: Any) -> NodeState:

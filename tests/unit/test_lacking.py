@@ -12,6 +12,7 @@ from haagent.core.blockers import Blocker
 from haagent.core.decide import decide
 from haagent.core.events import Tick
 from haagent.core.model import (
+    GONE,
     Blocked,
     Choice,
     Disk,
@@ -264,7 +265,7 @@ def test_why_nobody_can_start_it(disk: Disk) -> None:
         assert why == lacking.in_words(state, "g", blocker)
         assert lacking.blockers(with_guest(state, is_confirmed=True), "g") == (blocker,)
     connected = with_resource(state, link=Link.SYNC_TARGET)
-    assert lacking.unstartable(connected, "g") is None
+    assert lacking.unstartable(connected, "g") == (why if disk in GONE else None)
 
 
 def test_a_stick_that_is_gone_is_what_a_person_is_told_first() -> None:
