@@ -120,9 +120,11 @@ class Alarm(StrEnum):
     DISK_NOT_UP_TO_DATE = (
         "SHOE-205",
         "A copy is not usable",
-        "The machines are connected, but one of them has no working disk for this guest. The guest "
-        "goes on with the other's.",
-        "Look for disk errors on both machines, `journalctl -k`, and replace the disk.",
+        "One of the machines has no working disk for this guest. The guest goes on with the "
+        "other's, over the crossover cable, and the other copy falls behind.",
+        "Look for disk errors on that machine, `journalctl -k`. Its disk is tried again when it "
+        "starts: `shoestring reboot` there, which moves what runs there first. If the disk fails "
+        "again, the machine is replaced like a dead one: `shoestring replace` on the other one.",
     )
     NOT_MIRRORED = (
         "SHOE-206",

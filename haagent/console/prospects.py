@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
-from haagent.core.model import CONNECTED, Disk, LanStage, Phase
+from haagent.core.model import CONNECTED, GONE, Disk, LanStage, Phase
 from haagent.hands import GRACE
 
 ALIVE = (Phase.PROMOTING, Phase.CREATING, Phase.HOLDING, Phase.FROZEN)
@@ -62,6 +62,9 @@ def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
         lines.append(_away(shown))
     lines += [
         f"{guest.name} goes on on {shown.peer}."
+        if guest.peer_disk not in GONE
+        else f"{guest.name} stops on {shown.peer}: the disk there does not work, and the only copy "
+        f"is on {shown.me}."
         for guest in shown.guests
         if guest.runs_on == (shown.peer,)
     ]

@@ -109,6 +109,35 @@ def test_split_brain_is_told_on_the_side_that_still_tries_to_connect() -> None:
     assert "split brain" in look(both_wrote(WELL)).complaints[0].what
 
 
+@pytest.mark.parametrize(
+    ("change", "bad", "means"),
+    [
+        (resource(disk=Disk.DISKLESS), "anna", "counter has the disk on berta alone"),
+        (resource(disk=Disk.FAILED), "anna", "counter has the disk on berta alone"),
+        (resource(peer_disk=Disk.DISKLESS), "berta", "counter has the disk on anna alone"),
+        (resource(disk=Disk.DISKLESS, link=Link.CONNECTING), "anna", "Without berta there is no"),
+        (resource(disk=Disk.DISKLESS, peer_disk=Disk.DISKLESS), "anna", "Without berta there is"),
+        (
+            both(resource(link=Link.CONNECTING), words(disk=Disk.DISKLESS, is_connected=False)),
+            "berta",
+            "counter has the disk on anna alone",
+        ),
+    ],
+)
+def test_whose_disk_failed_and_what_is_left(change: Change, bad: str, means: str) -> None:
+    shown = look(change(WELL))
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.DISK_NOT_UP_TO_DATE)
+    assert f"the disk on {bad} does not work" in complaint.what
+    assert means in complaint.means
+    assert f"`journalctl -k` on {bad}. `shoestring reboot` there" in complaint.do
+    assert Alarm.NOT_MIRRORED not in {c.code for c in shown.complaints}
+
+
+def test_what_a_silent_machine_said_last_of_its_disk_is_not_told_as_if_it_were_so() -> None:
+    gone = both(resource(link=Link.CONNECTING), words(disk=Disk.DISKLESS), silent)
+    assert Alarm.NOT_MIRRORED in {c.code for c in look(gone(WELL)).complaints}
+
+
 def test_a_mirror_that_met_a_stranger_is_no_split_brain() -> None:
     """Nobody is led to a choice between copies that are not apart; it is the cable."""
     shown = look(both(resource(link=Link.STANDALONE), ledger(alone=Evidence.GATEWAY))(WELL))

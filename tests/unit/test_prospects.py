@@ -85,6 +85,13 @@ def test_of_a_reboot() -> None:
     ]
 
 
+def test_of_a_reboot_of_the_machine_that_has_the_only_copy() -> None:
+    there = replace(THERE, peer_disk=Disk.DISKLESS)
+    assert prospects.of_going_down(shown(there), is_back_soon=True)[0] == (
+        "web stops on berta: the disk there does not work, and the only copy is on anna."
+    )
+
+
 def test_of_a_shutdown_with_an_old_copy_there() -> None:
     now = replace(shown(OLD), wall=1720.0)
     assert prospects.of_going_down(now, is_back_soon=False) == [

@@ -9,7 +9,7 @@ from haagent.console.facts import is_split_brain, is_talking, troubles_of_peer
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
 from haagent.core import lacking, proofs
-from haagent.core.model import HELD, Disk, Link, NodeState
+from haagent.core.model import GONE, HELD, Disk, Link, NodeState
 from haagent.core.together import names
 from haagent.storage.lvm import GROUP
 
@@ -76,6 +76,8 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
             "DRBD has not said what it has.",
             "Wait a minute. If it stays so: `journalctl -b -u haagent`.",
         )
+    if (failed := _without_disk(state, guest)) is not None:
+        return failed
     match resource.link:
         case Link.SYNC_SOURCE | Link.SYNC_TARGET:
             old, new = (peer, me) if resource.link is Link.SYNC_SOURCE else (me, peer)
@@ -106,6 +108,34 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
         (f"{me} {verb} alone, because {alone}." if alone else "The two copies may differ.")
         + last_same(state, around, guest),
         do,
+    )
+
+
+def _without_disk(state: NodeState, guest: str) -> Complaint | None:
+    """A disk has failed: what is left without it, and the way back."""
+    (me, peer), resource = names(state), state.guests[guest].resource
+    if resource is None:
+        return None
+    words = proofs.hello_of(state, guest)
+    told = resource.peer_disk
+    if not resource.is_connected and words is not None and is_talking(state):
+        told = words.disk
+    if resource.disk in GONE:
+        bad, good, disk = me, peer, resource.disk
+    elif told in GONE:
+        bad, good, disk = peer, me, told
+    else:
+        return None
+    is_only = resource.is_connected and Disk.UP_TO_DATE in (resource.disk, told)
+    return Complaint(
+        Alarm.DISK_NOT_UP_TO_DATE,
+        f"{guest}: the disk on {bad} does not work. DRBD calls it {disk}.",
+        f"{guest} has the disk on {good} alone, wherever it runs."
+        if is_only or bad == peer
+        else f"Without {good} there is no copy to start it from.",
+        f"Look for disk errors: `journalctl -k` on {bad}. `shoestring reboot` there tries it "
+        f"again, and moves what runs there first. If it fails again: `shoestring replace` on "
+        f"{good}.",
     )
 
 
