@@ -74,7 +74,10 @@ def keep_promise_of_peer(turn: Turn, guest: str, words: GuestHello) -> None:
     ledger = turn.ledger(guest)
     if not words.stands_down or words.promise <= ledger.returned or turn.state.is_stateless:
         return
-    if _is_steady(turn.state) and turn.mine(guest).is_in_sync:
+    mine = turn.mine(guest)
+    # Without a disk it is of no use to us: who has none goes on alone on no promise.
+    is_served = mine.resource is not None and mine.resource.is_served_by_peer
+    if _is_steady(turn.state) and (mine.is_in_sync or is_served):
         # safety: given back on disk before the peer hears of it; only then it may start again.
         turn.write(guest, evidence=0, returned=words.promise)
         turn.say(guest, "the gateway answers both again: the peer may take over")

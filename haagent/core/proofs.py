@@ -211,7 +211,7 @@ def has_farewell(state: NodeState, guest: str) -> bool:
         and hello.phase is Phase.RELEASED
         and is_talking(state)
         and not is_doubting(state)
-        and (mine.is_in_sync or is_only_copy(state, guest))
+        and (mine.is_in_sync or (mine.is_connected and is_only_copy(state, guest)))
     )
 
 

@@ -135,7 +135,9 @@ def stand_in(turn: Turn, guest: str) -> None:
         if resource is not None and resource.disk in GONE and mine.is_unbroken:
             turn.set_guest(guest, is_unbroken=False)  # what it has misses all from here on
         return
-    if mine.is_unbroken and resource.is_connected and resource.peer_disk in GONE:
+    # Who dies of it may be gone before DRBD is read again; its last word is as good.
+    by_word = hello is not None and hello.is_connected and hello.disk in GONE
+    if mine.is_unbroken and (by_word or (resource.is_connected and resource.peer_disk in GONE)):
         turn.set_guest(guest, is_only_copy=True)
     if not proofs.is_met_without_disk(turn.state, guest) or hello is None:
         return

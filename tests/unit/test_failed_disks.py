@@ -108,6 +108,11 @@ def test_only_copy_needs_with_consent(without: str) -> None:
     assert proofs.newest(ONLY_COPY_NEEDS[without](granted()), "g") is None
 
 
+def test_a_farewell_without_a_connection_is_none() -> None:
+    state = with_resource(signed_off(), link=Link.CONNECTING, peer_disk=Disk.UNKNOWN)
+    assert not proofs.has_farewell(state, "g")
+
+
 def test_only_copy_needs_consent_where_it_is_not_connected() -> None:
     state = with_guest(granted(), request=None)
     assert proofs.newest(state, "g") is None
@@ -132,6 +137,17 @@ def test_a_disk_that_fails_leaves_the_other_one_as_the_only_copy(disk: Disk) -> 
     assert seen(in_sync, peer_disk=disk).guests["g"].is_only_copy is (disk in GONE)
     unknown = with_guest(in_sync, is_unbroken=False)
     assert not seen(unknown, peer_disk=disk).guests["g"].is_only_copy
+
+
+def test_its_last_word_tells_of_a_failed_disk_as_well() -> None:
+    assert stood_in(with_words(survivor(), disk=NONE)).guests["g"].is_only_copy
+    assert not stood_in(survivor()).guests["g"].is_only_copy
+    for state in (
+        with_words(survivor(), disk=NONE, is_connected=False),
+        with_guest(with_words(survivor(), disk=NONE), is_unbroken=False),
+        with_peer(survivor(), hello=None),
+    ):
+        assert not stood_in(state).guests["g"].is_only_copy
 
 
 def test_it_is_the_only_copy_until_they_are_one_again_or_it_fails_itself() -> None:
@@ -210,6 +226,27 @@ def test_consent_of_a_peer_without_a_disk_is_evidence(disk: Disk) -> None:
     is_enough = disk in {Disk.OUTDATED, Disk.INCONSISTENT, *GONE}
     expected = Evidence.PEER_OUTDATED if is_enough else None
     assert proofs.evidence(with_guest(state, request=request), "g") is expected
+
+
+@pytest.mark.parametrize(
+    ("disk", "peer_disk", "is_returned"),
+    [
+        (Disk.DISKLESS, Disk.UP_TO_DATE, True),
+        (Disk.DISKLESS, Disk.DISKLESS, False),
+        (Disk.UP_TO_DATE, Disk.DISKLESS, False),  # it may need that promise yet
+    ],
+)
+def test_a_promise_is_of_no_use_without_a_disk(
+    disk: Disk, peer_disk: Disk, is_returned: bool
+) -> None:
+    resource = Resource(Role.PRIMARY, Link.CONNECTED, disk, peer_disk)
+    state = with_ledger(holding(resource=resource), evidence=3)
+    turn = Turn(replace(state, usable_since=NOW - 3))
+    words = replace(WORDS, stands_down=True, promise=3)
+    agreeing.keep_promise_of_peer(turn, "g", words)
+    assert (turn.ledger("g").returned, turn.ledger("g").evidence) == (
+        (3, 0) if is_returned else (0, 3)
+    )
 
 
 def test_who_has_no_disk_consents_at_once() -> None:
