@@ -251,12 +251,13 @@ def starves_because(state: NodeState) -> str:
     timing = state.timing
     confirmed = max(state.peer.confirmed, state.referee.answered)
     for guest, mine in state.guests.items():
+        if mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog:
+            return f"{guest} does not end"  # also where it was alone: without a disk its device
+            # is never let go
         if mine.phase not in PRESENT or state.durable.ledgers[guest].alone is not None:
             continue
         if state.now - confirmed >= timing.self_fence:
             return f"{guest} is here, and nobody confirms this machine"
-        if mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog:
-            return f"{guest} does not end"
     return ""
 
 

@@ -15,6 +15,7 @@ from tests.sim.machine import BOOT_TAKES, NAMES, Machine
 from tests.sim.wires import Formats
 
 LOOK_AT_STICK = 60.0  # seconds between two looks of the agent
+LEAVES_AGAIN = 30.0  # seconds
 
 
 class World(Ground):
@@ -61,8 +62,8 @@ class World(Ground):
             self.repair_state(machine.node)
             self.repair_disk(machine.node)
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
-            is_diskless = self.is_served_by_the_other(machine.node)
-            if machine.has_dead_mount or machine.is_stick_lost or is_diskless:
+            self.restart_for_its_disk(machine.node)
+            if machine.has_dead_mount or machine.is_stick_lost:
                 self.leave(machine.node)  # as a person should: its guests go to the other one
             on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
             if any(one is not None and one.in_maintenance for one in on_stick):
@@ -185,10 +186,14 @@ class World(Ground):
         takes = self.sync_takes or self.random.uniform(2.0, 6.0)
         self.mirrors[guest].take_disk(node, self.now + takes)
 
-    def is_served_by_the_other(self, node: int) -> bool:
-        """Its DRBD is up, and has no disk: not before its next start."""
+    def restart_for_its_disk(self, node: int) -> None:
+        """As a person should where DRBD is up and has no disk: in order, and again if nothing came
+        of it, for an agent that is restarted has forgotten that its machine leaves.
+        """
         copies = [mirror.copies[node] for mirror in self.mirrors.values()]
-        return any(copy.is_attached and not copy.has_disk for copy in copies)
+        if any(copy.is_attached and not copy.has_disk for copy in copies):
+            self.leave(node)
+            self.after(LEAVES_AGAIN, lambda: self.restart_for_its_disk(node))
 
     def crash(self, node: int, guest: str) -> None:
         """The guest ends by itself. Xen tells at once."""

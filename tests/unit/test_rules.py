@@ -72,6 +72,8 @@ def test_whoever_has_a_guest_is_fed_while_somebody_confirms_that_it_is_seen(phas
 def test_whoever_cannot_end_a_guest_is_reset() -> None:
     ending = with_guest(confirmed(holding(), 0, 0), phase=Phase.DESTROYING)
     assert not rules.may_feed(with_guest(ending, since=NOW - 5.0))
+    alone = with_ledger(ending, alone=Evidence.GATEWAY)
+    assert not rules.may_feed(with_guest(alone, since=NOW - 5.0)), "nor one that was alone"
     assert rules.may_feed(with_guest(ending, since=NOW - 5.0 + LATER))
     assert rules.may_feed(with_guest(ending, phase=Phase.STOPPING, since=NOW - 50.0))
 

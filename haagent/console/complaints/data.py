@@ -132,7 +132,7 @@ def _without_disk(state: NodeState, guest: str) -> Complaint | None:
         f"{guest}: the disk on {bad} does not work. DRBD calls it {disk}.",
         f"{guest} has the disk on {good} alone, wherever it runs."
         if is_only or bad == peer
-        else f"Without {good} there is no copy to start it from.",
+        else f"Until a disk works again {guest} can neither read nor write on {bad}.",
         f"Look for disk errors: `journalctl -k` on {bad}. `shoestring reboot` there tries it "
         f"again, and moves what runs there first. If it fails again: `shoestring replace` on "
         f"{good}.",
