@@ -119,7 +119,7 @@ def test_only_copy_needs_consent_where_it_is_not_connected() -> None:
     assert proofs.may_ask(state, "g"), "but that is worth asking for"
 
 
-@pytest.mark.parametrize("disk", GONE)
+@pytest.mark.parametrize("disk", sorted(GONE))
 def test_unbroken_where_the_last_word_is_that_it_has_no_disk(disk: Disk) -> None:
     assert proofs.newest(with_words(survivor(), disk=disk), "g") is Newest.UNBROKEN
 
@@ -278,7 +278,7 @@ def test_what_may_be_moved(ours: Disk, theirs: Disk) -> None:
     assert moving._not_in_sync(apart, "g") == "its copy on a is not connected"
 
 
-@pytest.mark.parametrize("disk", GONE)
+@pytest.mark.parametrize("disk", sorted(GONE))
 def test_what_a_start_on_a_failed_disk_lacks(disk: Disk) -> None:
     state = with_resource(survivor(), disk=disk)
     assert lacking.blockers(state, "g") == (Blocker.NO_DISK,)
