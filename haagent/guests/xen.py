@@ -197,18 +197,21 @@ class Xen:
     def watch(self, post: Callable[[frozenset[str]], None]) -> None:
         """Calls POST with `running()` now, and whenever it has changed, until `stop`.
 
-        Blocks. Raises ToolError when the stream of events ends, or xl fails.
+        Blocks. Raises ToolError when the stream of events ends or does not begin, or xl fails.
         """
         with self._lock:
             if self._is_stopping:
                 return
             self._watched = self._open(EVENTS)
         posted: frozenset[str] | None = None
-        has_zombies = False
+        wait: float | None = self._limit
         with self._watched as stream:
-            while stream.read(QUIET, LOOK_AGAIN if has_zombies else None) is not None:
+            while (lines := stream.read(QUIET, wait)) is not None:
+                if posted is None and not lines:
+                    # A xenstored that hangs takes the watches and never says so.
+                    raise ToolError(EVENTS, None, "xenstored does not answer")
                 domains = self.domains()
-                has_zombies = any(domain.is_dying for domain in domains)
+                wait = LOOK_AGAIN if any(domain.is_dying for domain in domains) else None
                 now = frozenset(self._guest_of(domain) for domain in domains)
                 if now != posted:
                     posted = now

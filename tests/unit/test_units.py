@@ -14,6 +14,7 @@ from firstboot.apply import COMPLETE
 from firstboot.installing import mark
 from firstboot.rendering import SETTINGS
 from haagent.console import menu
+from haagent.control import SOCKET
 from haagent.lan import LIMIT, UNIT
 
 IMAGE = Path(__file__).parents[2] / "image"
@@ -303,6 +304,19 @@ def test_nothing_stops_xenstored() -> None:
     assert store["OOMScoreAdjust"] == ["-1000"]
     leave = settings(UNITS / "shoestring-leave.service")
     assert "xen.service" in leave["After"][0].split(), "consoles are read until the guests left"
+
+
+def test_a_machine_whose_xenstored_ends_starts_anew() -> None:
+    """But for one that goes down, or that is no half of a pair yet."""
+    store = settings(UNITS / "xenstored.service")
+    assert store["OnFailure"] == store["OnSuccess"] == ["xenstored-ended.service"]
+    assert {"OnFailureJobMode", "Restart"}.isdisjoint(store)
+    ended = settings(UNITS / "xenstored-ended.service")
+    assert ended["Type"] == ["oneshot"]
+    assert ended["ExecStart"] == ["/usr/bin/systemctl reboot --force"]
+    assert ended["ConditionPathExists"] == [str(SOCKET)]
+    assert "DefaultDependencies" not in ended, "by default a unit conflicts with a shutdown"
+    assert "WantedBy" not in ended
 
 
 def test_the_daemons_are_those_of_our_xen() -> None:

@@ -359,6 +359,23 @@ def test_an_event_that_changes_nothing_is_not_posted() -> None:
     assert posts == [frozenset()]
 
 
+def test_watches_that_are_never_set_are_an_error() -> None:
+    """xenstored hangs, and xenstore-watch with it."""
+    stream = lambda argv: Stream(("sleep", "600"))  # noqa: E731
+    adapter = Xen(["counter"], run=Hypervisor(), stream=stream, limit=0.1)
+    with pytest.raises(ToolError, match="xenstored does not answer"):
+        adapter.watch(lambda names: pytest.fail("nothing was seen"))
+
+
+def test_a_xenstored_that_has_answered_may_be_silent() -> None:
+    posts: list[frozenset[str]] = []
+    stream = lambda argv: Stream(("sh", "-c", "echo @releaseDomain; sleep 0.5; exit 1"))  # noqa: E731
+    adapter = Xen(["counter"], run=Hypervisor(), stream=stream, limit=0.1)
+    with pytest.raises(ToolError, match="exit"):
+        adapter.watch(posts.append)
+    assert posts == [frozenset()]
+
+
 def test_the_first_look_is_not_before_the_watches_are_set() -> None:
     posts: list[frozenset[str]] = []
     with pytest.raises(ToolError):
