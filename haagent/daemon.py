@@ -12,12 +12,12 @@ import threading
 import time
 from dataclasses import replace
 
-from haagent import __version__, journal, lan
+from haagent import __version__, journal, lan, predecessor
 from haagent import config as settings
 from haagent.boot import boot_id
 from haagent.clocks import Clocks
 from haagent.cluster.wire import FORMATS
-from haagent.core import events
+from haagent.core import events, feeding
 from haagent.core.decide import first_state
 from haagent.core.model import Pair
 from haagent.errors import BugError, ShoestringError
@@ -41,15 +41,16 @@ def main() -> None:
         lost.exc_value or BugError(f"{lost.thread}")
     )
     pair = as_we_run_it(config.pair, machine.key)
-    first = first_state(pair, boot, durable, time.monotonic(), lan_files)
+    now = time.monotonic()
+    first = first_state(pair, boot, durable, now, lan_files, predecessor.read(boot, now))
     loop = Loop(first, machine)
-    is_armed = machine.arm()
+    if feeding.may_open(first):
+        loop.events.put(events.WatchdogArmed(time.monotonic(), machine.arm()))
     machine.start(loop.events.put)
     if lost := machine.keeper.lost_because:
         loop.events.put(events.StateLost(time.monotonic(), lost))
     elif durable is not None and durable != first.durable:
         machine.save(first.durable)  # what another peer makes of it
-    loop.events.put(events.WatchdogArmed(time.monotonic(), is_armed))
     try:
         loop.run(Clocks(config.pair.timing.stall))
     except ShoestringError:

@@ -40,7 +40,7 @@ class Outside(Protocol):
     def answer_fence(self, guest: str, answer: FenceAnswer) -> None: ...
     def answer_operator(self, guest: str, refusal: str | None) -> None: ...
     def take_up_lan(self, order: actions.LanOrder) -> None: ...
-    def reset(self) -> None: ...
+    def reset(self, is_overdue: bool) -> None: ...
     def finish_leaving(self) -> None: ...
     def decided(self, reasons: tuple[str, ...]) -> None:
         """For people: the sentences are in the log as well."""
@@ -120,8 +120,8 @@ class Loop:
                 self._outside.answer_operator(guest, refusal)
             case actions.TakeUpLan(order):
                 self._outside.take_up_lan(order)
-            case actions.Reset():
-                self._outside.reset()
+            case actions.Reset(is_overdue):
+                self._outside.reset(is_overdue)
             case actions.FinishLeaving():
                 self._outside.finish_leaving()
             case _:

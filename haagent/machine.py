@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from pathlib import Path as File
 
 from haagent import config as settings
-from haagent import journal, lan
+from haagent import journal, lan, predecessor
 from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.speech import Speech
@@ -23,7 +23,7 @@ from haagent.console.snapshot import to_dict
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
 from haagent.control import SOCKET, Server
-from haagent.core import actions, events, lacking
+from haagent.core import actions, events, feeding, lacking
 from haagent.core.events import Event
 from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
 from haagent.errors import ToolError
@@ -97,6 +97,7 @@ class Machine:
         self.measures = Measures(config.guests, self.kept)
         self.addresses = lan.Addresses()
         self._spare: File | None = None  # DRBD's configuration, in memory
+        self._is_opened = False  # the watchdog, or it was tried
         self._is_armed = False
         self._is_leaving = False
 
@@ -143,7 +144,8 @@ class Machine:
         self.lookout.start()
 
     def arm(self) -> bool:
-        """Opens the watchdog, before the first guest may start."""
+        """Opens the watchdog, before the first guest may start. That feeds it."""
+        self._is_opened = True
         try:
             self.watchdog.open(self.config.pair.timing.watchdog)
         except WatchdogError as error:
@@ -169,7 +171,9 @@ class Machine:
         self.peer.send()
 
     def feed(self) -> None:
-        if self._is_armed:
+        if not self._is_opened and not self._is_leaving:  # it was not to be fed when we started
+            self._post(events.WatchdogArmed(time.monotonic(), self.arm()))
+        elif self._is_armed:
             self.watchdog.feed()
 
     def do(self, action: GuestAction) -> None:
@@ -184,10 +188,11 @@ class Machine:
     def take_up_lan(self, order: actions.LanOrder) -> None:
         self.addresses.take_up(order, self._post)
 
-    def reset(self) -> None:
+    def reset(self, is_overdue: bool) -> None:
         log.critical("resetting this machine")
         try:
-            journal.sync(journal.LAST_WORDS)
+            if not is_overdue:
+                journal.sync(journal.LAST_WORDS)
         finally:
             SYSRQ.write_text("b")  # sysrq.rst: reboots at once, without syncing
 
@@ -205,6 +210,7 @@ class Machine:
         self.lookout.decided(reasons)
 
     def publish(self, state: NodeState) -> None:
+        predecessor.leave(feeding.left_by(state), state.boot)
         for guest, mine in state.guests.items():
             if mine.is_in_sync:
                 self.last_in_sync.seen(guest)

@@ -145,7 +145,13 @@ class TakeUpLan:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Reset this machine at once: something on it can no longer be trusted."""
+    """Reset this machine: something on it can no longer be trusted.
+
+    safety: when it IS_OVERDUE the other machine counts on it by now, and why is not waited for to
+    be on the disk.
+    """
+
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,25 @@ from haagent.core.model import (
     Link,
     NodeState,
     Pair,
+    Peer,
     Phase,
+    Predecessor,
+    Referee,
     Role,
 )
 from haagent.core.turn import Decision, Turn
 
 
 def first_state(
-    pair: Pair, boot: str, durable: Durable | None, at: float, lan_files: int | None = None
+    pair: Pair,
+    boot: str,
+    durable: Durable | None,
+    at: float,
+    lan_files: int | None = None,
+    before: Predecessor | None = None,
 ) -> NodeState:
-    """What an agent knows that starts at AT: what it wrote down, and nothing else.
+    """What an agent knows that starts at AT: what it wrote down, and what the one BEFORE it in this
+    boot left, if there was one.
 
     LAN_FILES as in NodeState; None: the addresses that it starts with are not on trial.
     """
@@ -63,6 +72,11 @@ def first_state(
         ticked=at,
         unusable_since=at,
         number=int(at * 1000),  # above all that an agent before us in this boot has sent
+        peer=Peer(confirmed=before.confirmed) if before else Peer(),
+        referee=Referee(before.answered, good_since=at) if before else Referee(),
+        is_armed=before is not None,
+        fed=before.fed if before else at,
+        blind_since=before.blind_since if before and before.blind_since is not None else at,
         lan_files=pair.lan if lan_files is None else lan_files,
         lan_since=at,
     )
@@ -220,6 +234,8 @@ def _fence_asked(turn: Turn, event: events.FenceAsked) -> None:
             turn.act(AnswerFence(guest, answer))
         case Phase.CREATING | Phase.HOLDING | Phase.FROZEN | Phase.STOPPING:
             turn.set_guest(guest, fence_asked=True)  # rules.hold answers, or nobody does
+        case Phase.RELEASED if proofs.may_be_here(turn.state, guest):
+            turn.set_guest(guest, fence_asked=True)  # DRBD asks once: rules.settle comes first
         case _:
             # safety: somebody else promotes, or a proof fell: DRBD is told nothing.
             turn.act(AnswerFence(guest, FenceAnswer.UNPROVEN))

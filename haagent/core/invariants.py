@@ -161,6 +161,8 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
             for guest in after.guests:
                 is_late = _is_frozen_for_long(after, guest)
                 require(not is_late, guest, "a frozen holder is not fed for ever")
+                is_stuck = _is_stuck(after, guest)
+                require(not is_stuck, guest, "who cannot end or see a guest is not fed for ever")
         case SendHello(hello) if after.is_stateless:
             for guest, words in hello.guests.items():
                 is_marked = words.disk in STALE and not words.is_connected
@@ -191,6 +193,14 @@ def _is_frozen_for_long(state: NodeState, guest: str) -> bool:
     )
     begin = mine.since if mine.phase is Phase.FROZEN else max(mine.since, mine.lost)
     return waits and state.now - begin >= state.timing.self_fence + state.timing.resume
+
+
+def _is_stuck(state: NodeState, guest: str) -> bool:
+    mine, timing = state.guests[guest], state.timing
+    is_unseen = mine.phase is Phase.RELEASED and (mine.resource is None or mine.is_running is None)
+    if is_unseen and state.durable.ledgers[guest].held_in == state.boot:
+        return state.now - state.started >= timing.take
+    return mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog
 
 
 def require(holds: bool, guest: str, sentence: str) -> None:

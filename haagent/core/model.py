@@ -433,6 +433,18 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What the agent before this one in this boot left: the watchdog was armed, and these moments,
+    which are the machine's and not the agent's.
+    """
+
+    confirmed: float = NEVER  # Peer.confirmed
+    answered: float = NEVER  # Referee.answered
+    fed: float = NEVER  # when it last fed the watchdog
+    blind_since: float | None = None  # NodeState.blind_since, if it was; None: it saw all
+
+
+@dataclass(frozen=True, slots=True)
 class NodeState:
     """Everything a node knows."""
 
@@ -452,6 +464,8 @@ class NodeState:
     hears_peer: bool = False  # as it was last judged; for the log, no rule depends on it
     doubted: float = NEVER  # when we last stood still: what we believe is older than it looks
     is_armed: bool = False  # the watchdog would reset us
+    fed: float = NEVER  # when it was last fed, by whichever agent
+    blind_since: float = NEVER  # when the first of the agents started that saw not all, us included
     left: float | None = None  # when the machine was asked to shut down
     replaced_at: float = NEVER  # when the machine whose place was given away last spoke
     is_fenced: bool = False  # we stopped feeding for good: the watchdog ends this boot

@@ -429,6 +429,15 @@ def is_present(hello: GuestHello) -> bool:
     return hello.phase not in (Phase.RELEASED, Phase.FORFEITING)
 
 
+def may_be_here(state: NodeState, guest: str) -> bool:
+    """We held it in this boot, and have not taken up yet what is here of it: we just started."""
+    return (
+        state.guests[guest].phase is Phase.RELEASED
+        and state.durable.ledgers[guest].held_in == state.boot
+        and not is_settled(state, guest)
+    )
+
+
 def is_settled(state: NodeState, guest: str) -> bool:
     """DRBD and Xen were asked, and neither shows anything of the guest here."""
     mine = state.guests[guest]

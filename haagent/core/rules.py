@@ -9,6 +9,7 @@ say.
 from haagent.core import (
     agreeing,
     doubting,
+    feeding,
     lacking,
     moving,
     proofs,
@@ -29,6 +30,7 @@ from haagent.core.actions import (
     Outdate,
     ProbePeer,
     ProbeReferee,
+    Reset,
     SendHello,
 )
 from haagent.core.copying import replace
@@ -38,7 +40,6 @@ from haagent.core.model import (
     Disk,
     Evidence,
     FenceAnswer,
-    NodeState,
     Phase,
     Role,
     next_term,
@@ -110,15 +111,40 @@ def _watch_referee(turn: Turn) -> None:
 
 
 def _settle(turn: Turn, guest: str) -> None:
-    """A freshly started agent takes up what it held in this boot, and ends anything else."""
-    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
-    if mine.phase is not Phase.RELEASED or mine.resource is None or mine.is_running is None:
+    """A freshly started agent finds out what is here, and then answers who asked meanwhile."""
+    mine = turn.mine(guest)
+    if mine.phase is not Phase.RELEASED:
         return
-    is_primary = mine.resource.role is Role.PRIMARY
-    if not mine.is_running and not is_primary:
+    if mine.resource is None or mine.is_running is None:
+        _wait_to_see(turn, guest)
+        return
+    _take_up(turn, guest)
+    if mine.fence_asked and turn.mine(guest).phase is not Phase.FROZEN:
+        turn.set_guest(guest, fence_asked=False)
+        turn.act(AnswerFence(guest, FenceAnswer.UNPROVEN))
+
+
+def _wait_to_see(turn: Turn, guest: str) -> None:
+    state, mine = turn.state, turn.mine(guest)
+    if state.is_fenced or not proofs.may_be_here(state, guest) or not feeding.is_blind(state):
+        return
+    # safety: nobody could end it here, and nobody knows whether that is to be done.
+    turn.set(is_fenced=True)
+    who = "DRBD" if mine.resource is None else "Xen"
+    turn.say(guest, f"{who} does not tell what is here of it: giving up")
+
+
+def _take_up(turn: Turn, guest: str) -> None:
+    """What was held in this boot is taken up, and anything else ended."""
+    state, mine, ledger = turn.state, turn.mine(guest), turn.ledger(guest)
+    if mine.resource is None or proofs.is_settled(state, guest):
         return
     is_ours = ledger.held_in == state.boot and ledger.theirs <= ledger.term
-    if is_ours and mine.is_running and is_primary:
+    if is_ours and mine.is_running and mine.resource.role is Role.PRIMARY:
+        if mine.resource.is_suspended:
+            # safety: the agent before us may have ended before it said so to DRBD. But the two may
+            # have met meanwhile as well, and parted again.
+            turn.write(guest, alone=None)
         turn.move(guest, Phase.HOLDING, "the agent is back")
         notice_loss(turn, guest)
     else:
@@ -239,36 +265,19 @@ def destroy(turn: Turn, guest: str, why: str) -> None:
     turn.act(Destroy(guest))
 
 
-def may_feed(state: NodeState) -> bool:
-    """Whether this node has proof that it may live on, for every guest that is here."""
-    return not starves_because(state)
-
-
-def starves_because(state: NodeState) -> str:
-    """What the proof that this node may live on lacks; "" if it has one."""
-    if state.is_fenced:
-        return "this machine has given up"
-    timing = state.timing
-    confirmed = max(state.peer.confirmed, state.referee.answered)
-    for guest, mine in state.guests.items():
-        if mine.phase is Phase.DESTROYING and state.now - mine.since >= timing.watchdog:
-            return f"{guest} does not end"  # also where it was alone: without a disk its device
-            # is never let go
-        if mine.phase not in PRESENT or state.durable.ledgers[guest].alone is not None:
-            continue
-        if state.now - confirmed >= timing.self_fence:
-            return f"{guest} is here, and nobody confirms this machine"
-    return ""
-
-
 def _feed(turn: Turn) -> None:
     """Feeds the watchdog. What is said when that ends may be the last of this boot."""
-    is_fed = may_feed(turn.state)
-    if is_fed:
+    lacks = feeding.starves_because(turn.state)
+    if not lacks:
+        turn.set(fed=turn.state.now)
         turn.act(Feed())
+    elif feeding.is_overdue(turn.state):
+        turn.say("", "the watchdog has not reset this machine, which must not go on")
+        turn.act(Reset(is_overdue=True))
+    is_fed = not lacks
     if is_fed != turn.state.is_fed:
         turn.set(is_fed=is_fed)
-        ended = f"the watchdog is not fed: {starves_because(turn.state)}"
+        ended = f"the watchdog is not fed: {lacks}"
         turn.say("", "the watchdog is fed again" if is_fed else ended)
 
 
@@ -286,7 +295,10 @@ def _finish_leaving(turn: Turn) -> None:
     state = turn.state
     if state.left is None:
         return
-    if any(mine.phase is not Phase.RELEASED for mine in state.guests.values()):
+    if any(
+        mine.phase is not Phase.RELEASED or proofs.may_be_here(state, guest)
+        for guest, mine in state.guests.items()
+    ):
         return
     signed_off = [guest for guest, mine in state.guests.items() if mine.farewell is not None]
     taken = all(

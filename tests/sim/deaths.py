@@ -3,7 +3,8 @@
 
 from collections.abc import Mapping
 
-from haagent.core.model import Disk, Phase
+from haagent.core.model import Disk, Path, Phase
+from tests.sim.faults import FOR_EVER
 from tests.sim.telling import (
     A,
     B,
@@ -14,6 +15,7 @@ from tests.sim.telling import (
     named,
     phase,
     recovers,
+    starts_anew,
     stays,
     wait,
 )
@@ -158,6 +160,88 @@ def agent_hangs(world: World) -> None:
     recovers(world)
 
 
+def agent_dies_again_and_again(world: World) -> None:
+    """And its machine is cut off: no agent is old enough to know how long."""
+    world.kill_nics(A)
+    world.kill_agent_again_and_again(A, 60, 3)
+    expect(world, B, 25)
+    assert not world.machines[A].is_on
+    recovers(world)
+
+
+def agent_dies_as_its_watchdog_runs_out(world: World) -> None:
+    """Linux feeds what a dead agent had open."""
+    world.kill_nics(A)
+    machine, unfed = world.machines[A], world.timing.watchdog - 0.5
+    world.run_until(lambda: world.now - (machine.fed or 0.0) > unfed, world.now + 20)
+    world.restart_agent(A)
+    world.run_until(lambda: phase(world, B) is Phase.PROMOTING, world.now + 25)
+    assert not machine.is_on
+    expect(world, B, 5)
+    recovers(world)
+
+
+def agent_restarts_while_writes_wait(world: World) -> None:
+    """DRBD asks once, and the handler asks the new agent before that one knows what it has."""
+    world.unplug(Path.CROSSOVER)
+    world.run_until(lambda: phase(world, A) is Phase.FROZEN, world.now + 10)
+    world.restart_agent(A)
+    stays(world, A, 30)
+    assert world.serves(A)
+    recovers(world)
+    stays(world, A, 30)
+
+
+def blind_agent_sees_late(world: World) -> None:
+    world.hang_xen(A, 12)
+    world.restart_agent(A)
+    stays(world, A, 60)
+    assert phase(world, A) is Phase.HOLDING
+
+
+def blind_agent_never_sees(world: World) -> None:
+    """Nobody could end the guest there, and the other one may have it."""
+    world.hang_xen(A, FOR_EVER)
+    world.restart_agent(A)
+    expect(world, B, 60)
+    recovers(world)
+
+
+def blind_agents_die_one_after_the_other(world: World) -> None:
+    world.hide_drbd(A, FOR_EVER)
+    world.kill_agent_again_and_again(A, 60, 9)
+    starts_anew(world, A, 90)  # the other one was not told that nothing was written meanwhile
+    recovers(world)
+
+
+def blind_agent_is_cut_off(world: World) -> None:
+    world.hang_xen(A, FOR_EVER)
+    world.restart_agent(A)
+    wait(world, 5)
+    world.kill_nics(A)
+    expect(world, B, 25)
+    recovers(world)
+
+
+def zombie_of_who_is_alone(world: World) -> None:
+    """It leaves, and cannot end its guest: a start frees it, and nobody else has the data."""
+    world.power_off(A)
+    expect(world, B, 25)
+    wait(world, 5)
+    world.make_zombies(B)
+    world.leave(B)
+    starts_anew(world, B, 100)
+    assert world.machines[B].resets == 1
+    recovers(world)
+
+
+def xl_hangs_at_the_taker(world: World) -> None:
+    world.hang_xen(B, FOR_EVER)
+    world.power_off(A)
+    expect(world, B, 180)
+    recovers(world)
+
+
 def taker_dies_too(world: World) -> None:
     world.power_off(A)
     expect(world, B, 25)
@@ -211,6 +295,15 @@ DEATHS: Mapping[str, Scenario] = named(
     somebody_answers_for_the_dead,
     agent_restarts,
     agent_hangs,
+    agent_dies_again_and_again,
+    agent_dies_as_its_watchdog_runs_out,
+    agent_restarts_while_writes_wait,
+    blind_agent_sees_late,
+    blind_agent_never_sees,
+    blind_agents_die_one_after_the_other,
+    blind_agent_is_cut_off,
+    zombie_of_who_is_alone,
+    xl_hangs_at_the_taker,
     taker_dies_too,
     frozen_standby,
     guest_ends_while_its_writes_wait,

@@ -75,6 +75,15 @@ def _stall(random: Random) -> Arguments:
     return {"who": _who(random), "seconds": round(seconds, 2)}
 
 
+def _dying_agent(random: Random) -> Arguments:
+    seconds, every = random.uniform(10.0, 40.0), random.uniform(0.5, 9.0)
+    return {"who": _who(random), "seconds": round(seconds, 2), "every": round(every, 2)}
+
+
+def _blind(random: Random) -> Arguments:
+    return {"who": _who(random), "what": random.choice(("Xen", "Xen", "DRBD"))}
+
+
 def _freeze(random: Random) -> Arguments:
     return {"who": _who(random), "seconds": round(random.uniform(3.0, 30.0), 2)}
 
@@ -135,6 +144,10 @@ DRAWN: Mapping[str, tuple[int, Callable[[Random], Arguments], bool]] = {
     "stall": (6, _stall, False),
     "stall-agent": (6, _stall, False),
     "kill-agent": (4, _somebody, False),
+    "dying-agent": (2, _dying_agent, False),
+    "hanging-xen": (2, _somebody, True),
+    "blind": (2, _blind, True),
+    "zombies": (1, _somebody, False),
     "freeze": (1, _freeze, False),
     "clocks": (1, _stall, False),
     "crash": (3, _guest, False),

@@ -16,6 +16,7 @@ from tests.sim.ground import Frames
 from tests.sim.wires import BEFORE, NOW
 from tests.sim.world import World
 
+FOR_EVER = 1e6  # seconds
 Value = str | float | bool
 Mend = Callable[[], None] | None
 
@@ -199,6 +200,36 @@ def kill_agent(world: World, who: str) -> Mend:
     return None
 
 
+def dying_agent(world: World, who: str, seconds: float, every: float) -> Mend:
+    """It dies, and so does each that is started in its place; too seldom for systemd to give up.
+    Its watchdog counts on: T_self is the machine's.
+    """
+    node = node_of(world, who)
+    world.kill_agent_again_and_again(node, seconds, every)
+    return lambda: setattr(world.machines[node], "dies_until", 0.0)
+
+
+def hanging_xen(world: World, who: str) -> Mend:
+    """xenstored or xl hangs. Whoever cannot end a guest is off in time."""
+    node = node_of(world, who)
+    world.hang_xen(node, FOR_EVER)
+    return lambda: world.show(node)
+
+
+def blind(world: World, who: str, what: str) -> Mend:
+    """An agent is started, and `Xen` or `DRBD` does not tell it what is there; late, or never."""
+    node = node_of(world, who)
+    (world.hang_xen if what == "Xen" else world.hide_drbd)(node, FOR_EVER)
+    world.restart_agent(node)
+    return lambda: world.show(node)
+
+
+def zombies(world: World, who: str) -> Mend:
+    """What ends there is not gone: it keeps its disk open, until the machine starts anew."""
+    world.make_zombies(node_of(world, who))
+    return None
+
+
 def freeze(world: World, who: str, seconds: float) -> Mend:
     """The machine stands still with all its clocks: the class FROZEN."""
     world.freeze(node_of(world, who), seconds)
@@ -347,6 +378,10 @@ FAULTS: Mapping[str, Callable[..., Mend]] = {
     "stall": stall,
     "stall-agent": stall_agent,
     "kill-agent": kill_agent,
+    "dying-agent": dying_agent,
+    "hanging-xen": hanging_xen,
+    "blind": blind,
+    "zombies": zombies,
     "freeze": freeze,
     "clocks": clocks,
     "crash": crash,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STEP = 0.25  # seconds between two looks of the kernel, and two writes of a guest
 GRACE = 60.0  # a guest that does not shut down by itself is ended then
+LIMIT = 60.0  # seconds until a deed that hangs has failed
 
 
 class NotYetError(Exception):
@@ -56,13 +57,15 @@ class Hands:
     def stop_domain(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground
         if machine.domains.pop(guest, None) is not None:
+            machine.zombies.discard(guest)
             ground.audit.stopped(ground.now, guest, machine.node)
-            machine.post(machine.domain_seen(guest))
+            machine.domain_changed(guest)
 
     def _work(self, guest: str, deed: Deed, takes: float, do: Callable[[], None]) -> None:
         """One action of an adapter: it takes time, and ends in Done or Failed."""
         machine, ground = self.machine, self.machine.ground
         epoch, agent = machine.epoch, machine.agent_epoch
+        limit = ground.now + takes + LIMIT
 
         def fire() -> None:
             if machine.epoch != epoch:
@@ -72,11 +75,11 @@ class Hands:
                 return
             try:
                 do()
-            except NotYetError:
-                ground.after(STEP, fire)
-                return
-            except Refused as refused:
-                why = str(refused)
+            except (NotYetError, Refused) as refused:
+                if isinstance(refused, NotYetError) and ground.now < limit:
+                    ground.after(STEP, fire)
+                    return
+                why = str(refused) or "it is not done in time"
                 event: Callable[[], Event] = lambda: events.Failed(  # noqa: E731
                     machine.clock(), guest, deed, why
                 )
@@ -134,6 +137,7 @@ class Hands:
             self._work(guest, Deed.PROMOTE, 0.3, lambda: mirror.promote(machine.node, answer))
         else:
             epoch = machine.epoch
+            machine.handlers.discard(guest)
             machine.ground.after(
                 0.02,
                 lambda: mirror.answer(machine.node, answer) if machine.epoch == epoch else None,
@@ -142,6 +146,8 @@ class Hands:
     def _create(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground
         mirror = ground.mirrors[guest]
+        if machine.is_hanging:
+            raise NotYetError
         if mirror.copies[machine.node].lacks_data:
             raise Refused("its disk does not answer")
         if mirror.copies[machine.node].role is not Role.PRIMARY:
@@ -153,7 +159,7 @@ class Hands:
         taking = machine.state.guests[guest].taking if machine.state else None
         data = mirror.data_of(machine.node)
         ground.audit.started(ground.now, guest, machine.node, data, taking)
-        machine.post(machine.domain_seen(guest))
+        machine.domain_changed(guest)
 
     def _shut_down(self, guest: str, limit: float) -> None:
         """A guest whose write waits cannot come to its end."""
@@ -163,5 +169,10 @@ class Hands:
         self._destroy(guest)
 
     def _destroy(self, guest: str) -> None:
+        if self.machine.is_hanging:
+            raise NotYetError
+        if self.machine.has_zombies and guest in self.machine.domains:
+            self.machine.zombies.add(guest)
+            raise Refused(f"{guest} is still there")
         self.stop_domain(guest)
         self.machine.ground.mirrors[guest].demote(self.machine.node)

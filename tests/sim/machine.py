@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from haagent.core import actions, events
+from haagent.core import actions, events, feeding
 from haagent.core.decide import decide, first_state
 from haagent.core.events import Event
 from haagent.core.invariants import check
-from haagent.core.model import Durable, LanStage, NodeState, Pair
+from haagent.core.model import Durable, LanStage, NodeState, Pair, Predecessor
 from haagent.core.resolving import RESTING
 from haagent.journal import LAST_WORDS
 from tests.sim.drbd import Refused
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = ("a", "b")
 GATEWAYS_ANSWER = 0.005  # seconds
+AGENT_STARTS = 1.0  # seconds after it died
 BOOT_TAKES = 25.0  # seconds, for who does not say otherwise
 
 
@@ -48,6 +49,14 @@ class Machine:
     frozen_until: float = 0.0  # the machine with all its clocks
     clock_lost: float = 0.0  # what its monotonic clock missed while frozen
     fed: float | None = None
+    has_opened: bool = False  # the agent, the watchdog
+    left: Predecessor | None = None  # by the agent, for the next one of this boot
+    dies_until: float = 0.0  # the agent, again and again
+    hangs_until: float = 0.0  # Xen: it tells nothing, and does nothing
+    hides_until: float = 0.0  # DRBD tells nothing
+    has_zombies: bool = False  # what ends stays there as a domain that writes nothing
+    zombies: set[str] = field(default_factory=set)
+    handlers: set[str] = field(default_factory=set)  # guests whose fence-peer handler waits
     domains: dict[str, int] = field(default_factory=dict)  # guest -> the start's number
     promoting: set[str] = field(default_factory=set)
     resets: int = 0
@@ -112,7 +121,11 @@ class Machine:
         self.is_on = self.is_booting = False
         self.epoch += 1
         self.agent_epoch += 1
-        self.state, self.fed = None, None
+        self.state, self.fed, self.left = None, None, None
+        self.has_opened = self.has_zombies = False
+        self.dies_until = self.hangs_until = self.hides_until = 0.0
+        self.zombies.clear()
+        self.handlers.clear()
         self.lan_trial = None
         self.has_dead_mount = self.is_stick_lost = False
         self.queue.clear()
@@ -187,14 +200,39 @@ class Machine:
             self.ground.note(f"-- {self.name}'s agent is killed")
             self.start_agent()
 
-    def start_agent(self) -> None:
-        ground = self.ground
+    def die_again_and_again(self, seconds: float, every: float) -> None:
+        """The agent lives so long EVERY time, and is back a second later."""
+        self.dies_until = self.ground.now + seconds
+        epoch = self.epoch
+
+        def die() -> None:
+            if self.epoch != epoch or self.ground.now > self.dies_until:
+                return
+            self.ground.note(f"-- {self.name}'s agent dies")
+            self.end_agent()
+            self.ground.after(AGENT_STARTS, start)
+
+        def start() -> None:
+            if self.epoch == epoch:
+                self.start_agent()
+                self.ground.after(every, die)
+
+        die()
+
+    def end_agent(self) -> None:
+        if self.has_opened and self.fed is not None:
+            self.fed = self.ground.now  # Linux feeds what is closed and does not stop
+        self.has_opened = False
         self.agent_epoch += 1
+        self.state = None
         self.queue.clear()
         self.promoting.clear()
+
+    def start_agent(self) -> None:
+        ground = self.ground
+        self.end_agent()
         if self.has_dead_mount or self.is_state_damaged:
-            self.state = None  # it cannot read what it needs: the watchdog goes on counting
-            return
+            return  # it cannot read what it needs: the watchdog goes on counting
         pair = Pair(
             me=self.node,
             names=NAMES,
@@ -208,15 +246,17 @@ class Machine:
         )
         boot = f"{self.name}{self.boots}"
         self.lan_agent = self.lan
-        self.state = first_state(pair, boot, self.kept, self.clock(), lan_files=self.lan_files)
-        if self.has_watchdog:
-            self.fed = ground.now
+        self.state = first_state(pair, boot, self.kept, self.clock(), self.lan_files, self.left)
+        may_open = feeding.may_open(self.state)
         if self.is_stick_lost:
             self.post(lambda: events.StateLost(self.clock(), "an agent before this one noted so"))
-        self.post(lambda: events.WatchdogArmed(self.clock(), self.has_watchdog))
+        if may_open:
+            self._open_watchdog()
         for guest in ground.guests:
             self.resource_changed(guest)
-            self.post(self.domain_seen(guest))
+            self.domain_changed(guest)
+        for guest in sorted(self.handlers):  # they ask as soon as somebody is there to be asked
+            self.later(0.01, lambda guest=guest: events.FenceAsked(self.clock(), guest))  # type: ignore[misc]
         if self.node in ground.maintained:
             self.end_maintenance()
         self.turn_after(ground.random.uniform(0.0, 0.4))
@@ -229,13 +269,31 @@ class Machine:
     def end_maintenance(self) -> None:
         self.post(lambda: events.MaintenanceAsked(self.clock(), False))
 
-    def domain_seen(self, guest: str) -> Callable[[], Event]:
-        return lambda: events.DomainSeen(self.clock(), guest, guest in self.domains)
+    def _open_watchdog(self) -> None:
+        self.has_opened = True
+        if self.has_watchdog:
+            self.fed = self.ground.now
+        self.post(lambda: events.WatchdogArmed(self.clock(), self.has_watchdog))
+
+    @property
+    def is_hanging(self) -> bool:
+        """Xen is."""
+        return self.ground.now < self.hangs_until
+
+    def domain_changed(self, guest: str) -> None:
+        def seen() -> Event:
+            return events.DomainSeen(self.clock(), guest, guest in self.domains)
+
+        if self.is_hanging:
+            self.later(self.hangs_until - self.ground.now, seen)
+        else:
+            self.post(seen)
 
     def resource_changed(self, guest: str) -> None:
         mirror = self.ground.mirrors[guest]
         self.later(
-            0.02, lambda: events.ResourceChanged(self.clock(), guest, mirror.show(self.node))
+            max(0.02, self.hides_until - self.ground.now),
+            lambda: events.ResourceChanged(self.clock(), guest, mirror.show(self.node)),
         )
 
     def probe_answered(self, guest: str) -> None:
@@ -243,6 +301,7 @@ class Machine:
         self.later(0.01, lambda: events.ProbeAnswered(self.clock(), guest))
 
     def ask_handler(self, guest: str) -> None:
+        self.handlers.add(guest)
         self.post(lambda: events.FenceAsked(self.clock(), guest))
 
     def later(self, seconds: float, make: Callable[[], Event]) -> None:
@@ -271,6 +330,8 @@ class Machine:
         if self.is_awake:
             self._drain()
             self._feed_in(events.Tick(self.clock()))
+            if self.agent_epoch == epoch and self.state is not None:
+                self.left = feeding.left_by(self.state)
         self.ground.after(self.ground.timing.keepalive, lambda: self._tick(epoch))
 
     def _wake(self) -> None:
@@ -341,12 +402,16 @@ class Machine:
             case actions.ProbePeer():
                 ground.probe_peer(self.node)
             case actions.Feed():
-                if self.fed is not None:
+                if not self.has_opened:
+                    self._open_watchdog()
+                elif self.fed is not None:
                     self.fed = ground.now
             case actions.AnswerOperator(_, refusal):
                 ground.refusals.append(refusal)
             case actions.TakeUpLan(order):
                 self._take_up_lan(order)
+            case actions.Reset(is_overdue=True):
+                self.reset("resets itself")
             case actions.Reset():
                 self._reset_when_told()
             case actions.FinishLeaving():

@@ -12,6 +12,7 @@ from haagent.core import (
     agreeing,
     decide,
     doubting,
+    feeding,
     hearing,
     lacking,
     moving,
@@ -95,7 +96,7 @@ def no_doubt(plant: pytest.MonkeyPatch) -> None:
 
 
 def always_fed(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(rules, "may_feed", lambda state: True)
+    plant.setattr(feeding, "starves_because", lambda state: "")
 
 
 def going_on_at_once(plant: pytest.MonkeyPatch) -> None:
@@ -309,6 +310,32 @@ def no_consent_without_a_disk(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "GONE", frozenset())
 
 
+def nothing_left_to_the_next_agent(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(feeding, "left_by", lambda state: None)
+
+
+def a_dead_agents_feed(plant: pytest.MonkeyPatch) -> None:
+    """What Linux feeds when it closes the watchdog is taken for fed."""
+    plant.setattr(feeding, "is_overdue", lambda state: False)
+
+
+def nothing_before_it_is_seen(plant: pytest.MonkeyPatch) -> None:
+    """What an agent was not told of is taken for absent; the invariants are blind to it, too."""
+    plant.setattr(proofs, "may_be_here", lambda state, guest: False)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def a_lone_one_that_is_always_fed(plant: pytest.MonkeyPatch) -> None:
+    starves_because = feeding.starves_because
+
+    def lenient(state: NodeState) -> str:
+        is_alone = all(ledger.alone for ledger in state.durable.ledgers.values())
+        return "" if is_alone else starves_because(state)
+
+    plant.setattr(feeding, "starves_because", lenient)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -348,6 +375,14 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (promises_to_who_cannot_rely_on_them, "gateway-fails-beside-a-machine-without-its-stick"),
     (promises_to_who_cannot_rely_on_them, "stick-is-lost-while-the-other-stands-down"),
     (a_loss_that_is_forgotten, "standby-without-its-stick"),
+    (nothing_left_to_the_next_agent, "agent-dies-again-and-again"),
+    (nothing_left_to_the_next_agent, "blind-agents-die-one-after-the-other"),
+    (a_dead_agents_feed, "agent-dies-as-its-watchdog-runs-out"),
+    (nothing_before_it_is_seen, "blind-agent-is-cut-off"),
+    (nothing_before_it_is_seen, "blind-agent-never-sees"),
+    (nothing_before_it_is_seen, "agent-restarts-while-writes-wait"),
+    (a_lone_one_that_is_always_fed, "zombie-of-who-is-alone"),
+    (a_lone_one_that_is_always_fed, "xl-hangs-at-the-taker"),
     (an_end_that_is_told_in_vain, "guest-ends-while-its-writes-wait"),
     (a_peers_failed_disk_that_is_not_noticed, "holders-disk-fails"),
     (a_peers_failed_disk_that_is_not_noticed, "failed-disk-is-back-and-the-crossover-dead"),

@@ -12,7 +12,17 @@ import pytest
 from haagent.core import proofs, relocating
 from haagent.core.decide import first_state
 from haagent.core.invariants import InvariantBroken
-from haagent.core.model import Durable, LanStage, NodeState, Pair, Path, Peer, Phase, owner
+from haagent.core.model import (
+    Durable,
+    LanStage,
+    NodeState,
+    Pair,
+    Path,
+    Peer,
+    Phase,
+    Predecessor,
+    owner,
+)
 from haagent.core.turn import Turn
 from tests.sim import machine as simulated
 from tests.sim.draws import one_of
@@ -273,9 +283,14 @@ def heard_before(plant: pytest.MonkeyPatch) -> None:
         last[turn.state.me] = turn.state
 
     def carried(
-        pair: Pair, boot: str, durable: Durable | None, at: float, lan_files: int = 0
+        pair: Pair,
+        boot: str,
+        durable: Durable | None,
+        at: float,
+        lan_files: int,
+        left: Predecessor | None,
     ) -> NodeState:
-        state = first_state(pair, boot, durable, at, lan_files)
+        state = first_state(pair, boot, durable, at, lan_files, left)
         before = last.get(pair.me)
         if before is None or before.boot != boot:
             return state

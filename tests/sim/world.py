@@ -61,6 +61,8 @@ class World(Ground):
         for machine in self.machines:
             self.repair_state(machine.node)
             self.repair_disk(machine.node)
+            self.show(machine.node)
+            machine.dies_until, machine.has_zombies = 0.0, False
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
             self.restart_for_its_disk(machine.node)
             if machine.has_dead_mount or machine.is_stick_lost:
@@ -220,6 +222,38 @@ class World(Ground):
         """SIGKILL; systemd starts it again at once."""
         self.machines[node].restart_agent()
 
+    def kill_agent_again_and_again(self, node: int, seconds: float, every: float) -> None:
+        """Too slowly for systemd's limit."""
+        if self.machines[node].is_on:
+            self.machines[node].die_again_and_again(seconds, every)
+
+    def hang_xen(self, node: int, seconds: float) -> None:
+        """xenstored stands still: Xen tells nothing, and xl does nothing."""
+        self.note(f"-- {NAMES[node]}'s Xen hangs")
+        if self.machines[node].is_on:
+            self.machines[node].hangs_until = self.now + seconds
+
+    def hide_drbd(self, node: int, seconds: float) -> None:
+        """DRBD does what it does, and tells nothing."""
+        self.note(f"-- {NAMES[node]}'s DRBD tells nothing")
+        if self.machines[node].is_on:
+            self.machines[node].hides_until = self.now + seconds
+
+    def show(self, node: int) -> None:
+        """The reverse of both."""
+        machine = self.machines[node]
+        if max(machine.hangs_until, machine.hides_until) > self.now:
+            self.note(f"-- {NAMES[node]}'s Xen and DRBD tell all")
+            machine.hangs_until = machine.hides_until = self.now
+            for guest in self.guests:
+                machine.domain_changed(guest)
+                machine.resource_changed(guest)
+
+    def make_zombies(self, node: int) -> None:
+        """What ends there from now on does not go away, as long as the machine runs."""
+        self.note(f"-- {NAMES[node]} does not get rid of what ends")
+        self.machines[node].has_zombies = self.machines[node].is_on
+
     def freeze(self, node: int, seconds: float) -> None:
         """The machine stands still with every clock, as a paused virtual machine does."""
         self.note(f"-- {NAMES[node]} is frozen for {seconds:g} s")
@@ -280,7 +314,8 @@ class World(Ground):
     def serves(self, node: int, guest: str = "g") -> bool:
         """The guest runs on NODE alone, and its writes are acknowledged."""
         copy = self.mirrors[guest].copies[node]
-        return self.holders(guest) == [node] and not copy.is_suspended and copy.pending is None
+        is_alive = self.holders(guest) == [node] and guest not in self.machines[node].zombies
+        return is_alive and not copy.is_suspended and copy.pending is None
 
     def is_healthy(self) -> bool:
         return all(

@@ -170,3 +170,9 @@ def with_path(state: NodeState, path: Path, **changes: Any) -> NodeState:
 
 def in_maintenance(state: NodeState) -> NodeState:
     return with_durable(state, in_maintenance=True)
+
+
+def confirmed(state: NodeState, peer: float, referee: float) -> NodeState:
+    """It was confirmed by each so many seconds ago."""
+    state = with_peer(state, confirmed=NOW - peer)
+    return replace(state, referee=replace(state.referee, answered=NOW - referee))

@@ -78,8 +78,8 @@ class Recorded:
     def take_up_lan(self, order: actions.LanOrder) -> None:
         self.done.append(f"LAN: {order}")
 
-    def reset(self) -> None:
-        self.done.append("reset")
+    def reset(self, is_overdue: bool) -> None:
+        self.done.append("reset, overdue" if is_overdue else "reset")
 
     def finish_leaving(self) -> None:
         self.done.append("finish")

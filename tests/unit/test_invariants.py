@@ -37,6 +37,7 @@ from haagent.core.saying import hello
 from haagent.core.turn import Decision
 from tests.unit.states import (
     HELLO,
+    IN_SYNC,
     LATER,
     NOW,
     in_maintenance,
@@ -277,7 +278,26 @@ def test_a_holder_that_waits_is_not_fed_for_ever(phase: Phase) -> None:
         breaks("not fed for ever", ours(), waiting(99.0, 15.0 - LATER), FEED)
 
 
-@pytest.mark.parametrize("phase", sorted(PRESENT - {Phase.FROZEN, Phase.STOPPING}))
+def test_whoever_cannot_end_a_guest_is_not_fed_for_ever() -> None:
+    holds(ours(), ours(phase=Phase.DESTROYING, since=NOW - 5.0 + LATER), FEED)
+    breaks("cannot end or see", ours(), ours(phase=Phase.DESTROYING, since=NOW - 5.0), FEED)
+
+
+@pytest.mark.parametrize("unseen", [{"is_running": None}, {"resource": None}])
+def test_whoever_cannot_see_a_guest_is_not_fed_for_ever(unseen: dict[str, Any]) -> None:
+    def blind(seconds: float) -> NodeState:
+        state = with_ledger(ours(phase=Phase.RELEASED, **unseen), held_in="b1")
+        return replace(state, started=NOW - seconds)
+
+    holds(ours(), blind(16.0 - LATER), FEED)
+    breaks("cannot end or see", ours(), blind(16.0), FEED)
+    holds(ours(), with_ledger(blind(16.0), held_in="b0"), FEED)
+    holds(ours(), with_guest(blind(16.0), is_running=False, resource=IN_SYNC), FEED)
+
+
+@pytest.mark.parametrize(
+    "phase", sorted(PRESENT - {Phase.FROZEN, Phase.STOPPING, Phase.DESTROYING})
+)
 def test_others_are_fed(phase: Phase) -> None:
     state = ours(phase=phase, since=NOW - 99, lost=NOW - 99)
     holds(state, state, FEED)

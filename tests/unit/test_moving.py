@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from haagent.core import actions, events, moving, rules
+from haagent.core import actions, events, feeding, moving
 from haagent.core.decide import decide
 from haagent.core.model import (
     Disk,
@@ -327,7 +327,7 @@ def test_a_guest_that_is_shut_down_alone_gives_up_in_time() -> None:
     limit = NOW - 9 + state.timing.self_fence + state.timing.resume
     after = decide(replace(blind, ticked=limit), events.Tick(limit)).state
     assert (after.guests["g"].phase, after.is_fenced) == (Phase.DESTROYING, True)
-    assert not rules.may_feed(after)
+    assert not feeding.may_feed(after)
 
 
 def test_a_mirror_that_comes_back_takes_the_question_back() -> None:

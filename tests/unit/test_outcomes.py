@@ -271,6 +271,7 @@ def test_where_the_other_could_run_it_it_has_its_turn(phase: Phase, deed: Deed, 
 def test_drbds_handler_is_answered_or_waits(phase: Phase) -> None:
     decision = decide(holding(phase=phase), events.FenceAsked(AT, "g"))
     waits = phase in (Phase.CREATING, Phase.HOLDING, Phase.FROZEN, Phase.STOPPING)
+    waits = waits or phase is Phase.RELEASED  # an agent that just started, and is yet to look
     assert decision.state.guests["g"].fence_asked is waits
     unproven = AnswerFence("g", FenceAnswer.UNPROVEN)
     assert decision.actions == (() if waits else (unproven,))

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from haagent.core import actions, events, rules
-from haagent.core.actions import Action, Destroy, Outdate
+from haagent.core.actions import Action, AnswerFence, Destroy, Outdate
 from haagent.core.decide import decide
 from haagent.core.invariants import check
 from haagent.core.model import (
     PRESENT,
     Disk,
     Evidence,
-    GuestState,
+    FenceAnswer,
     Link,
     NodeState,
     Phase,
@@ -27,9 +27,9 @@ from tests.unit.states import (
     LOST,
     NOW,
     Change,
+    confirmed,
     holding,
     survivor,
-    with_durable,
     with_guest,
     with_ledger,
     with_peer,
@@ -52,44 +52,17 @@ def does(decision: Decision, *kinds: type[Action]) -> list[Action]:
 # feeding
 
 
-def confirmed(state: NodeState, peer: float, referee: float) -> NodeState:
-    """So many seconds ago."""
-    state = with_peer(state, confirmed=NOW - peer)
-    return replace(state, referee=replace(state.referee, answered=NOW - referee))
-
-
-@pytest.mark.parametrize("phase", Phase)
-def test_whoever_has_a_guest_is_fed_while_somebody_confirms_that_it_is_seen(phase: Phase) -> None:
-    state = holding(phase=phase, since=NOW)
-    unseen = confirmed(state, 8.0, 8.0)
-    assert rules.may_feed(unseen) is (phase not in PRESENT)
-    assert rules.may_feed(confirmed(state, 8.0 - LATER, 99.0))
-    assert rules.may_feed(confirmed(state, 99.0, 8.0 - LATER))
-    assert rules.may_feed(with_ledger(unseen, alone=Evidence.GATEWAY)), "it writes alone"
-    assert not rules.may_feed(replace(state, is_fenced=True))
-
-
-def test_whoever_cannot_end_a_guest_is_reset() -> None:
-    ending = with_guest(confirmed(holding(), 0, 0), phase=Phase.DESTROYING)
-    assert not rules.may_feed(with_guest(ending, since=NOW - 5.0))
-    alone = with_ledger(ending, alone=Evidence.GATEWAY)
-    assert not rules.may_feed(with_guest(alone, since=NOW - 5.0)), "nor one that was alone"
-    assert rules.may_feed(with_guest(ending, since=NOW - 5.0 + LATER))
-    assert rules.may_feed(with_guest(ending, phase=Phase.STOPPING, since=NOW - 50.0))
-
-
-@pytest.mark.parametrize("first", [GuestState(), GuestState(phase=Phase.HOLDING)])
-def test_every_guest_is_judged(first: GuestState) -> None:
-    state = confirmed(holding(), 9.0, 9.0)
-    alone = replace(state.durable.ledgers["g"], alone=Evidence.GATEWAY)
-    ledgers = {"f": alone, "g": state.durable.ledgers["g"]}
-    state = replace(state, guests={"f": first, "g": state.guests["g"]})
-    assert not rules.may_feed(with_durable(state, ledgers=ledgers))
-
-
 def test_a_turn_feeds_or_does_not() -> None:
     assert does(turned(holding()), actions.Feed)
     assert not does(turned(replace(holding(), is_fenced=True)), actions.Feed)
+    fed = turned(replace(holding(), fed=1.0)).state
+    assert (fed.fed, turned(replace(fed, now=NOW + 1, is_fenced=True)).state.fed) == (NOW, NOW)
+
+
+def test_a_machine_that_its_watchdog_did_not_reset_resets_itself() -> None:
+    state = replace(holding(), is_fenced=True, is_armed=True, fed=NOW - 6.0)
+    assert does(turned(state), actions.Reset) == [actions.Reset(is_overdue=True)]
+    assert not does(turned(replace(state, is_fenced=False)), actions.Reset)
 
 
 def test_the_watchdog_is_fed_before_anything_is_sent() -> None:
@@ -251,9 +224,60 @@ SETTLED: dict[str, tuple[NodeState, Phase]] = {
 @pytest.mark.parametrize("name", SETTLED)
 def test_a_new_agent_takes_up_what_it_may_hold_and_ends_the_rest(name: str) -> None:
     state, phase = SETTLED[name]
-    decision = turned(replace(state, started=NOW))
+    decision = turned(replace(state, started=NOW, blind_since=NOW))
     assert decision.state.guests["g"].phase is phase
     assert bool(does(decision, Destroy)) is (phase is Phase.DESTROYING)
+    assert not decision.state.is_fenced
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_whoever_asks_a_new_agent_is_answered_when_it_is_known_what_is_here(name: str) -> None:
+    state, phase = SETTLED[name]
+    state = replace(state, started=NOW, blind_since=NOW)
+    asked = decide(state, events.FenceAsked(NOW, "g"))
+    no = AnswerFence("g", FenceAnswer.UNPROVEN)
+    is_held = state.durable.ledgers["g"].held_in == state.boot
+    is_open = is_held and name != "nothing is there"
+    assert does(asked, AnswerFence) == ([] if is_open else [no])
+    decision = turned(asked.state)
+    waits = phase is Phase.FROZEN or name.endswith("was not asked")
+    assert does(decision, AnswerFence) == ([no] if is_open and not waits else [])
+    assert decision.state.guests["g"].fence_asked is (is_open and waits)
+
+
+def test_drbd_that_waits_is_not_told_what_an_agent_before_us_knew() -> None:
+    """It ended before it said so, or the two have met meanwhile: only what is fresh counts."""
+    alone = with_ledger(found(resource=LOST), alone=Evidence.GATEWAY)
+    after = turned(replace(alone, started=NOW)).state
+    assert after.guests["g"].phase is Phase.FROZEN
+    assert after.durable.ledgers["g"].alone is None
+    writes = replace(LOST, is_suspended=False, peer_disk=Disk.OUTDATED)
+    after = turned(with_guest(alone, resource=writes)).state
+    assert after.guests["g"].phase is Phase.HOLDING
+    assert after.durable.ledgers["g"].alone is Evidence.GATEWAY
+
+
+@pytest.mark.parametrize(
+    ("unseen", "who"), [({"is_running": None}, "Xen"), ({"resource": None}, "DRBD")]
+)
+def test_an_agent_that_is_not_told_what_it_holds_gives_up(unseen: dict[str, Any], who: str) -> None:
+    blind = replace(found(**unseen), started=NOW, blind_since=NOW - 16.0)
+    decision = turned(blind)
+    assert decision.state.is_fenced
+    assert f"b: g: {who} does not tell what is here of it: giving up" in decision.reasons
+    assert not turned(decision.state).reasons, "it is said once"
+    for not_yet in (
+        replace(blind, blind_since=NOW - 16.0 + LATER),
+        with_ledger(blind, held_in="b0"),
+        with_guest(blind, is_running=True, resource=LOST),
+    ):
+        assert not turned(not_yet).state.is_fenced
+
+
+def test_a_machine_does_not_leave_before_it_knows_what_it_holds() -> None:
+    state = replace(found(is_running=None), left=NOW, started=NOW, blind_since=NOW)
+    assert not does(turned(state), actions.FinishLeaving)
+    assert does(turned(with_ledger(state, held_in="")), actions.FinishLeaving)
 
 
 # one copy, one term

@@ -29,6 +29,7 @@ CORE = (
     "unknown",
     "starting",
     "rules",
+    "feeding",
     "turns",
     "hearing",
     "lacking",

@@ -19,6 +19,7 @@ MODULES = (
     "agreeing",
     "starting",
     "doubting",
+    "feeding",
     "moving",
     "timing",
     "invariants",
