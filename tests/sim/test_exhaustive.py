@@ -15,7 +15,14 @@ from tests.sim.exhaustive.alphabet import ALPHABET, Kind, Step, take
 from tests.sim.exhaustive.search import Open, Outcome, Search, explore, healthy
 from tests.sim.exhaustive.situation import Situation
 from tests.sim.exhaustive.snapshot import fingerprint, shape
-from tests.sim.test_plants import Plant, always_fed, no_waiting, no_yielding
+from tests.sim.test_plants import (
+    Plant,
+    a_term_for_who_has_no_disk,
+    always_fed,
+    no_waiting,
+    no_yielding,
+    nothing_before_it_is_seen,
+)
 
 CUTS = ("crossover is cut", "LAN is cut")
 PULLED = ("a loses the LAN and the gateway", "b loses the LAN and the gateway")
@@ -137,6 +144,8 @@ def silent_apart(plant: pytest.MonkeyPatch) -> None:
         (no_waiting, CUTS + PULLED),
         (always_fed, CUTS + PULLED),
         (no_yielding, ("a's machine and clocks stands still",)),
+        (a_term_for_who_has_no_disk, ("a has its data disk fail", "crossover is cut")),
+        (nothing_before_it_is_seen, ("a has its Xen hang", "a has its agent killed")),
     ],
 )
 def test_a_rule_that_is_taken_out_is_missed(

@@ -156,6 +156,41 @@ def _stands_one_still(situation: Situation) -> bool:
     return any(node.still is not None for node in situation.nodes)
 
 
+def _may_fail(node: int, situation: Situation) -> bool:
+    copy = situation.mirror.copies[node]
+    return situation.nodes[node].is_live and copy.is_attached and copy.has_disk
+
+
+def _fail(node: int, situation: Situation) -> None:
+    situation.mirror.copies[node].has_failed = True
+    situation.mirror.drop_disk(node)
+
+
+def _has_failed(node: int, situation: Situation) -> bool:
+    return situation.mirror.copies[node].has_failed
+
+
+def _repair(node: int, situation: Situation) -> None:
+    """A machine that has brought up its mirror does not notice before its next start."""
+    copy = situation.mirror.copies[node]
+    copy.has_failed = False
+    if situation.nodes[node].is_on and not copy.is_attached:
+        copy.attach()
+        situation.mirror.changed(node)
+
+
+def _has_xen(node: int, situation: Situation) -> bool:
+    return _moves(node, situation) and not situation.nodes[node].is_xen_hanging
+
+
+def _is_xen_hanging(node: int, situation: Situation) -> bool:
+    return situation.nodes[node].is_on and situation.nodes[node].is_xen_hanging
+
+
+def _hang_xen(is_hanging: bool, node: int, situation: Situation) -> None:
+    situation.nodes[node].is_xen_hanging = is_hanging
+
+
 def _order(node: int, event: events.Event, situation: Situation) -> None:
     hear(situation, situation.nodes[node], event)
 
@@ -240,6 +275,8 @@ def _mends() -> Iterator[Step]:
     yield Step("gateway is back", Kind.MEND, lambda s: not s.gateway, back, lasts=True)
     yield from _each(Kind.MEND, "is switched on", _is_dark, _switch_on)
     yield from _each(Kind.MEND, "goes on", _is_still, _wake, lasts=True)
+    yield from _each(Kind.MEND, "has its disk back", _has_failed, _repair)
+    yield from _each(Kind.MEND, "has its Xen go on", _is_xen_hanging, partial(_hang_xen, False))
 
 
 def _orders() -> Iterator[Step]:
@@ -260,6 +297,8 @@ ALPHABET: tuple[Step, ...] = (
     *_each(Kind.FAULT, "loses power at its save", _has_just_saved, _cut_power_at_save),
     *_each(Kind.FAULT, "is reset", _on, _reset),
     *_each(Kind.FAULT, "has its agent killed", _moves, _restart),
+    *_each(Kind.FAULT, "has its data disk fail", _may_fail, _fail),
+    *_each(Kind.FAULT, "has its Xen hang", _has_xen, partial(_hang_xen, True)),
     *_stills(),
     *_orders(),
     *_mends(),

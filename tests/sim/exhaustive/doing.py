@@ -5,9 +5,10 @@ The core is the one that the daemon runs, unchanged; its invariants are checked 
 Nothing here waits: what takes time becomes a `Work`, and `passing` says when it is done.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
-from haagent.core import actions, events
+from haagent.core import actions, events, feeding
 from haagent.core.decide import decide, first_state
 from haagent.core.events import Deed, Event
 from haagent.core.invariants import InvariantBroken, check
@@ -17,6 +18,7 @@ from tests.sim.drbd import Refused
 from tests.sim.exhaustive.situation import GUEST, WIRES, Node, Situation, Work
 
 BOOT_TAKES = 6  # keepalives: longer than T_dead, and shorter than T_take
+LIMIT = 3  # T_take, until a deed that hangs has failed: longer than any timer
 DEEDS: dict[type[actions.Action], Deed] = {
     actions.Connect: Deed.CONNECT,
     actions.Outdate: Deed.OUTDATE,
@@ -57,6 +59,7 @@ def reset(situation: Situation, node: Node) -> None:
 
 def boot(situation: Situation, node: Node) -> None:
     node.is_on, node.boot_at, node.clock_lost = True, None, 0.0
+    node.is_xen_hanging = False
     node.boots += 1
     situation.mirror.copies[node.me].attach()
     start_agent(situation, node)
@@ -64,13 +67,24 @@ def boot(situation: Situation, node: Node) -> None:
 
 def start_agent(situation: Situation, node: Node) -> None:
     """A new agent; what the one before asked for goes on without anybody to hear of it."""
+    clock = situation.clock(node)
+    before = None if node.state is None else feeding.left_by(node.state)
+    if node.state is not None and node.has_opened:
+        node.fed = clock  # Linux feeds what is closed and does not stop
     _forget(node)
     node.works = tuple(replace(work, is_orphan=True) for work in node.works)
-    clock = situation.clock(node)
-    node.state = first_state(node.pair, f"{node.name}{node.boots}", node.kept, clock)
-    node.fed = clock
+    boot = f"{node.name}{node.boots}"
+    node.state = first_state(node.pair, boot, node.kept, clock, before=before)
+    node.has_opened = False
     node.has_drbd_news = node.has_domain_news = True
-    feed_in(situation, node, events.WatchdogArmed(clock, True))
+    if feeding.may_open(node.state):
+        _open_watchdog(situation, node)
+
+
+def _open_watchdog(situation: Situation, node: Node) -> None:
+    """Which feeds it."""
+    node.has_opened, node.fed = True, situation.clock(node)
+    node.orders = (*node.orders, events.WatchdogArmed(0, True))
 
 
 def _forget(node: Node) -> None:
@@ -97,7 +111,7 @@ def drain(situation: Situation, node: Node) -> None:
     for order in orders:
         hear(situation, node, order)
     hear_drbd(situation, node)
-    if node.has_domain_news:
+    if node.has_domain_news and not node.is_xen_hanging:
         node.has_domain_news = False
         hear(situation, node, events.DomainSeen(0, GUEST, node.start is not None))
     if node.is_fence_asked:
@@ -169,13 +183,17 @@ def _act(situation: Situation, node: Node, action: actions.Action) -> None:
                 node.asks_gateway = situation.clock(node)
         case actions.ProbePeer():
             node.asks_peer = True
+        case actions.Feed() if not node.has_opened:
+            _open_watchdog(situation, node)
         case actions.Feed():
             node.fed = situation.clock(node)
         case actions.Reset():
             reset(situation, node)
         case actions.FinishLeaving():
-            situation.mirror.disconnect(node.me)
-            situation.mirror.copies[node.me].was_primary = False
+            with suppress(Refused):  # then it goes without a word, like one that loses its power
+                situation.mirror.disconnect(node.me)
+            if situation.mirror.copies[node.me].has_disk:
+                situation.mirror.copies[node.me].was_primary = False
             reset(situation, node)
         case actions.Outdate():
             _begin(situation, node, action, situation.timing.forfeit)
@@ -184,7 +202,8 @@ def _act(situation: Situation, node: Node, action: actions.Action) -> None:
 
 
 def _begin(situation: Situation, node: Node, action: actions.Action, takes: float) -> None:
-    node.works = (*node.works, Work(action, situation.now + takes))
+    due = situation.now + takes
+    node.works = (*node.works, Work(action, due, due + LIMIT * situation.timing.take))
 
 
 def finish_due(situation: Situation, node: Node) -> None:
@@ -203,26 +222,30 @@ def finish(situation: Situation, node: Node, work: Work) -> None:
     deed = DEEDS[type(work.what)]
     report: events.Done | events.Failed = events.Done(0, GUEST, deed)
     try:
-        is_over = _do(situation, node, work.what)
+        is_over = _do(situation, node, work)
     except NotYetError:
-        later = replace(work, due=situation.now + situation.half)
-        node.works = (*node.works, later)
-        return
+        if situation.now < work.limit:
+            later = replace(work, due=situation.now + situation.half)
+            node.works = (*node.works, later)
+            return
+        is_over, report = True, events.Failed(0, GUEST, deed, "it is not done in time")
     except Refused as refused:
         is_over, report = True, events.Failed(0, GUEST, deed, str(refused))
     if is_over and node.state is not None and not work.is_orphan:
         node.reports = (*node.reports, report)
 
 
-def _do(situation: Situation, node: Node, action: actions.Action) -> bool:
+def _do(situation: Situation, node: Node, work: Work) -> bool:
     """Whether the deed is over by this. Raises Refused, NotYetError."""
     mirror, me = situation.mirror, node.me
-    match action:
+    match work.what:
         case actions.Connect():
             mirror.connect(me)
         case actions.Outdate():
             mirror.disconnect(me)
             mirror.outdate(me)
+            if not mirror.copies[me].has_disk:
+                raise Refused("it is Diskless")
         case actions.Promote(_, disconnect):
             if disconnect:
                 mirror.disconnect(me)
@@ -236,10 +259,12 @@ def _do(situation: Situation, node: Node, action: actions.Action) -> bool:
                 return False
             node.is_promoting = False
             mirror.promote(me, answer)
+        case actions.Create() | actions.Shutdown() | actions.Destroy() if node.is_xen_hanging:
+            raise NotYetError
         case actions.Create():
             _create(situation, node)
         case actions.Shutdown():
-            if mirror.copies[me].pending is not None:
+            if mirror.copies[me].pending is not None and situation.now < work.limit:
                 raise NotYetError
             _destroy(situation, node)
         case actions.Destroy():
@@ -249,13 +274,16 @@ def _do(situation: Situation, node: Node, action: actions.Action) -> bool:
 
 def _create(situation: Situation, node: Node) -> None:
     copy = situation.mirror.copies[node.me]
+    if copy.lacks_data:
+        raise Refused("its disk does not answer")
     if copy.role is not Role.PRIMARY:
         raise Refused("the device is not Primary")
     if node.start is not None:
         raise Refused("it runs already")
     situation.starts += 1
     node.start = situation.starts
-    situation.audit.started(situation.now, GUEST, node.me, copy.data)
+    data = situation.mirror.data_of(node.me)
+    situation.audit.started(situation.now, GUEST, node.me, data)
     node.has_domain_news = node.state is not None
 
 

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from haagent.core import proofs
 from haagent.core.model import (
     HELD,
     NEVER,
@@ -185,6 +186,8 @@ def state_of(situation: Situation, node: Node, state: NodeState, names: Names) -
         is_usable,
         age(clock, state.usable_since or state.unusable_since, timing.referee + just),
         state.is_armed,
+        age(clock, state.fed, timing.watchdog + timing.feed + just),
+        proofs.may_be_here(state, GUEST) and age(clock, state.blind_since, timing.take + just),
         None if state.left is None else age(clock, state.left, long),
         state.is_fenced,
         state.durable.in_maintenance,

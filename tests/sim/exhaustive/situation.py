@@ -56,6 +56,7 @@ class Work:
 
     what: actions.Action
     due: float
+    limit: float  # what is not done by then has failed
     is_orphan: bool = False  # the agent that asked is gone: nobody hears how it ended
 
 
@@ -75,6 +76,8 @@ class Node:
     still_since: float = 0.0
     clock_lost: float = 0.0
     fed: float = NEVER  # by its own clock
+    has_opened: bool = False  # its agent has the watchdog open
+    is_xen_hanging: bool = False  # it tells nothing, and does nothing
     start: int | None = None  # the guest runs here, and this was the number of its start
     is_promoting: bool = False  # DRBD's handler was called by a promotion
     works: tuple[Work, ...] = ()

@@ -75,7 +75,9 @@ def _node(situation: Situation, node: Node, names: Names) -> Shape:
         node.has_saved,
         node.still,
         age(clock, node.fed, timing.watchdog + situation.half) if node.is_on else None,
-        tuple((work.what, work.due - now, work.is_orphan) for work in node.works),
+        node.has_opened,
+        node.is_xen_hanging,
+        tuple((work.what, work.due - now, work.limit - now, work.is_orphan) for work in node.works),
         agent,
         words,
         node.ways if node.words is not None else None,
@@ -93,7 +95,7 @@ def _mirror(situation: Situation) -> Shape:
     generations = tuple(
         called.setdefault(number, len(called))
         for copy in mirror.copies
-        for number in (copy.current, copy.bitmap)
+        for number in (copy.current, copy.bitmap, copy.based_on)
     )
     copies = tuple(
         (
@@ -106,6 +108,8 @@ def _mirror(situation: Situation) -> Shape:
             copy.link,
             copy.disk,
             copy.is_suspended,
+            copy.has_failed,
+            copy.lacks_data,
             copy.pending and (copy.pending in zero.data, copy.pending in one.data),
             copy.broken_since and now - copy.broken_since,
         )
