@@ -398,9 +398,12 @@ class Mirror:
         self.changed(node)
 
     def answer(self, node: int, answer: int) -> None:
-        """The handler of a frozen Primary ended."""
+        """The handler of a frozen Primary ended. Where the disk failed meanwhile nothing is written
+        down: the kernel falls over it (drbd_uuid_new_current of Linux 6.12 does not ask for a
+        disk), which starts the machine anew. Here it goes on waiting.
+        """
         copy = self.copies[node]
-        if not copy.is_suspended or copy.link in CONNECTED:
+        if not copy.is_suspended or copy.link in CONNECTED or not copy.has_disk:
             return
         judged = self._judge(node, answer)
         if judged is not None:

@@ -12,6 +12,8 @@ from haagent.core import agreeing, doubting, proofs
 from haagent.core.model import Newest, NodeState
 from haagent.core.timing import Timing
 from tests.sim.exhaustive.alphabet import ALPHABET, Kind, Step, take
+from tests.sim.exhaustive.ending import mended
+from tests.sim.exhaustive.passing import is_serving
 from tests.sim.exhaustive.search import Open, Outcome, Search, explore, healthy
 from tests.sim.exhaustive.situation import Situation
 from tests.sim.exhaustive.snapshot import fingerprint, shape
@@ -171,3 +173,15 @@ def test_cuts_that_lie_apart_are_no_hole() -> None:
     assert not together.is_hole
     assert after(*CUTS, "time passes until something happens").is_hole
     assert not after(CUTS[0], "a moment passes", CUTS[1], "a moment passes").is_hole
+
+
+# what it found
+
+
+def test_nothing_is_written_down_on_a_disk_that_fails_as_the_handler_answers() -> None:
+    """Else it had a generation of its own when it was back, and the pair was split."""
+    wait = "time passes until something happens"
+    found = after("crossover is cut", wait, wait, "crossover is mended", wait)
+    for name in ("b loses power", "a has its data disk fail", wait):
+        found = take(found, STEPS[name])
+    assert is_serving(mended(found))
