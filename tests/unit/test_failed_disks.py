@@ -105,7 +105,22 @@ def test_only_copy_needs_where_it_is_connected(without: str) -> None:
 
 @pytest.mark.parametrize("without", ONLY_COPY_NEEDS)
 def test_only_copy_needs_with_consent(without: str) -> None:
-    assert proofs.newest(ONLY_COPY_NEEDS[without](granted()), "g") is None
+    state = ONLY_COPY_NEEDS[without](granted())
+    assert proofs.newest(state, "g") is None
+    assert not proofs.is_only_copy(state, "g")
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        with_guest(signed_off(), resource=None),
+        with_peer(signed_off(), hello=None),
+        with_resource(signed_off(), disk=Disk.CONSISTENT),
+    ],
+)
+def test_nobody_is_met_without_a_disk_where_that_is_not_known(unknown: NodeState) -> None:
+    assert not proofs.is_met_without_disk(unknown, "g")
+    assert not proofs.is_only_copy(unknown, "g")
 
 
 def test_a_farewell_without_a_connection_is_none() -> None:
@@ -146,6 +161,7 @@ def test_its_last_word_tells_of_a_failed_disk_as_well() -> None:
         with_words(survivor(), disk=NONE, is_connected=False),
         with_guest(with_words(survivor(), disk=NONE), is_unbroken=False),
         with_peer(survivor(), hello=None),
+        with_guest(survivor(), resource=None),
     ):
         assert not stood_in(state).guests["g"].is_only_copy
 

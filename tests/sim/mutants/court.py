@@ -30,6 +30,7 @@ CORE = (
     "starting",
     "rules",
     "feeding",
+    "failed_disks",
     "turns",
     "hearing",
     "lacking",
