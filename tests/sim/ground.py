@@ -80,6 +80,7 @@ class Ground:
         self.is_frozen_class = False
         self._broken: dict[Path, float] = {}
         self.gateway_cut: set[int] = set()  # nodes that the gateway does not hear
+        self.told_to_maintain: set[int] = set()  # nodes of which a person said so last
         self.maintained: set[int] = set()  # nodes whose maintenance ends when their agent starts
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()

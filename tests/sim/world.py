@@ -64,11 +64,10 @@ class World(Ground):
             self.show(machine.node)
             machine.dies_until, machine.has_zombies = 0.0, False
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
-            self.restart_for_its_disk(machine.node)
-            if machine.has_dead_mount or machine.is_stick_lost:
-                self.leave(machine.node)  # as a person should: its guests go to the other one
+            self.restart_where_needed(machine.node)
             on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
-            if any(one is not None and one.in_maintenance for one in on_stick):
+            is_kept = any(one is not None and one.in_maintenance for one in on_stick)
+            if is_kept or machine.node in self.told_to_maintain:  # who stands still has not heard
                 self.maintained.add(machine.node)
                 machine.end_maintenance()
             if not machine.is_on and not machine.is_booting:
@@ -188,14 +187,17 @@ class World(Ground):
         takes = self.sync_takes or self.random.uniform(2.0, 6.0)
         self.mirrors[guest].take_disk(node, self.now + takes)
 
-    def restart_for_its_disk(self, node: int) -> None:
-        """As a person should where DRBD is up and has no disk: in order, and again if nothing came
-        of it, for an agent that is restarted has forgotten that its machine leaves.
+    def restart_where_needed(self, node: int) -> None:
+        """As a person should where DRBD is up and has no disk, or the stick is lost to this boot:
+        in order, so that its guests go to the other one. And again if nothing came of it, for an
+        agent that is restarted has forgotten that its machine leaves, and a dead one hears nothing.
         """
+        machine = self.machines[node]
         copies = [mirror.copies[node] for mirror in self.mirrors.values()]
-        if any(copy.is_attached and not copy.has_disk for copy in copies):
+        is_diskless = any(copy.is_attached and not copy.has_disk for copy in copies)
+        if is_diskless or machine.has_dead_mount or machine.is_stick_lost:
             self.leave(node)
-            self.after(LEAVES_AGAIN, lambda: self.restart_for_its_disk(node))
+            self.after(LEAVES_AGAIN, lambda: self.restart_where_needed(node))
 
     def crash(self, node: int, guest: str) -> None:
         """The guest ends by itself. Xen tells at once."""
@@ -276,6 +278,7 @@ class World(Ground):
         """`shoestring maintenance on` or `off`, typed on NODE."""
         self.note(f"-- a person turns {NAMES[node]}'s maintenance {'on' if is_on else 'off'}")
         self.maintained.discard(node)
+        (self.told_to_maintain.add if is_on else self.told_to_maintain.discard)(node)
         self.post(node, lambda: events.MaintenanceAsked(self.clock(node), is_on))
 
     def confirm(self, node: int, guest: str = "g") -> None:
