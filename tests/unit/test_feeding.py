@@ -86,6 +86,7 @@ def test_what_may_be_here_counts_like_what_is(seen: dict[str, Any]) -> None:
         (blind(16.0), "g may be here, and nothing tells"),
         (confirmed(holding(), 8.0, 8.0), "g is here, and nobody confirms this machine"),
         (confirmed(holding(), 0.0, 8.0), ""),
+        (with_ledger(confirmed(holding(phase=Phase.DESTROYING, since=NOW), 0, 0), theirs=4), ""),
     ],
 )
 def test_what_is_lacking_is_said(state: NodeState, why: str) -> None:
