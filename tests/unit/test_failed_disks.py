@@ -265,6 +265,12 @@ def test_a_promise_is_of_no_use_without_a_disk(
     )
 
 
+def test_a_promise_is_relied_on_before_drbd_has_told_anything() -> None:
+    turn = Turn(replace(with_guest(holding(), resource=None), usable_since=NOW - 3))
+    agreeing.keep_promise_of_peer(turn, "g", replace(WORDS, stands_down=True, promise=3))
+    assert turn.ledger("g").evidence == 3
+
+
 def test_who_has_no_disk_consents_at_once() -> None:
     asks = replace(WORDS, phase=Phase.FROZEN, is_connected=False, request=ASKED)
     for disk in GONE:
