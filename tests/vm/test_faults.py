@@ -26,6 +26,7 @@ def runs_on(machine: Machine) -> list[str]:
     return found
 
 
+@pytest.mark.row("A2")
 def test_the_standby_loses_power(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -108,6 +109,7 @@ def test_the_gateway_dies_then_the_standby_then_the_lone_one_reboots(story: Stor
         story.audit()
 
 
+@pytest.mark.row("A6")
 def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -148,6 +150,7 @@ def links(*machines: Machine) -> set[str]:
     return {machine.run("drbdadm cstate counter").strip() for machine in machines}
 
 
+@pytest.mark.row("B6")
 def test_both_cables_are_cut_at_once_under_automatic(story: Story) -> None:
     """It ends StandAlone, both say so, and nothing is discarded."""
     a, b = story.pair.both
@@ -167,6 +170,7 @@ def test_both_cables_are_cut_at_once_under_automatic(story: Story) -> None:
         story.await_numbers(10)
 
 
+@pytest.mark.row("B6")
 def test_both_cables_are_cut_at_once_under_wait_for_me(story: Story) -> None:
     """It goes on where it runs; the other machine starts nothing and says why."""
     a, b = story.pair.both

@@ -46,6 +46,7 @@ def test_two_wrong_codes_nonsense_and_a_way_back(pair: Pair) -> None:
     pair.await_protected(SETUP)
 
 
+@pytest.mark.row("F8")
 def test_a_third_machine_on_the_cable(lab: Lab) -> None:
     machines = lab.connected("a", "b", "c")
     assert lab.cables is not None
@@ -61,6 +62,7 @@ def test_a_third_machine_on_the_cable(lab: Lab) -> None:
     seats.asks.reads("code > ")
 
 
+@pytest.mark.row("F5")
 def test_the_own_stick_copied(lab: Lab) -> None:
     pair = blank_pair(lab, identities=("2" * 32, "2" * 32))
     for machine in pair.both:
@@ -69,6 +71,7 @@ def test_the_own_stick_copied(lab: Lab) -> None:
         Person(machine).reads(r"the two sticks are copies of\s+one another")
 
 
+@pytest.mark.row("G1")
 def test_power_cuts_during_the_set_up(lab: Lab) -> None:
     """At four of its steps, on one machine and on the other; nobody types anything again."""
     pair = blank_pair(lab)

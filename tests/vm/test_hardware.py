@@ -44,6 +44,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.row("A1")
 @pytest.mark.parametrize("built", PAIRS.values(), ids=PAIRS)
 def test_an_unlike_pair_sets_itself_up_and_takes_over(
     lab: Lab, built: tuple[Hardware, Hardware]

@@ -61,6 +61,7 @@ def test_both_get_other_addresses_while_the_guest_runs_on(pair: Pair) -> None:
     assert [address(machine) for machine in pair.both] == [f"{one}/24" for one in NEW]
 
 
+@pytest.mark.row("G11")
 def test_a_power_cut_on_trial_leaves_both_with_the_old_ones(pair: Pair) -> None:
     a, b = pair.both
     domain = a.run("xl domid counter")

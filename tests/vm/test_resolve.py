@@ -62,6 +62,7 @@ def expect_one(story: Story, given_up: Machine) -> None:
     given_up.run(f"lvremove --yes shoestring/{name}")
 
 
+@pytest.mark.row("B6", "H5")
 def test_the_copy_that_runs_counts(story: Story) -> None:
     """Typed where nothing runs; the guest goes on all the time."""
     a, b = story.pair.both
@@ -75,6 +76,7 @@ def test_the_copy_that_runs_counts(story: Story) -> None:
         assert story.beacons.heard[-1].epoch == start, "the guest was started anew"
 
 
+@pytest.mark.row("B6", "H5")
 def test_the_copy_that_does_not_run_counts(story: Story) -> None:
     """The guest is shut down where it runs, and starts on the copy that counts."""
     a, b = story.pair.both

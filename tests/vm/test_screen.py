@@ -41,6 +41,7 @@ def await_both(pair: Pair, verdict: str, below: str = "") -> None:
         await_first_line(machine, verdict, below)
 
 
+@pytest.mark.row("D14")
 def test_the_first_line_tells_what_becomes_of_the_pair(pair: Pair) -> None:
     a, b = pair.both
     assert pair.lab.cables is not None

@@ -57,6 +57,7 @@ def boot_id(machine: Machine) -> str:
     return machine.run("cat /proc/sys/kernel/random/boot_id").strip()
 
 
+@pytest.mark.row("C11")
 def test_the_holders_stick_is_pulled_and_a_person_switches_it_off(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -84,6 +85,7 @@ def test_the_holders_stick_is_pulled_and_a_person_switches_it_off(story: Story) 
         story.audit()
 
 
+@pytest.mark.row("C11")
 def test_the_holder_loses_its_stick_and_then_its_power(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -97,6 +99,7 @@ def test_the_holder_loses_its_stick_and_then_its_power(story: Story) -> None:
         story.audit()
 
 
+@pytest.mark.row("C11")
 def test_the_standbys_stick_is_pulled_and_the_holder_dies(story: Story) -> None:
     """It takes nothing over, for it could not write its claim down, and says so."""
     a, b = story.pair.both
@@ -114,6 +117,7 @@ def test_the_standbys_stick_is_pulled_and_the_holder_dies(story: Story) -> None:
         story.audit()
 
 
+@pytest.mark.row("C11")
 def test_a_guest_that_ends_by_itself_starts_again_without_the_stick(story: Story) -> None:
     """Xen needs no file on the stick, neither to end a domain nor to make one."""
     a, _ = story.pair.both

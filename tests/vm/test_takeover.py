@@ -17,6 +17,7 @@ def story(lab: Lab) -> Story:
     return Story(lab)
 
 
+@pytest.mark.row("A1")
 def test_the_holder_loses_power_and_later_the_other_one_does(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -37,6 +38,7 @@ def test_the_holder_loses_power_and_later_the_other_one_does(story: Story) -> No
         story.audit()
 
 
+@pytest.mark.row("B1", "B2")
 def test_the_crossover_is_pulled_and_plugged_again(story: Story) -> None:
     a, b = story.pair.both
     assert story.lab.cables is not None
@@ -64,6 +66,7 @@ def _disk(machine: Machine) -> str:
     return machine.run("drbdadm dstate counter").split("/")[0].strip()
 
 
+@pytest.mark.row("A9")
 def test_the_holder_is_rebooted_in_order(story: Story) -> None:
     a, b = story.pair.both
     with story:
@@ -78,6 +81,7 @@ def test_the_holder_is_rebooted_in_order(story: Story) -> None:
         story.audit()
 
 
+@pytest.mark.row("H1")
 def test_the_one_with_the_old_copy_returns_first(story: Story) -> None:
     a, b = story.pair.both
     with story:

@@ -157,6 +157,7 @@ def test_a_flipped_byte_is_refused_and_nothing_changes(blank: Machine, lab: Lab)
     assert "Slot b is empty." in blank.run("shoestring update --status", 120)
 
 
+@pytest.mark.row("G9")
 def test_a_bad_one_is_given_up_and_that_is_told(lab: Lab) -> None:
     """On the standby of a pair: the guest goes on all the while, and the screen says what was.
 
@@ -230,6 +231,7 @@ def differs(machine: Machine, wanted: str) -> bool:
     )
 
 
+@pytest.mark.row("G9")
 @pytest.mark.parametrize("seed", [None, 7])
 def test_a_power_cut_while_it_is_written(blank: Machine, lab: Lab, seed: int | None) -> None:
     before = release(blank)
