@@ -7,13 +7,10 @@ loses little.
 """
 
 import argparse
-import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +30,7 @@ from tests.vm.bench.first_image import CannotBuild
 from tests.vm.bench.table import markdown
 from tests.vm.lab import SHIPPED, TEST_FLAVOUR
 from tests.vm.pair import SCALE
+from tests.vm.runs import origin as runs
 
 FIGURES = tools.BUILD / "bench.json"
 TABLE = tools.BUILD / "bench.md"
@@ -53,18 +51,9 @@ PIECEMEAL = {*takeovers.ACTS, boots.PHASES, boots.SIDE_BY_SIDE}
 
 
 def origin(image: Path) -> Origin:
-    def git(*argv: str) -> str:
-        ended = subprocess.run(
-            ["git", *argv], cwd=tools.TOP, stdout=subprocess.PIPE, text=True, check=True
-        )
-        return ended.stdout.strip()
-
-    commit = git("rev-parse", "HEAD")
-    if git("status", "--porcelain"):
-        commit += " and changes"
-    with image.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Origin(commit, digest, datetime.now(UTC).isoformat(timespec="seconds"))
+    tree = runs.tree()
+    commit = f"{tree.commit} and changes" if tree.is_dirty else tree.commit
+    return Origin(commit, runs.hashes([image])[image.name], runs.now())
 
 
 def read_figures() -> list[Measured]:
