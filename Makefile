@@ -59,8 +59,8 @@ screenshots: ## docs/screens.md: every page a person meets; look at it
 	ci/host
 	$(PYTHON) -m tests.screens
 
-vm: image test-image ## every scenario on emulated machines
-	$(PYTHON) -m pytest tests/vm
+vm: image test-image ## every scenario that has not passed yet; T=A6 for a row's, SHARD=2/5 for a fifth, AGAIN=1 for all
+	$(PYTHON) -m pytest tests/vm $(if $(AGAIN),,--leave-out-passed) $(if $(T),--row $(T)) $(if $(SHARD),--shard $(SHARD))
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo

@@ -1,16 +1,36 @@
 # SPDX-License-Identifier: MIT
 """What every scenario gets: a lab of its own, closed afterwards, its evidence kept when the
-scenario failed.
+scenario failed; and a line in build/vm-results.jsonl.
 """
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.vm import tools
 from tests.vm.accel import acceleration
-from tests.vm.lab import Lab
+from tests.vm.lab import FAILED, SHIPPED, TEST_FLAVOUR, Lab
+from tests.vm.pair import SCALE
+from tests.vm.runs import hooks, origin, results
 
 labs = pytest.StashKey[Lab]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    hooks.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    runs = hooks.Runs(
+        folder=Path(__file__).parent,
+        file=results.FILE,
+        images=(SHIPPED, TEST_FLAVOUR),
+        hashes=origin.HASHES,
+        scale=SCALE,
+        top=tools.TOP,
+    )
+    config.pluginmanager.register(runs, "runs")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -21,6 +41,7 @@ def pytest_runtest_makereport(
     lab = item.stash.get(labs, None)
     if report.failed and lab is not None:
         report.sections.append(("What the machines said last", lab.keep_evidence(item.name)))
+        item.stash[hooks.KEPT] = FAILED / item.name
     return report
 
 
@@ -36,5 +57,12 @@ def lab(accel: str, request: pytest.FixtureRequest) -> Iterator[Lab]:
     try:
         yield made
     finally:
+        request.node.stash[hooks.BOOTED] = images_of(made)
         del request.node.stash[labs]
         made.close()
+
+
+def images_of(lab: Lab) -> frozenset[Path]:
+    """What the disks of its machines were made from."""
+    disks = (disk for machine in lab.machines.values() for disk in machine.disks)
+    return frozenset(disk.base for disk in disks if disk.base is not None)
