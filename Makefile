@@ -4,7 +4,7 @@
 PYTHON := build/venv/bin/python
 
 .PHONY: help image test-image images test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo
-.PHONY: bench run-pair clean quick
+.PHONY: reliability bench run-pair clean quick
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -61,6 +61,9 @@ screenshots: ## docs/screens.md: every page a person meets; look at it
 
 vm: image test-image ## every scenario that has not passed yet; T=A6 for a row's, SHARD=2/5 for a fifth, AGAIN=1 for all
 	$(PYTHON) -m pytest tests/vm $(if $(AGAIN),,--leave-out-passed) $(if $(T),--row $(T)) $(if $(SHARD),--shard $(SHARD))
+
+reliability: ## docs/reliability.md: what the runs on emulated machines say of each fault
+	$(PYTHON) -m tests.vm.runs.reliability
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo

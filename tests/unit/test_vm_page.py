@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""docs/reliability.md: what is made of runs, what is kept, and that it lists every row."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.fake_runs import run
+from tests.vm.runs import reliability, results
+from tests.vm.runs.page import BEGIN, END, NotKept, by_hand, look, page
+from tests.vm.runs.record import Outcome
+from tests.vm.runs.rows import ROWS, Row
+
+DATA = Path(__file__).parents[1] / "data/reliability"
+FEW = {
+    name: Row(name, f"what happens in {name}", f"what is promised for {name}")
+    for name in ("A1", "A2", "B1", "B2", "B3", "C16")
+}
+SCENARIOS = {
+    "tests/vm/test_one.py::test_a": ("A1",),
+    "tests/vm/test_one.py::test_b": ("A2",),
+    "tests/vm/test_one.py::test_c": ("B1",),
+    "tests/vm/test_one.py::test_d": ("B1",),
+    "tests/vm/test_one.py::test_e": ("B2",),
+}
+KEPT = "## By hand\n\nIt failed, and was mended.\n"
+
+
+def test_the_page_of_the_recorded_runs() -> None:
+    """After a change: write it anew, and read the difference."""
+    records = results.read(DATA / "results.jsonl")
+    made = page(FEW, SCENARIOS, records, KEPT, ["a sum."])
+    assert made == (DATA / "page.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("row", "result", "passed", "seconds", "images"),
+    [
+        ("A1", "passed", "2 of 3", "305", "111111111111"),
+        (
+            "A2",
+            "**failed**: `tests/vm/test_one.py::test_b[y]`",
+            "1 of 2",
+            "200",
+            "111111111111 aaaaaaaaaaaa",
+        ),
+        (
+            "B1",
+            "passed, but 1 of 2 scenarios did not run yet",
+            "1 of 1",
+            "400",
+            "111111111111",
+        ),
+        ("B2", "not run yet", "", "", ""),
+        ("B3", "no scenario yet", "", "", ""),
+        ("C16", "passed", "2 of 2", "350", "111111111111"),
+    ],
+)
+def test_what_the_runs_say_of_a_row(
+    row: str, result: str, passed: str, seconds: str, images: str
+) -> None:
+    seen = look(row, SCENARIOS, results.read(DATA / "results.jsonl"))
+    assert seen.cells() == (result, passed, seconds, images)
+
+
+def test_a_failure_after_a_pass_is_one() -> None:
+    name = "tests/vm/test_one.py::test_a"
+    runs = [run(name=name), run(name=name, outcome=Outcome.FAILED)]
+    assert look("A1", SCENARIOS, runs).result == f"**failed**: `{name}`"
+    assert look("A1", SCENARIOS, runs[::-1]).is_passed
+
+
+def test_what_is_by_hand_is_kept_to_the_letter(tmp_path: Path) -> None:
+    file, lines = tmp_path / "page.md", tmp_path / "none.jsonl"
+    reliability.write(file, lines)
+    changed = file.read_text().replace("Nothing is written down yet.", "| a | b |\n\n*x*")
+    file.write_text(changed)
+    reliability.write(file, lines)
+    assert file.read_text() == changed
+    assert "| a | b |\n\n*x*" in by_hand(changed)
+
+
+@pytest.mark.parametrize("text", ["", f"{BEGIN}\nx\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n" * 2])
+def test_what_cannot_be_kept_is_not_written_over(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "page.md"
+    file.write_text(text)
+    with pytest.raises(NotKept, match="once each"):
+        reliability.write(file, tmp_path / "none.jsonl")
+    assert file.read_text() == text
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_page_that_there_is_lists_every_row() -> None:
+    """Its results are of the day on which it was made."""
+    text = reliability.PAGE.read_text()
+    by_hand(text)
+    shown = [line.split(" | ")[:3] for line in text.splitlines() if line.startswith("| ")]
+    wanted = [[f"| {one.name}", one.fault, one.promise] for one in ROWS.values()]
+    assert shown[-len(wanted) :] == wanted
