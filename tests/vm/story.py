@@ -112,23 +112,27 @@ class Story:
         found += audits.acknowledged_twice(acknowledged)
         found += audits.overlapping(self.beacons.heard, OVERLAP)
         found += audits.last_went_back(self.beacons.heard)
-        identities = []
-        for machine in self.pair.both:
-            if not machine.is_on:
-                continue
-            kernel = machine.run("dmesg")
-            found += audits.sick_kernel(kernel, may_freeze=may_freeze)
-            found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
-            found += audits.cycles(machine.run("journalctl --boot --no-pager --quiet _PID=1"))
-            found += audits.managers(machine.run("ps -eo comm="))
-            found += audits.lent_pages(
-                machine.run("cat /sys/module/drbd/parameters/disable_sendpage")
-            )
-            identities.append(identity(machine))
-        if len(identities) == 2:
-            found += audits.shared_identities(*identities)
+        found += ailing(self.pair, may_freeze=may_freeze)
         assert not found, "\n".join(found)
         assert self.beacons.heard, "no beacon was heard: the audits of them mean nothing"
+
+
+def ailing(pair: Pair, *, may_freeze: bool = False) -> list[str]:
+    """What is not as it should be inside the machines of PAIR that are on."""
+    found: list[str] = []
+    identities = []
+    for machine in pair.both:
+        if not machine.is_on:
+            continue
+        found += audits.sick_kernel(machine.run("dmesg"), may_freeze=may_freeze)
+        found += audits.failed_units(machine.run("systemctl --failed --no-legend --plain"))
+        found += audits.cycles(machine.run("journalctl --boot --no-pager --quiet _PID=1"))
+        found += audits.managers(machine.run("ps -eo comm="))
+        found += audits.lent_pages(machine.run("cat /sys/module/drbd/parameters/disable_sendpage"))
+        identities.append(identity(machine))
+    if len(identities) == 2:
+        found += audits.shared_identities(*identities)
+    return found
 
 
 def await_stopped(machine: Machine) -> str:
