@@ -4,7 +4,7 @@
 PYTHON := build/venv/bin/python
 
 .PHONY: help image test-image images test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo
-.PHONY: reliability bench run-pair clean quick
+.PHONY: vm-soak reliability bench run-pair clean quick
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +64,9 @@ vm: image test-image ## every scenario that has not passed yet; T=A6 for a row's
 
 reliability: ## docs/reliability.md: what the runs on emulated machines say of each fault
 	$(PYTHON) -m tests.vm.runs.reliability
+
+vm-soak: test-image ## N=100 power cuts of the holder under load, and both copies compared; goes on where it was
+	$(PYTHON) -m tests.vm.soak --cuts $(or $(N),100) --seed $(or $(SEED),1) $(if $(AGAIN),--again)
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo
