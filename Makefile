@@ -4,7 +4,7 @@
 PYTHON := build/venv/bin/python
 
 .PHONY: help image test-image images test check lint unit sim sim-exhaustive sim-mutants sim-accept screenshots vm demo
-.PHONY: vm-soak reliability bench run-pair clean quick
+.PHONY: vm-soak vm-chaos reliability bench run-pair clean quick
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +67,9 @@ reliability: ## docs/reliability.md: what the runs on emulated machines say of e
 
 vm-soak: test-image ## N=100 power cuts of the holder under load, and both copies compared; goes on where it was
 	$(PYTHON) -m tests.vm.soak --cuts $(or $(N),100) --seed $(or $(SEED),1) $(if $(AGAIN),--again)
+
+vm-chaos: test-image ## N=10 histories of two faults at random on a healthy pair; SEED=s N=1 for one of them
+	$(PYTHON) -m tests.vm.chaos --histories $(or $(N),10) --seed $(or $(SEED),0)
 
 demo: test-image ## pull the plug of the machine that runs a guest, and count what was lost
 	$(PYTHON) -m tests.vm.demo

@@ -22,6 +22,7 @@ class FakeMachine:
         self.is_on = True
         self.is_paused = False
         self.is_dumb = False  # it is on, and no shell answers
+        self.refuses = ""  # what any other script says as it fails
         self.status: dict[str, Any] = {"verdict": "PROTECTED", "guests": [{"runs_on": ["a"]}]}
         self.outs: dict[str, str] = {"disable_sendpage": "Y\n", "ps -eo": "heartbeat\nccm\n"}
         self._did = did
@@ -37,6 +38,8 @@ class FakeMachine:
         for part, out in self.outs.items():
             if part in script:
                 return Result(0, out)
+        if self.refuses:
+            return Result(1, self.refuses)
         self._note(script)
         unique = {"cat /etc/machine-id", "hostname", "cat /sys/class/net/lan/address"}
         return Result(0, self.name if script in unique else "")

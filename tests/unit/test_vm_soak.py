@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.fake_book import NOW, book
+from tests.unit.fake_runs import RUN
 from tests.vm.runs import results
 from tests.vm.runs.book import Book
 from tests.vm.runs.choosing import Now
@@ -265,8 +266,6 @@ def test_failures_that_are_not_in_a_row_do_not_end_it(tmp_path: Path) -> None:
 
 
 def test_what_is_to_do_is_what_has_no_line() -> None:
-    from tests.unit.fake_runs import RUN
-
     runs = [
         replace(RUN, about=about) for about in ({"cut": 1}, {"cut": 3}, {"compared after": [1]})
     ]

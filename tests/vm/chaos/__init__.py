@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Two faults at random on a healthy pair, mended, and judged."""
