@@ -2,13 +2,14 @@
 """docs/reliability.md: what is made of runs, what is kept, and that it lists every row."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.fake_runs import run
 from tests.vm.runs import reliability, results
 from tests.vm.runs.page import BEGIN, END, NotKept, by_hand, look, page
-from tests.vm.runs.record import Outcome
+from tests.vm.runs.record import Outcome, Record
 from tests.vm.runs.rows import ROWS, Row
 
 DATA = Path(__file__).parents[1] / "data/reliability"
@@ -68,6 +69,31 @@ def test_a_failure_after_a_pass_is_one() -> None:
     runs = [run(name=name), run(name=name, outcome=Outcome.FAILED)]
     assert look("A1", SCENARIOS, runs).result == f"**failed**: `{name}`"
     assert look("A1", SCENARIOS, runs[::-1]).is_passed
+
+
+def test_the_newest_soak_and_chaos_are_summed_up() -> None:
+    def cut(number: int, **changes: Any) -> Record:
+        about = {"cut": number, "holder": "ab"[number % 2], "lost": [], "takeover": 80.0}
+        return run(name=f"soak/4/{number}", about=about, **changes)
+
+    def history(seed: int, **changes: Any) -> Record:
+        about = {"first": "power holder", "second": "gateway", "exempt": ""}
+        return run(name=f"chaos/{seed}", seed=seed, about=about, **changes)
+
+    assert list(reliability.sums([run()])) == []
+    records = [
+        cut(1, commit="d" * 40),
+        cut(1),
+        cut(2),
+        cut(3, is_dirty=True),
+        history(6, outcome=Outcome.FAILED),
+        history(6),
+        history(7, outcome=Outcome.FAILED),
+    ]
+    soak, chaos = reliability.sums(records)
+    assert soak.startswith("soak, seed 4: cuts 2 (1 of a, 1 of b), lost 0, double writers 0, fai")
+    assert chaos.startswith("chaos: histories 2, failed 1 (seeds 7); hole 0, frozen 0,")
+    assert soak.endswith("(commit cccccccccccc, time scale 4)")
 
 
 def test_what_is_by_hand_is_kept_to_the_letter(tmp_path: Path) -> None:

@@ -132,8 +132,9 @@ class Sum:
 
 
 def sum_up(records: Iterable[Record]) -> Sum:
+    """Of RECORDS, the oldest first. Of a seed that was told again the newest counts."""
     total = Sum()
-    for one in records:
+    for one in {one.name: one for one in records}.values():
         total.histories += 1
         total.exempt[one.about["exempt"]] += 1
         total.parted += one.about.get("ended") == Ended.PARTED and bool(one.about["exempt"])
