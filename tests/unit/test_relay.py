@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.vm.cables import Cables
-from tests.vm.relay import tcp_ports
+from tests.vm.cables import Cables, Said
+from tests.vm.frames import carrying
+from tests.vm.mishaps import Corrupt, Delay, Duplicate, Limit, Lose, Which
+from tests.vm.wait import wait_until
 
 TCP = bytes.fromhex(  # SYN from 192.168.77.1:45678 to 192.168.77.2:7810
     "525400000b01525400000a010800"
@@ -14,6 +17,7 @@ TCP = bytes.fromhex(  # SYN from 192.168.77.1:45678 to 192.168.77.2:7810
     "b26e1e820000000000000000a002fd000000000000000000"
 )
 UDP = TCP[:23] + bytes([17]) + TCP[24:]
+QUEUED = 10  # frames that wait for whoever listens; more are lost (net.unix.max_dgram_qlen)
 
 
 class Plug:
@@ -80,8 +84,164 @@ def test_a_tcp_port_is_lost_one_way_and_nothing_else(cables: Cables, tmp_path: P
     assert b.hear() == TCP
 
 
-def test_the_ports_of_a_frame() -> None:
-    assert tcp_ports(TCP) == (45678, 7810)
-    assert tcp_ports(TCP[:36]) == tcp_ports(UDP) == tcp_ports(b"") == ()
-    with_options = TCP[:14] + b"\x46" + TCP[15:34] + bytes(4) + TCP[34:]
-    assert tcp_ports(with_options) == (45678, 7810)
+def test_one_way_is_cut_and_everything_else_passes(cables: Cables, tmp_path: Path) -> None:
+    a, b, c = (Plug(tmp_path, "lan", port) for port in "abc")
+    cables.cut_one_way("lan", "a", "b")
+    a.send(b"there")
+    b.send(b"back")
+    assert c.hear() == b"there"
+    assert a.hear() == c.hear() == b"back"
+    assert cables.frames()["lost"] == {"lan/a/b": 1}
+    cables.plug("lan")
+    a.send(b"again")
+    assert b.hear() == b"again"
+
+
+def test_a_mishap_is_for_the_ways_that_were_named(cables: Cables, tmp_path: Path) -> None:
+    a, b, c = (Plug(tmp_path, "lan", port) for port in "abc")
+    cables.hurt("lan", Duplicate(), speaker="a")
+    cables.hurt("lan", Duplicate(), hearer="c")
+    a.send(b"one")
+    b.send(b"two")
+    assert [b.hear(), a.hear()] == [b"one", b"two"]
+    assert b.hear() == b"one"
+    assert [c.hear() for _ in range(4)] == [b"one", b"one", b"two", b"two"]
+    counted = cables.frames()
+    assert counted["hurt"] == {"lan/a/b": 1, "lan/a/c": 1, "lan/b/c": 1}
+    assert counted["carried"] == {"lan/a/b": 2, "lan/a/c": 2, "lan/b/a": 1, "lan/b/c": 2}
+
+
+def test_nobody_is_hurt_whose_name_nobody_has(cables: Cables) -> None:
+    attempts: tuple[Callable[[], None], ...] = (
+        lambda: cables.unplug("xo", "c"),
+        lambda: cables.cut_one_way("xo", "a", "c"),
+        lambda: cables.record("xo", "c", Which()),
+        lambda: cables.say("xo", "c", []),
+    )
+    for hurt in attempts:
+        with pytest.raises(AssertionError, match="nobody called 'c' is on xo"):
+            hurt()
+
+
+def test_a_late_frame_is_overtaken_by_others(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    cables.hurt("xo", Delay(seconds=0.5, which=Which(tcp=7810)))
+    a.send(TCP)
+    a.send(UDP)
+    assert [b.hear(), b.hear()] == [UDP, TCP]
+    assert cables.frames()["hurt"] == {"xo/a/b": 1}
+
+
+def test_what_is_late_arrives_after_the_mishap_has_ended(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    cables.hurt("xo", Delay(seconds=0.5))
+    a.send(b"before")
+    await_hurt(cables, 1)
+    cables.mend("xo")
+    a.send(b"after")
+    assert [b.hear(), b.hear()] == [b"after", b"before"]
+
+
+def test_what_is_on_a_cable_that_is_cut_is_lost(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    cables.hurt("xo", Delay(seconds=0.5))
+    a.send(b"gone")
+    await_hurt(cables, 1)
+    cables.unplug("xo")
+    wait_until("it to be lost", lambda: cables.frames()["lost"].get("xo/a/b"), 10, 0.02)
+    cables.mend("xo")
+    a.send(b"after")
+    assert b.hear() == b"after"
+
+
+def test_frames_that_are_due_at_once_keep_their_order(cables: Cables, tmp_path: Path) -> None:
+    b = Plug(tmp_path, "xo", "b")
+    cables.hurt("xo", Delay(seconds=0, jitter=0.002))
+    said = [bytes([number]) for number in range(QUEUED)]
+    for _ in range(20):
+        cables.say("xo", "a", [Said(0, frame) for frame in said])
+        assert [b.hear() for _ in said] == said
+
+
+def test_a_slow_line_is_slow(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    cables.hurt("xo", Limit(bits_per_second=80_000))
+    begin = time.monotonic()
+    for _ in range(3):
+        a.send(bytes(1000))
+    for _ in range(3):
+        b.hear()
+    assert time.monotonic() - begin >= 0.3
+
+
+def test_mishaps_end_one_by_one(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    corrupt, lose = Corrupt(), Lose(which=Which(udp=7810))
+    cables.hurt("xo", corrupt)
+    cables.hurt("xo", lose)
+    cables.unplug("xo")
+    a.send(TCP)
+    cables.plug("xo")
+    a.send(UDP)
+    a.send(b"an Ethernet header, and this")
+    heard = b.hear()
+    assert heard[:14] == b"an Ethernet he"
+    assert heard != b"an Ethernet header, and this"
+    cables.mend("xo", corrupt)
+    a.send(UDP)
+    a.send(TCP)
+    assert b.hear() == TCP
+    cables.mend("xo")
+    a.send(UDP)
+    assert b.hear() == UDP
+    assert cables.frames()["lost"] == {"xo/a/b": 3}
+
+
+def test_what_a_port_said_is_said_again(cables: Cables, tmp_path: Path) -> None:
+    a, b = (Plug(tmp_path, "xo", port) for port in "ab")
+    a.send(UDP)
+    b.hear()
+    cables.record("xo", "a", Which(udp=7810))
+    for frame in (UDP, TCP, UDP + b"later"):
+        a.send(frame)
+    b.send(UDP)
+    a.hear()
+    for _ in range(3):
+        b.hear()
+    said = cables.recorded("xo", "a")
+    assert [one.frame for one in said] == [UDP, UDP + b"later"]
+    assert 0 <= said[0].seconds <= said[1].seconds < 10
+    a.send(UDP)
+    b.hear()
+    assert cables.recorded("xo", "a") == []
+    cables.say("xo", "a", said)
+    assert [b.hear(), b.hear()] == [UDP, UDP + b"later"]
+
+
+def test_forged_words_are_heard_as_if_a_port_had_said_them(cables: Cables, tmp_path: Path) -> None:
+    a, b, c = (Plug(tmp_path, "lan", port) for port in "abc")
+    cables.record("lan", "a", Which(udp=7810))
+    a.send(UDP)
+    assert [b.hear(), c.hear()] == [UDP, UDP]
+    (said,) = cables.recorded("lan", "a")
+    forged = carrying(said.frame, b"I am a, and I am off")
+    cables.say("lan", "a", [Said(0, forged)])
+    assert [b.hear(), c.hear()] == [forged, forged]
+    assert forged.endswith(b"I am a, and I am off")
+
+
+def test_what_is_said_for_somebody_is_said_in_its_time_and_hurt_on_its_way(
+    cables: Cables, tmp_path: Path
+) -> None:
+    a, b, c = (Plug(tmp_path, "lan", port) for port in "abc")
+    cables.cut_between("lan", "a", "c")
+    cables.say("lan", "a", [Said(0.5, b"second"), Said(0, b"first")])
+    assert [b.hear(), b.hear()] == [b"first", b"second"]
+    b.send(b"third")
+    assert a.hear() == c.hear() == b"third", "who spoke heard itself, or the cut was passed by"
+
+
+def await_hurt(cables: Cables, count: int) -> None:
+    wait_until(
+        "a frame to be hurt", lambda: sum(cables.frames()["hurt"].values()) == count, 10, 0.02
+    )
