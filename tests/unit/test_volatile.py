@@ -64,3 +64,34 @@ def test_zeroing_the_hole_behind_the_last_data(tmp_path: Path) -> None:
     disk = VolatileCache(path)
     disk.zero(SIZE, 0)
     assert disk.read(SIZE, 0) == bytes(SIZE)
+
+
+def test_what_rots_is_a_bit_of_each_byte_and_the_same_one_for_a_seed(file: Path) -> None:
+    disk = VolatileCache(file)
+    disk.rot(BLOCK - 1, 9, seed=7)
+    content = file.read_bytes()
+    assert content == disk.read(SIZE, 0)
+    changed = [byte ^ ord("o") for byte in content]
+    assert [bits.bit_count() for bits in changed] == [
+        int(BLOCK - 1 <= place < BLOCK + 8) for place in range(SIZE)
+    ]
+    assert len(set(changed)) > 2, "always the same bit"
+    disk.rot(BLOCK - 1, 9, seed=7)
+    assert file.read_bytes() == b"o" * SIZE
+
+
+def test_rot_outlasts_what_was_not_flushed(file: Path) -> None:
+    disk = VolatileCache(file)
+    disk.write(b"new", 0)
+    disk.rot(0, 1, seed=7)
+    disk.flush()
+    assert disk.read(3, 0) == file.read_bytes()[:3]
+    assert disk.read(3, 0)[:1] != b"n"
+    assert disk.read(3, 0)[1:] == b"ew"
+
+
+def test_nothing_rots_behind_the_end(file: Path) -> None:
+    disk = VolatileCache(file)
+    with pytest.raises(ValueError, match=f"only {SIZE} in all"):
+        disk.rot(SIZE - 1, 2, seed=7)
+    assert file.read_bytes() == b"o" * SIZE

@@ -22,6 +22,10 @@ class VolatileCache:
         self.size = os.fstat(self._fd).st_size
         self._cache: dict[int, bytearray] = {}
 
+    def close(self) -> None:
+        """What was not flushed is gone."""
+        os.close(self._fd)
+
     @property
     def unflushed(self) -> int:
         """How many blocks a power cut would put at risk now."""
@@ -80,6 +84,19 @@ class VolatileCache:
         for block, data in sorted(self._cache.items()):
             os.pwrite(self._fd, data, block * BLOCK)
         self._cache.clear()
+
+    def rot(self, offset: int, count: int, seed: int) -> None:
+        """Turns one bit, drawn from SEED, over in each of COUNT bytes that are stored at OFFSET.
+
+        What was not durable yet becomes it before: else the next flush would write over the rot.
+        Raises ValueError if the disk is not that long.
+        """
+        self.flush()
+        stored = os.pread(self._fd, count, offset)
+        if len(stored) != count:
+            raise ValueError(f"the disk has no {count} bytes at {offset}, only {self.size} in all")
+        chance = random.Random(seed)
+        os.pwrite(self._fd, bytes(byte ^ 1 << chance.randrange(8) for byte in stored), offset)
 
     def power_cut(self, seed: int | None) -> None:
         """Forgets every unflushed block; with a SEED, a random half of them had just reached the
