@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.vm import tools
 from tests.vm.cables import Cables
-from tests.vm.machine import GIB, Disk, Machine, Nic
+from tests.vm.disk import GIB, Disk
+from tests.vm.machine import Machine, Nic
 
 SHIPPED = tools.BUILD / "shoestring.raw"
 TEST_FLAVOUR = tools.BUILD / "shoestring-test.raw"
@@ -189,7 +190,7 @@ class Lab:
             (kept / f"{machine.name}.journal").write_text(journal)
             (kept / f"{machine.name}.state").write_text(state)
             ours = [line for line in journal.splitlines() if OURS.search(line)]
-            told += [f"--- {machine.name} ---", *ours[-LAST_LINES:], state]
+            told += [f"--- {machine.name} ---", *machine.broken(), *ours[-LAST_LINES:], state]
             if machine.is_on:
                 machine.screenshot(kept / f"{machine.name}.png")
         for log in self.folder.rglob("*.log"):

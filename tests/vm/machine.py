@@ -4,11 +4,8 @@ hurt it.
 """
 
 import contextlib
-import os
 import shutil
 import signal
-import socket
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +15,16 @@ from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from tests.vm import tools
 from tests.vm.control import Control
+from tests.vm.disk import Disk, copy
+from tests.vm.disk_faults import Fault
+from tests.vm.drive import Drive
 from tests.vm.serial_line import SerialLine
+from tests.vm.volatile import VolatileCache
 from tests.vm.wait import wait_until
 
 OVMF = Path("/usr/share/OVMF")  # in the tools tree
-GIB = 1 << 30
+
+SILENCE = 300  # seconds in which QEMU answers QMP, however busy this host is
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +42,6 @@ class Nic:
             "-device",
             f"{self.model},netdev={self.segment},mac={self.mac},id=nic-{self.segment}",
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk behind nbdkit that forgets what was not flushed when the power is cut."""
-
-    name: str
-    size: int  # bytes
-    base: Path | None = None  # what is on it at first; blank otherwise
-    device: str = "virtio-blk-pci"  # what QEMU calls it: ide-hd, nvme, scsi-hd, usb-storage
-    # QEMU's name of a controller that is there for this disk alone, such as megasas or usb-ehci;
-    # without one it is at a port that the machine has anyway.
-    controller: str = ""
-    sector: int = 512  # bytes; the least that it reads and writes
-
-    def create(self, folder: Path) -> None:
-        file = self.file(folder)
-        if self.base:
-            copy(self.base, file)
-        else:
-            file.touch()
-        os.truncate(file, self.size)
-
-    def arguments(self, index: int, serial: str) -> list[str]:
-        """QEMU's, for the disk that firmware tries as number INDEX."""
-        argv = [
-            "-blockdev",
-            f"driver=nbd,node-name={self.name},server.type=unix,server.path={self.name}.nbd",
-        ]
-        device = f"{self.device},drive={self.name},serial={serial},bootindex={index},id={self.name}"
-        if self.controller:
-            argv += ["-device", f"{self.controller},id={self.name}-port"]
-            device += f",bus={self.name}-port.0"
-        elif self.device == "ide-hd":
-            device += f",bus=ide.{index}"  # a port of q35's AHCI, or a cable of pc's IDE, for each
-        if self.sector != 512:
-            device += f",logical_block_size={self.sector},physical_block_size={self.sector}"
-        return [*argv, "-device", device]
-
-    def file(self, folder: Path) -> Path:
-        return folder / f"{self.name}.raw"
-
-    def socket(self, folder: Path) -> Path:
-        return folder / f"{self.name}.nbd"
-
-    def control(self, folder: Path, word: str) -> str:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(folder / f"{self.name}.ctl"))
-            connection.sendall(word.encode() + b"\n")
-            return connection.makefile().readline().strip()
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copies a disk without its holes."""
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", source, target], check=True)
 
 
 class MachineDiedError(AssertionError):
@@ -127,7 +74,8 @@ class Machine:
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self._qemu: SerialLine | None = None
-        self._nbdkit: list[subprocess.Popen[bytes]] = []
+        self._drives: dict[str, Drive] = {}  # by the name of the disk; none when it is off
+        self._faults: dict[str, list[Fault]] = {}  # of a disk, those that outlast a power cut
         self._qmp: QEMUMonitorProtocol | None = None
         self._control: Control | None = None
         for disk in self.disks:
@@ -140,8 +88,7 @@ class Machine:
 
     def power_on(self, incoming: Path | None = None) -> None:
         """Starts the disks and the machine; with INCOMING, as it was when that file was saved."""
-        for disk in self.disks:
-            self._start_disk(disk)
+        self._start_disks()
         argv = tools.command("qemu-system-x86_64", *self.arguments())
         if incoming:
             argv += ["-incoming", f"file:{incoming}"]
@@ -153,6 +100,7 @@ class Machine:
             cwd=str(self.folder),
         )
         self._qmp = QEMUMonitorProtocol(str(self.folder / "qmp"))
+        self._qmp.settimeout(SILENCE)
         wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 30, 0.05)
         self._control = Control(self.name, self.folder / "control")
         if incoming:
@@ -210,9 +158,59 @@ class Machine:
         keep.
         """
         self._kill_qemu()
-        for disk in self.disks:
-            disk.control(self.folder, "cut" if seed is None else f"cut {seed}")
+        for drive in self._drives.values():
+            drive.power_cut(seed)
         self._stop_disks()
+
+    def hurt(self, disk: str, fault: Fault) -> None:
+        """FAULT is for what is asked of its DISK from now on. It stays until it is healed, also
+        when the machine is off meanwhile; only one with `times` is forgotten then.
+        """
+        drive = self._drives.get(self._disk(disk).name)
+        assert drive or fault.times is None, f"{self.name} is off: nobody would count"
+        if fault.times is None:
+            self._faults.setdefault(disk, []).append(fault)
+        if drive:
+            drive.hurt(fault)
+
+    def heal(self, disk: str) -> None:
+        """No fault of its DISK is left, and what hung goes on. What has rotted stays."""
+        self._faults.pop(self._disk(disk).name, None)
+        if drive := self._drives.get(disk):
+            drive.heal()
+
+    def rot(self, disk: str, offset: int, count: int = 1, seed: int = 0) -> None:
+        """COUNT bytes that its DISK stores at OFFSET are wrong from now on, each by one bit. A
+        machine that has them in memory does not notice.
+        """
+        named = self._disk(disk)
+        if drive := self._drives.get(disk):
+            drive.rot(offset, count, seed)
+        else:
+            with contextlib.closing(VolatileCache(named.file(self.folder))) as stored:
+                stored.rot(offset, count, seed)
+
+    def met(self, disk: str) -> int:
+        """How many requests to its DISK have met a fault since the machine was switched on."""
+        drive = self._drives.get(self._disk(disk).name)
+        return drive.met if drive else 0
+
+    def broken(self) -> list[str]:
+        """What this host could not serve, in sentences: no fault of the machine's."""
+        told = []
+        for name, drive in self._drives.items():
+            try:
+                if failed := drive.broken:
+                    told.append(f"this host failed {failed} requests to the disk {name}")
+            except OSError as error:
+                told.append(f"the disk {name} does not answer: {error}")
+        return told
+
+    def _disk(self, name: str) -> Disk:
+        """The one called NAME."""
+        found = next((disk for disk in self.disks if disk.name == name), None)
+        assert found, f"{self.name} has no disk called {name!r}"
+        return found
 
     def unplug(self, segment: str) -> None:
         """Pulls the cable out of this machine's card: its carrier is gone (qemu-qmp-ref(7))."""
@@ -247,7 +245,7 @@ class Machine:
         self.qmp("migrate", uri=f"file:{folder / 'state'}")
         wait_until(f"{self.name} to be saved", self._is_saved, 300, 0.1)
         for disk in self.disks:
-            disk.control(self.folder, "flush")
+            self._drives[disk.name].flush()
             copy(disk.file(self.folder), folder / disk.file(self.folder).name)
         if self._uefi:
             shutil.copy(self.folder / "vars.fd", folder)
@@ -268,25 +266,16 @@ class Machine:
 
     # --- inside
 
-    def _start_disk(self, disk: Disk) -> None:
-        for leftover in (disk.socket(self.folder), self.folder / f"{disk.name}.ctl"):
-            leftover.unlink(missing_ok=True)
-        argv = tools.command(
-            "nbdkit", "--foreground", "--newstyle", "--unix", disk.socket(self.folder)
-        )
-        argv += ["python", str(Path(__file__).parent / "nbdkit_plugin.py")]
-        argv += [f"file={disk.file(self.folder)}", f"control={self.folder / disk.name}.ctl"]
-        with (self.folder / f"{disk.name}.log").open("a") as log:
-            self._nbdkit.append(
-                subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-            )
-        wait_until(f"{self.name}'s disk {disk.name}", disk.socket(self.folder).exists, 30, 0.02)
+    def _start_disks(self) -> None:
+        self._stop_disks()  # of a machine that switched itself off
+        for disk in self.disks:
+            faults = self._faults.get(disk.name, ())
+            self._drives[disk.name] = Drive(disk, self.folder, faults)
 
     def _stop_disks(self) -> None:
-        for process in self._nbdkit:
-            process.kill()
-            process.wait()
-        self._nbdkit.clear()
+        for drive in self._drives.values():
+            drive.stop()
+        self._drives.clear()
 
     @property
     def is_on(self) -> bool:
@@ -322,9 +311,14 @@ class Machine:
         return True
 
     def qmp(self, command: str, **arguments: object) -> dict[str, str]:
-        """One QMP command (qemu-qmp-ref(7)). Raises what qemu.qmp raises."""
+        """One QMP command (qemu-qmp-ref(7)). Raises what qemu.qmp raises, and TimeoutError when
+        QEMU says nothing, as while it waits for a disk that hangs.
+        """
         assert self._qmp is not None, f"{self.name} is off"
-        answer = self._qmp.cmd(command, **arguments)
+        try:
+            answer = self._qmp.cmd(command, **arguments)
+        except TimeoutError as error:
+            raise TimeoutError(f"{self.name}: QEMU did not answer {command}") from error
         return answer if isinstance(answer, dict) else {}
 
     @property

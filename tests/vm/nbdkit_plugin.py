@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""nbdkit's Python plugin (nbdkit-python-plugin(3)) that serves a `VolatileCache`. Runs inside
-nbdkit only.
+"""nbdkit's Python plugin (nbdkit-python-plugin(3)) that serves a `ServedDisk`. Runs inside nbdkit
+only.
 
-Parameters: file=PATH, control=PATH. The control socket takes one word per connection: `flush`,
-`cut`, `cut SEED`, `unflushed`, and answers with one line when it is done.
+Parameters: file=PATH, control=PATH. The control socket takes one line per connection, see
+`ServedDisk.obey`, and answers with one when it is done.
+
+nbdkit has 16 threads for requests (nbdkit(1), `--threads`), and QEMU never sends more than 16 at
+once (MAX_NBD_REQUESTS, block/nbd.c): if that many hang, so does the whole disk.
 """
 
+import contextlib
+import errno
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbdkit  # type: ignore[import-not-found]  # it exists inside nbdkit only
 
-sys.path.insert(0, str(Path(__file__).parent))
-from volatile import VolatileCache  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.vm.served_disk import ServedDisk
 
 API_VERSION = 2
 parameters: dict[str, str] = {}
-lock = threading.Lock()
-disk: VolatileCache
+disk: ServedDisk
 
 
 def config(key: str, value: str) -> None:
@@ -27,28 +32,28 @@ def config(key: str, value: str) -> None:
 
 
 def thread_model() -> int:
-    return int(nbdkit.THREAD_MODEL_SERIALIZE_ALL_REQUESTS)
+    """One that hangs must not hold up the others, and each has its turn in `ServedDisk`."""
+    return int(nbdkit.THREAD_MODEL_PARALLEL)
 
 
 def after_fork() -> None:
     global disk
-    disk = VolatileCache(Path(parameters["file"]))
+    disk = ServedDisk(Path(parameters["file"]))
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(parameters["control"])
+    control = Path(parameters["control"])
+    unfinished = control.with_suffix(".new")
+    listener.bind(str(unfinished))
     listener.listen()
+    unfinished.rename(control)  # whoever sees it can connect
     threading.Thread(target=serve_control, args=(listener,), daemon=True).start()
 
 
 def serve_control(listener: socket.socket) -> None:
     while True:
         connection, _ = listener.accept()
-        with connection, lock:
-            word, _, argument = connection.recv(100).decode().strip().partition(" ")
-            if word == "flush":
-                disk.flush()
-            elif word == "cut":
-                disk.power_cut(int(argument) if argument else None)
-            connection.sendall(f"{disk.unflushed}\n".encode())
+        with connection, contextlib.suppress(ConnectionError):  # whoever asked went away
+            line = connection.makefile().readline()
+            connection.sendall(disk.obey(line).encode() + b"\n")
 
 
 def open(readonly: int) -> int:
@@ -56,7 +61,7 @@ def open(readonly: int) -> int:
 
 
 def get_size(handle: int) -> int:
-    return int(disk.size)
+    return disk.size
 
 
 def can_flush(handle: int) -> bool:
@@ -72,24 +77,35 @@ def can_multi_conn(handle: int) -> bool:
 
 
 def pread(handle: int, buffer: bytearray, offset: int, flags: int) -> None:
-    with lock:
+    with told():
         buffer[:] = disk.read(len(buffer), offset)
 
 
 def pwrite(handle: int, buffer: bytes, offset: int, flags: int) -> None:
-    with lock:
+    with told():
         disk.write(bytes(buffer), offset)
 
 
 def zero(handle: int, count: int, offset: int, flags: int) -> None:
-    with lock:
+    with told():
         disk.zero(count, offset)
 
 
 def trim(handle: int, count: int, offset: int, flags: int) -> None:
-    """A disk may ignore it."""
+    with told():
+        disk.trim(count, offset)
 
 
 def flush(handle: int, flags: int) -> None:
-    with lock:
+    with told():
         disk.flush()
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """An error gets its number to whoever asked; without, they would be told EIO for all."""
+    try:
+        yield
+    except OSError as error:
+        nbdkit.set_error(error.errno or errno.EIO)
+        raise

@@ -6,8 +6,9 @@ pulled, and alone it starts nothing.
 import pytest
 
 from tests.vm import evening
+from tests.vm.disk import GIB, Disk
 from tests.vm.lab import Lab
-from tests.vm.machine import GIB, Disk, Machine
+from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, SETUP, healthy_pair, prepare, status
 from tests.vm.person import Person
 from tests.vm.wait import wait_until
