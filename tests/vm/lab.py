@@ -47,6 +47,7 @@ class Hardware:
     cards: tuple[tuple[str, str], ...] = (("xo", "virtio-net-pci"), ("lan", "virtio-net-pci"))
     memory: int = 2048  # MiB
     board: str = "q35"  # or pc: of 1996, with IDE instead of SATA
+    watchdog: str = ""  # one that is plugged in beside the board's, such as i6300esb
     uefi: bool = False
 
     def nics(self, name: str) -> tuple[Nic, ...]:
@@ -101,6 +102,7 @@ class Lab:
                 uefi=hardware.uefi,
                 memory=hardware.memory,
                 board=hardware.board,
+                watchdog=hardware.watchdog,
                 accel=self._accel,
             )
         return tuple(self.machines[name] for name in built)

@@ -8,23 +8,23 @@ import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-
-from qemu.qmp import QMPError
-from qemu.qmp.legacy import QEMUMonitorProtocol
+from typing import Literal
 
 from tests.vm import tools
 from tests.vm.control import Control
 from tests.vm.disk import Disk, copy
 from tests.vm.disk_faults import Fault
 from tests.vm.drive import Drive
+from tests.vm.qmp import Qmp
 from tests.vm.serial_line import SerialLine
 from tests.vm.volatile import VolatileCache
 from tests.vm.wait import wait_until
 
 OVMF = Path("/usr/share/OVMF")  # in the tools tree
 
-SILENCE = 300  # seconds in which QEMU answers QMP, however busy this host is
+WatchdogAction = Literal["reset", "pause", "poweroff", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,12 @@ class Machine:
         uefi: bool = False,
         memory: int = 2048,
         board: str = "q35",
+        watchdog: str = "",
         accel: str = "tcg",
     ) -> None:
+        """A board of kind q35 has an iTCO watchdog by itself. WATCHDOG is another that is plugged
+        in, as QEMU calls it, such as i6300esb.
+        """
         self.name = name
         self.disks = list(disks)
         self._cables = folder
@@ -70,13 +74,14 @@ class Machine:
         self._uefi = uefi
         self._memory = memory
         self._board = board
+        self._watchdog = watchdog
         self._accel = accel
         self.folder = folder / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self._qemu: SerialLine | None = None
         self._drives: dict[str, Drive] = {}  # by the name of the disk; none when it is off
         self._faults: dict[str, list[Fault]] = {}  # of a disk, those that outlast a power cut
-        self._qmp: QEMUMonitorProtocol | None = None
+        self._qmp: Qmp | None = None
         self._control: Control | None = None
         for disk in self.disks:
             if not disk.file(self.folder).exists():
@@ -86,10 +91,16 @@ class Machine:
 
     # --- power
 
-    def power_on(self, incoming: Path | None = None) -> None:
-        """Starts the disks and the machine; with INCOMING, as it was when that file was saved."""
+    def power_on(self, incoming: Path | None = None, *, clock: datetime | None = None) -> None:
+        """Starts the disks and the machine; with INCOMING, as it was when that file was saved.
+
+        CLOCK, in UTC, is what its battery-backed clock says when it starts, this once; without, it
+        is right. What was saved has a clock of its own.
+        """
+        assert not self.is_on, f"{self.name} is on already"
+        self.close()  # what is left of one that switched itself off
         self._start_disks()
-        argv = tools.command("qemu-system-x86_64", *self.arguments())
+        argv = tools.command("qemu-system-x86_64", *self.arguments(clock))
         if incoming:
             argv += ["-incoming", f"file:{incoming}"]
         self._qemu = SerialLine(
@@ -99,8 +110,7 @@ class Machine:
             timeout=300,
             cwd=str(self.folder),
         )
-        self._qmp = QEMUMonitorProtocol(str(self.folder / "qmp"))
-        self._qmp.settimeout(SILENCE)
+        self._qmp = Qmp(self.name, self.folder / "qmp")
         wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 30, 0.05)
         self._control = Control(self.name, self.folder / "control")
         if incoming:
@@ -113,8 +123,9 @@ class Machine:
         else:
             self.qmp("cont")
 
-    def arguments(self) -> list[str]:
+    def arguments(self, clock: datetime | None = None) -> list[str]:
         """QEMU's arguments; the machine starts paused, so that nothing it prints is lost."""
+        base = f"{clock:%Y-%m-%dT%H:%M:%S}" if clock else "utc"
         # Not `max`: with it, programs in dom0 die at random once a PV guest runs beside it, about
         # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches.
         cpu = "host" if self._accel == "kvm" else "qemu64"
@@ -122,7 +133,7 @@ class Machine:
         argv += ["-machine", self._board, "-accel", self._accel]
         # The clock stops with the machine: a checkpoint is no stall, and whoever is stopped by QMP
         # cannot tell that it was.
-        argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", "base=utc,clock=vm"]
+        argv += ["-cpu", cpu, "-smp", "1", "-m", str(self._memory), "-rtc", f"base={base},clock=vm"]
         argv += [
             "-chardev",
             "stdio,id=console,signal=off,logfile=console.log,logappend=on",
@@ -147,6 +158,8 @@ class Machine:
         if self._uefi:
             argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"]
             argv += ["-drive", "if=pflash,format=raw,file=vars.fd"]
+        if self._watchdog:
+            argv += ["-device", self._watchdog]
         for index, disk in enumerate(self.disks):
             argv += disk.arguments(index, f"{self.name}-{disk.name}".upper())
         for nic in self.nics:
@@ -161,6 +174,34 @@ class Machine:
         for drive in self._drives.values():
             drive.power_cut(seed)
         self._stop_disks()
+
+    def reset(self) -> None:
+        """The reset button: it starts anew at once, and its disks keep what they were told. QEMU
+        waits for requests that hang in a disk first, and says nothing by QMP meanwhile.
+        """
+        self.qmp("system_reset")
+
+    def press_power_button(self) -> None:
+        """A short press: whoever runs is asked to shut down (ACPI), and QEMU ends when that is
+        done.
+        """
+        self.qmp("system_powerdown")
+
+    def stand_still(self) -> None:
+        """It stops with all its clocks, and so its watchdogs, which count virtual time: no real PC
+        does that. QEMU waits for requests that hang in a disk first.
+        """
+        self.qmp("stop")
+
+    def go_on(self) -> None:
+        self.qmp("cont")
+
+    def when_unfed(self, action: WatchdogAction) -> None:
+        """What QEMU does from now on when a watchdog of the machine has not been fed in time:
+        `reset` it (that is so without this), `pause` it as `stand_still` does, `poweroff`, or
+        `none`: a watchdog that does not bite (qemu-qmp-ref(7), watchdog-set-action).
+        """
+        self.qmp("watchdog-set-action", action=action)
 
     def hurt(self, disk: str, fault: Fault) -> None:
         """FAULT is for what is asked of its DISK from now on. It stays until it is healed, also
@@ -267,7 +308,6 @@ class Machine:
     # --- inside
 
     def _start_disks(self) -> None:
-        self._stop_disks()  # of a machine that switched itself off
         for disk in self.disks:
             faults = self._faults.get(disk.name, ())
             self._drives[disk.name] = Drive(disk, self.folder, faults)
@@ -290,10 +330,7 @@ class Machine:
         if self._control:
             self._control.close()
         if self._qmp:
-            with contextlib.suppress(
-                Exception
-            ):  # the peer died by our hand, its socket may say anything
-                self._qmp.close()
+            self._qmp.close()
         for name in ("qmp", "control"):
             (self.folder / name).unlink(missing_ok=True)
         self._qemu = self._qmp = self._control = None
@@ -304,22 +341,19 @@ class Machine:
         assert self._qmp is not None
         if not self.is_on:
             raise MachineDiedError(f"{self.name}: QEMU ended at once:\n{self.console.read()}")
-        try:
-            self._qmp.connect()
-        except (OSError, QMPError):
-            return False
-        return True
+        return self._qmp.connect()
 
     def qmp(self, command: str, **arguments: object) -> dict[str, str]:
-        """One QMP command (qemu-qmp-ref(7)). Raises what qemu.qmp raises, and TimeoutError when
-        QEMU says nothing, as while it waits for a disk that hangs.
+        """One QMP command (qemu-qmp-ref(7)). Raises what `Qmp.tell` raises."""
+        assert self._qmp is not None, f"{self.name} is off"
+        return self._qmp.tell(command, **arguments)
+
+    def happened(self, event: str) -> int:
+        """How often QEMU has told of EVENT since the machine was switched on: WATCHDOG, when one
+        was not fed in time, RESET, STOP and others (qemu-qmp-ref(7)).
         """
         assert self._qmp is not None, f"{self.name} is off"
-        try:
-            answer = self._qmp.cmd(command, **arguments)
-        except TimeoutError as error:
-            raise TimeoutError(f"{self.name}: QEMU did not answer {command}") from error
-        return answer if isinstance(answer, dict) else {}
+        return self._qmp.happened(event)
 
     @property
     def console(self) -> SerialLine:
