@@ -30,6 +30,7 @@ from tests.vm.wait import wait_until
 pytestmark = pytest.mark.skipif(not tools.TREE.exists(), reason="no image was built here")
 
 SIZE = 1 << 20
+PATIENCE = 60  # seconds, on a busy host
 DISK = Disk("data", SIZE)
 
 
@@ -56,7 +57,7 @@ def qemu_io(folder: Path, *commands: str) -> subprocess.Popen[str]:
 
 def does(folder: Path, *commands: str) -> str:
     """What qemu-io says of COMMANDS."""
-    return qemu_io(folder, *commands).communicate(timeout=60)[0]
+    return qemu_io(folder, *commands).communicate(timeout=PATIENCE)[0]
 
 
 def first_byte(folder: Path, offset: int = 0) -> int:
@@ -67,7 +68,7 @@ def first_byte(folder: Path, offset: int = 0) -> int:
 
 def test_a_power_cut(drive: Drive, folder: Path) -> None:
     writer = qemu_io(folder, "write -P 1 0 4k", "flush", "write -P 2 0 64k", "sleep 60000")
-    wait_until("the second write", lambda: drive.unflushed == 16, 30, 0.05)
+    wait_until("the second write", lambda: drive.unflushed == 16, PATIENCE, 0.05)
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
     drive.power_cut()
@@ -77,7 +78,7 @@ def test_a_power_cut(drive: Drive, folder: Path) -> None:
 
 def test_a_seeded_power_cut(drive: Drive, folder: Path) -> None:
     writer = qemu_io(folder, "write -P 2 0 64k", "sleep 60000")
-    wait_until("the write", lambda: drive.unflushed == 16, 30, 0.05)
+    wait_until("the write", lambda: drive.unflushed == 16, PATIENCE, 0.05)
     writer.kill()
     writer.communicate()
     drive.power_cut(seed=7)
@@ -122,18 +123,18 @@ def test_zeros_trims_and_flushes_fail_too(drive: Drive, folder: Path) -> None:
 def test_it_hangs(drive: Drive, folder: Path) -> None:
     drive.hurt(Fault(Effect.HANG, end=4096))
     hung = qemu_io(folder, "write -P 4 0 4k")
-    wait_until("the write to hang", lambda: drive.met == 1, 30, 0.05)
+    wait_until("the write to hang", lambda: drive.met == 1, PATIENCE, 0.05)
     assert "read 4096/4096" in does(folder, "read 4k 4k"), "the rest of the disk hangs too"
     assert hung.poll() is None
     drive.heal()
-    assert "wrote 4096/4096" in hung.communicate(timeout=60)[0]
+    assert "wrote 4096/4096" in hung.communicate(timeout=PATIENCE)[0]
     assert first_byte(folder) == 4
 
 
 def test_power_is_cut_while_it_hangs(drive: Drive, folder: Path) -> None:
     drive.hurt(HANGING)
     hung = qemu_io(folder, "write -P 4 0 4k")
-    wait_until("the write to hang", lambda: drive.met == 1, 30, 0.05)
+    wait_until("the write to hang", lambda: drive.met == 1, PATIENCE, 0.05)
     hung.kill()
     hung.communicate()
     drive.power_cut()

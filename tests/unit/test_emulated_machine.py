@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from tests.unit.test_drive import does
+from tests.unit.test_drive import PATIENCE, does
 from tests.vm import tools
 from tests.vm.disk import Disk
 from tests.vm.disk_faults import BROKEN, HANGING, READS, Effect, Fault
@@ -210,7 +210,7 @@ def test_qemu_knows_the_buttons(hollow: Hollow) -> None:
     hollow.go_on()
     assert hollow.qmp("query-status")["status"] == "running"
     hollow.reset()
-    wait_until("the reset", lambda: hollow.happened("RESET"), 30, 0.05)
+    wait_until("the reset", lambda: hollow.happened("RESET"), PATIENCE, 0.05)
     hollow.stand_still()
     assert hollow.happened("STOP") == 2
     assert hollow.happened("WATCHDOG") == 0
@@ -250,7 +250,7 @@ def test_a_machine_that_switched_itself_off_is_switched_on_again(hollow: Hollow)
     hollow.happened("RESET")
     hollow.hurt("data", BROKEN)
     hollow.qmp("quit")
-    wait_until("it to be off", lambda: not hollow.is_on, 30, 0.05)
+    wait_until("it to be off", lambda: not hollow.is_on, PATIENCE, 0.05)
     hollow.heal("data")
     hollow.power_on()
     assert hollow.is_on

@@ -17,6 +17,8 @@ TCP = bytes.fromhex(  # SYN from 192.168.77.1:45678 to 192.168.77.2:7810
     "b26e1e820000000000000000a002fd000000000000000000"
 )
 UDP = TCP[:23] + bytes([17]) + TCP[24:]
+LATE = 2.0  # seconds; long enough to do something else meanwhile on a busy host
+PATIENCE = 60  # seconds
 QUEUED = 10  # frames that wait for whoever listens; more are lost (net.unix.max_dgram_qlen)
 
 
@@ -27,7 +29,7 @@ class Plug:
         self._out = str(folder / f"{segment}-{port}.out")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(folder / f"{segment}-{port}.in"))
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE)
 
     def send(self, frame: bytes) -> None:
         self.socket.sendto(frame, self._out)
@@ -125,7 +127,7 @@ def test_nobody_is_hurt_whose_name_nobody_has(cables: Cables) -> None:
 
 def test_a_late_frame_is_overtaken_by_others(cables: Cables, tmp_path: Path) -> None:
     a, b = (Plug(tmp_path, "xo", port) for port in "ab")
-    cables.hurt("xo", Delay(seconds=0.5, which=Which(tcp=7810)))
+    cables.hurt("xo", Delay(seconds=LATE, which=Which(tcp=7810)))
     a.send(TCP)
     a.send(UDP)
     assert [b.hear(), b.hear()] == [UDP, TCP]
@@ -134,7 +136,7 @@ def test_a_late_frame_is_overtaken_by_others(cables: Cables, tmp_path: Path) -> 
 
 def test_what_is_late_arrives_after_the_mishap_has_ended(cables: Cables, tmp_path: Path) -> None:
     a, b = (Plug(tmp_path, "xo", port) for port in "ab")
-    cables.hurt("xo", Delay(seconds=0.5))
+    cables.hurt("xo", Delay(seconds=LATE))
     a.send(b"before")
     await_hurt(cables, 1)
     cables.mend("xo")
@@ -144,11 +146,11 @@ def test_what_is_late_arrives_after_the_mishap_has_ended(cables: Cables, tmp_pat
 
 def test_what_is_on_a_cable_that_is_cut_is_lost(cables: Cables, tmp_path: Path) -> None:
     a, b = (Plug(tmp_path, "xo", port) for port in "ab")
-    cables.hurt("xo", Delay(seconds=0.5))
+    cables.hurt("xo", Delay(seconds=LATE))
     a.send(b"gone")
     await_hurt(cables, 1)
     cables.unplug("xo")
-    wait_until("it to be lost", lambda: cables.frames()["lost"].get("xo/a/b"), 10, 0.02)
+    wait_until("it to be lost", lambda: cables.frames()["lost"].get("xo/a/b"), PATIENCE, 0.02)
     cables.mend("xo")
     a.send(b"after")
     assert b.hear() == b"after"
@@ -243,5 +245,5 @@ def test_what_is_said_for_somebody_is_said_in_its_time_and_hurt_on_its_way(
 
 def await_hurt(cables: Cables, count: int) -> None:
     wait_until(
-        "a frame to be hurt", lambda: sum(cables.frames()["hurt"].values()) == count, 10, 0.02
+        "a frame to be hurt", lambda: sum(cables.frames()["hurt"].values()) == count, PATIENCE, 0.02
     )

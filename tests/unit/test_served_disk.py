@@ -14,6 +14,7 @@ from tests.vm.volatile import BLOCK
 from tests.vm.wait import wait_until
 
 SIZE = 16 * BLOCK
+PATIENCE = 60  # seconds, on a busy host
 
 
 @pytest.fixture
@@ -46,7 +47,9 @@ def hurt(disk: ServedDisk, effect: Effect, operations: tuple[Operation, ...] = A
 
 
 def await_met(disk: ServedDisk, count: int) -> None:
-    wait_until("requests to meet a fault", lambda: tell(disk, "look")["met"] == count, 10, 0.01)
+    wait_until(
+        "requests to meet a fault", lambda: tell(disk, "look")["met"] == count, PATIENCE, 0.01
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,9 +84,9 @@ def test_what_hangs_is_served_when_it_is_healed(
     await_met(disk, 3)
     assert not any(future.done() for future in (written, read, flushed))
     tell(disk, "heal")
-    assert read.result(10) == b"ooo"
-    written.result(10)
-    flushed.result(10)
+    assert read.result(PATIENCE) == b"ooo"
+    written.result(PATIENCE)
+    flushed.result(PATIENCE)
     assert disk.read(3, 0) == b"new"
 
 
@@ -93,11 +96,11 @@ def test_what_hangs_keeps_nobody_else_waiting(
     hurt(disk, Effect.HANG, READS)
     read = threads.submit(disk.read, 3, 0)
     await_met(disk, 1)
-    threads.submit(disk.write, b"new", 0).result(10)
-    threads.submit(disk.flush).result(10)
+    threads.submit(disk.write, b"new", 0).result(PATIENCE)
+    threads.submit(disk.flush).result(PATIENCE)
     assert not read.done()
     tell(disk, "heal")
-    assert read.result(10) == b"new"
+    assert read.result(PATIENCE) == b"new"
 
 
 def test_the_power_is_cut_while_the_disk_hangs(
@@ -120,7 +123,7 @@ def test_what_is_slow_waits_until_it_is_healed_at_most(
     await_met(disk, 1)
     assert not read.done()
     tell(disk, "heal")
-    assert read.result(10) == b"ooo"
+    assert read.result(PATIENCE) == b"ooo"
 
 
 def test_what_is_slow_takes_its_time(disk: ServedDisk) -> None:

@@ -46,7 +46,7 @@ class Cables:
         self._processes = [
             subprocess.Popen([sys.executable, "-m", "tests.vm.relay", folder, *argv], cwd=tools.TOP)
         ]
-        wait_until("the relay", (folder / "relay").exists, 30, 0.02)
+        wait_until("the relay", (folder / "relay").exists, 120, 0.02)
         if gateway:
             self._start_gateway()
 
@@ -76,7 +76,7 @@ class Cables:
             self._processes.append(
                 subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             )
-        wait_until("the gateway", Path(f"{plug}.in").exists, 30, 0.05)
+        wait_until("the gateway", Path(f"{plug}.in").exists, 120, 0.05)
 
     def hurt(self, segment: str, mishap: Mishap, speaker: str = "", hearer: str = "") -> None:
         """MISHAP happens from now on, after those that happen already, to what SPEAKER says and

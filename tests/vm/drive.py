@@ -29,7 +29,7 @@ class Drive:
         argv += ["python", str(PLUGIN), f"file={disk.file(folder)}", f"control={self._control}"]
         with (folder / f"{disk.name}.log").open("a") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(self._name, self._is_served, 30, 0.02)
+        wait_until(self._name, self._is_served, 120, 0.02)
         for fault in faults:
             self.hurt(fault)
 

@@ -111,7 +111,7 @@ class Machine:
             cwd=str(self.folder),
         )
         self._qmp = Qmp(self.name, self.folder / "qmp")
-        wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 30, 0.05)
+        wait_until(f"{self.name}'s QMP greeting", self._connect_qmp, 120, 0.05)
         self._control = Control(self.name, self.folder / "control")
         if incoming:
             wait_until(
