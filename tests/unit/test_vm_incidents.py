@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""What must not have moved is found where it did; and the debugger finds its way into Xen."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.unit.fake_story import FakeMachine, FakeStory
+from tests.vm.beacons import Beacon
+from tests.vm.chaos.faults import BOOT_ID
+from tests.vm.incidents.domains import SPINNERS, spun
+from tests.vm.incidents.gdb import hang_xen
+from tests.vm.incidents.programs import give_handler, give_handler_back
+from tests.vm.incidents.standing import Standing
+from tests.vm.machine import Machine
+
+JOURNAL = "1.5 a haagent[7]: a: b is heard\n"
+
+
+@pytest.fixture
+def fake() -> FakeStory:
+    made = FakeStory()
+    for machine in made.pair.both:
+        machine.outs |= {BOOT_ID: "one\n", "journalctl": JOURNAL}
+    return made
+
+
+def says(machine: FakeMachine, text: str) -> None:
+    # Its wall clock was set back meanwhile.
+    machine.outs["journalctl"] += f"0.5 {machine.name} haagent[7]: {machine.name}: {text}\n"
+
+
+def test_a_pair_that_stands_still_is_found_so(fake: FakeStory) -> None:
+    before = Standing(fake.story)
+    fake.beacons.heard.append(Beacon(2.0, "01-a", 2, 4))
+    says(fake.a, "counter: in sync: our copy is of term 2")
+    before.assert_unmoved()
+    before.assert_nobody_was_missed()
+    found = before.await_line(cast(Machine, fake.a), "in sync", 0)
+    assert found.text == "a: counter: in sync: our copy is of term 2"
+
+
+def test_another_start_of_the_guest_is_found(fake: FakeStory) -> None:
+    before = Standing(fake.story)
+    fake.beacons.heard.append(Beacon(2.0, "02-b", 1, 4))
+    with pytest.raises(AssertionError, match="started anew"):
+        before.assert_guest_stayed()
+    before.await_next_start(0)
+
+
+def test_another_holder_is_found(fake: FakeStory) -> None:
+    before = Standing(fake.story)
+    fake.b.status["guests"] = [{"runs_on": ["b"]}]
+    with pytest.raises(AssertionError, match="b sees it elsewhere"):
+        before.assert_guest_stayed()
+
+
+def test_a_reset_is_found_and_only_the_holders_counts_for_the_guest(fake: FakeStory) -> None:
+    before = Standing(fake.story)
+    fake.b.outs[BOOT_ID] = "two\n"
+    before.assert_guest_stayed()
+    with pytest.raises(AssertionError, match="b was reset"):
+        before.assert_unmoved()
+    fake.a.outs[BOOT_ID] = "two\n"
+    with pytest.raises(AssertionError, match="its holder was reset"):
+        before.assert_guest_stayed()
+
+
+@pytest.mark.parametrize("late", ["a is silent on every path", "our loop stood still for 9.0 s"])
+def test_a_late_word_is_found(fake: FakeStory, late: str) -> None:
+    before = Standing(fake.story)
+    says(fake.b, late)
+    with pytest.raises(AssertionError, match=late):
+        before.assert_nobody_was_missed()
+
+
+def test_the_handler_is_named_and_ours_comes_back(fake: FakeStory) -> None:
+    machine = cast(Machine, fake.a)
+    give_handler(machine, "exit 42")
+    give_handler_back(machine)
+    did = "\n".join(fake.did)
+    assert "'exit 42' > /run/handler" in did
+    assert did.index('fence-peer "/run/handler";') < did.index('"/usr/bin/haagent fence-peer";')
+
+
+def test_what_the_other_guests_spun(fake: FakeStory) -> None:
+    heading = "Name                  ID   Mem VCPUs\tState\tTime(s)\n"
+    listed = [f"{name}   {n}  192  1  r-----  {n}.5\n" for n, name in enumerate(SPINNERS, 2)]
+    fake.a.outs["xl list"] = heading + "Domain-0  0  1024  1  -b----  99.0\n" + "".join(listed)
+    assert spun(cast(Machine, fake.a)) == 10.5
+    fake.a.outs["xl list"] = heading + "".join(listed[:2])
+    with pytest.raises(AssertionError, match="only"):
+        spun(cast(Machine, fake.a))
+
+
+class Stub:
+    """A machine whose debugger's door answers: dom0 runs first, then Xen does, at 0x1000."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = "a"
+        self.folder = folder
+        self.asked: list[str] = []
+        self._registers = [self._with(cs=0xE033), self._with(cs=0xE008)]
+
+    def _with(self, cs: int) -> bytes:
+        rip, flags = (0x1000).to_bytes(8, "little"), bytes(4)
+        return bytes(128) + rip + flags + cs.to_bytes(4, "little") + bytes(64)
+
+    def qmp(self, command: str, **arguments: Any) -> dict[str, str]:
+        assert command == "human-monitor-command"
+        assert arguments == {"command-line": "gdbserver unix:gdb,server=on,wait=off"}
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder / "gdb"))
+        listener.listen()
+        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+        return {}
+
+    def _serve(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        heard = b""
+        while data := connection.recv(4096):
+            heard += data
+            while b"\x03" in heard or b"#" in heard[:-2]:
+                if heard.lstrip(b"+").startswith(b"\x03"):
+                    heard = heard.lstrip(b"+")[1:]
+                    self._answer(connection, "T02thread:01;")
+                    continue
+                packet, _, rest = heard.partition(b"#")
+                heard = rest[2:]
+                connection.sendall(b"+")
+                self._take(connection, packet.partition(b"$")[2].decode())
+
+    def _take(self, connection: socket.socket, packet: str) -> None:
+        self.asked.append(packet)
+        if packet == "g":
+            self._answer(connection, self._registers.pop(0).hex())
+        elif packet != "c":
+            self._answer(connection, "OK")
+
+    def _answer(self, connection: socket.socket, text: str) -> None:
+        connection.sendall(f"${text}#{sum(text.encode()) % 256:02x}".encode())
+
+
+def test_xen_is_made_to_hang_where_it_is(tmp_path: Path) -> None:
+    machine = Stub(tmp_path)
+    hang_xen(cast(Machine, machine))
+    assert machine.asked == ["?", "g", "c", "g", "M1000,3:faebfe", "D"]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Domains of a machine, below what xl(1) can be asked for: its libraries are called directly."""
+
+from tests.vm.machine import Machine
+from tests.vm.wait import wait_until
+
+SPINNERS = ("spinner1", "spinner2", "spinner3")
+
+# The libraries are those that a program of Xen's has loaded: their names have its version.
+LIBRARY = """\
+import ctypes, re, subprocess
+def said(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def library(name):
+    pid = said("systemctl", "show", "--property=MainPID", "--value", "xenconsoled")
+    with open(f"/proc/{pid}/maps") as maps:
+        return ctypes.CDLL(re.search(rf"/\\S*/{name}\\.so\\S*", maps.read())[0])
+number = int(said("xl", "domid", "counter"))
+"""
+# What a guest's kernel asks Xen for at the end of a panic (SHUTDOWN_crash, xen/include/public/
+# sched.h; xen_panic_event in Linux), asked for in its place: Debian's keeps a sysrq from it.
+PANIC = (
+    LIBRARY
+    + """\
+xen = library("libxenctrl")
+xen.xc_interface_open.restype = ctypes.c_void_p
+handle = xen.xc_interface_open(None, None, 0)
+assert handle
+assert xen.xc_domain_shutdown(ctypes.c_void_p(handle), ctypes.c_uint32(number), 3) == 0
+"""
+)
+# A page of the guest, mapped in dom0: while it is, a domain that was destroyed stays, dying.
+# xenforeignmemory.h; for a PV guest store/ring-ref is the number of such a page (xenstore-paths).
+KEEP = (
+    LIBRARY
+    + """\
+import signal
+page = int(said("xenstore-read", f"/local/domain/{number}/store/ring-ref"))
+xen = library("libxenforeignmemory")
+xen.xenforeignmemory_open.restype = xen.xenforeignmemory_map.restype = ctypes.c_void_p
+handle = xen.xenforeignmemory_open(None, 0)
+error = ctypes.c_int()
+pages = (ctypes.c_ulong * 1)(page)
+at = xen.xenforeignmemory_map(
+    ctypes.c_void_p(handle), ctypes.c_uint32(number), 1, ctypes.c_size_t(1), pages,
+    ctypes.byref(error),
+)
+assert at and error.value == 0, error.value
+print("it is kept", flush=True)
+signal.pause()
+"""
+)
+
+
+def panic(machine: Machine) -> None:
+    """The guest's kernel panics on MACHINE."""
+    machine.run(f"python3 - <<'END'\n{PANIC}END\n")
+
+
+def keep(machine: Machine) -> None:
+    """The guest's domain does not go away when it is destroyed on MACHINE."""
+    machine.run(f"cat > /run/keep.py <<'END'\n{KEEP}END\n")
+    machine.run("python3 /run/keep.py </dev/null >/run/keep.log 2>&1 &")
+    wait_until(
+        f"a page of the guest to be kept on {machine.name}",
+        lambda: "it is kept" in machine.run("cat /run/keep.log"),
+        120,
+        1,
+    )
+
+
+def spin(machine: Machine) -> None:
+    """Guests of which nobody keeps account take all that they get of MACHINE's processor."""
+    for name in SPINNERS:
+        settings = (
+            f'name = "{name}"',
+            'type = "pv"',
+            'kernel = "/usr/share/shoestring/guest/vmlinux"',
+            'ramdisk = "/usr/share/shoestring/guest/initramfs"',
+            # init of a Linux; what follows the two dashes are its arguments.
+            'extra = "console=hvc0 quiet rdinit=/bin/busybox -- awk BEGIN{for(;;){}}"',
+            "memory = 192",
+        )
+        text = "\n".join(settings)
+        machine.run(f"cat > /run/{name}.cfg <<'END'\n{text}\nEND\n")
+        machine.run(f"xl create --quiet /run/{name}.cfg", 300)
+
+
+def spun(machine: Machine) -> float:
+    """Seconds of the processor that these guests had; one that has ended had none."""
+    listing = (line.split() for line in machine.run("xl list", 120).splitlines())
+    had = {fields[0]: float(fields[5]) for fields in listing if fields[0] in SPINNERS}
+    assert len(had) == len(SPINNERS), f"only {sorted(had)} of them run"
+    return sum(had.values())
+
+
+def end_spinning(machine: Machine) -> None:
+    for name in SPINNERS:
+        machine.run(f"xl destroy {name}", 120)
