@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What is written on a machine's stick about the pair is damaged, or not there to be had."""
+
+import pytest
+
+from tests.vm.chaos.faults import signal
+from tests.vm.incidents.standing import Standing, boot_id, runs_on, starts
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.pair import SETUP, flash, status
+from tests.vm.story import BOOT, Story
+from tests.vm.wait import wait_until
+
+STATE = "/state/haagent"
+SETTINGS = "/state/etc/shoestring/pair.yaml"
+SPOIL_ONE = f"printf '\\377' | dd of={STATE}/state-a.json bs=1 seek=100 conv=notrunc status=none"
+SPOIL_BOTH = f"truncate --size=100 {STATE}/state-a.json {STATE}/state-b.json && sync"
+KEEP = f"cp -a {STATE} {STATE}.kept && cp -a {SETTINGS} {SETTINGS}.kept"
+GIVE_STATE_BACK = f"cp -a {STATE}.kept/. {STATE}/"
+GIVE_SETTINGS_BACK = f"cp -a {SETTINGS}.kept {SETTINGS}"
+# systemd may have given up on it.
+START = "systemctl reset-failed haagent; systemctl restart haagent"
+
+
+def codes(machine: Machine) -> set[str]:
+    """Of what MACHINE complains of."""
+    return {complaint["code"] for complaint in status(machine).get("complaints", [])}
+
+
+@pytest.mark.row("D15")
+def test_the_state_and_the_settings_are_damaged(lab: Lab) -> None:
+    """Of the holder one copy of the state: it goes on with the other. Of the standby both, and
+    later the settings: its agent says what it does not understand, and does nothing, until a person
+    has put that right.
+    """
+    story = Story(lab)
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        a.run(SPOIL_ONE)
+        a.run(signal("haagent", "KILL"))
+        before.await_line(a, r"state-a\.json is damaged")
+        before.await_line(a, "released -> holding: the agent is back")
+        story.await_protected()
+        before.assert_unmoved()
+        assert "fine, save" in a.run("haagent check"), "the copy was not mended"
+
+        boots = boot_id(a), boot_id(b)
+        b.run(KEEP)
+        b.run(SPOIL_BOTH)
+        b.run(signal("haagent", "KILL"))
+        b.control.wait_for_boot(BOOT)  # nobody feeds the watchdog that was armed
+        assert boot_id(b) != boots[1]
+        story.await_line(b, r"The agent's state in .* is lost: state-a\.json is damaged")
+        wait_until("a to miss b", lambda: "SHOE-301" in codes(a), BOOT, 2)
+        assert status(b) == {}, "it decides something"
+        story.await_numbers(20)
+
+        b.run(f"{GIVE_STATE_BACK} && echo 'colour: red' >> {SETTINGS}; {START}")
+        story.await_line(b, r"pair\.yaml:\d+: .*colour")
+        b.run(f"truncate --size=0 {SETTINGS}; {START}")
+        story.await_line(b, r"pair\.yaml:1: the file is empty")
+        assert status(b) == {}, "it decides something"
+        b.run(f"{GIVE_SETTINGS_BACK}; {START}")
+        story.await_protected()
+        story.await_numbers(20)
+        assert runs_on(a) == runs_on(b) == ["a"]
+        assert boot_id(a) == boots[0], "the holder was reset"
+        assert len(starts(story)) == 1, "the guest was started anew"
+        story.audit(may_freeze=True)
+
+
+@pytest.mark.row("D16")
+def test_a_pair_is_made_on_a_lan_where_nobody_answers(lab: Lab) -> None:
+    """No DHCP, no names, no time, and no gateway, of which alone it complains. Then there is a
+    gateway, with none of these behind it, and the pair is protected.
+    """
+    pair = flash(lab)
+    assert lab.cables is not None
+    lab.cables.unplug("lan", "gw")
+    for machine in pair.both:
+        machine.power_on()
+    for machine in pair.both:
+        machine.control.wait_for_boot(SETUP)
+    story = Story(lab, pair)
+    with story:
+        story.await_beacons(20, SETUP)
+        wait_until(
+            "both to miss the gateway, and nothing else",
+            lambda: all(misses_the_gateway(machine) for machine in pair.both),
+            SETUP,
+            2,
+        )
+        start = story.beacons.heard[-1].epoch
+        lab.cables.plug("lan")
+        story.await_numbers(20)
+        story.await_protected()
+        assert starts(story) == {start}, "the guest was started anew"
+        story.audit()
+
+
+def misses_the_gateway(machine: Machine) -> bool:
+    found = codes(machine)
+    return "SHOE-501" in found and found <= {"SHOE-501", "SHOE-502"}
