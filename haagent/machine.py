@@ -151,7 +151,7 @@ class Machine:
         except WatchdogError as error:
             log.error("%s %s", error, error.hint)
             return False
-        log.info("watchdog: %s", self.watchdog.identity)
+        log.info("watchdog: %s", ", ".join(self.watchdog.identities))
         self._is_armed = True
         return True
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The one owner of the watchdog: finds the device, arms it, feeds it.
+"""The one owner of the watchdogs: finds the devices, arms them, feeds them.
+
+The peer relies on one of them. The others are armed as well, for what takes that one along: Xen's
+is no use when it is Xen that hangs, and the board's fires then.
 
 It must not decide when to feed. safety: it has no way to disarm. Closing the device, however the
 agent ends, leaves it counting, and an agent that comes back opens it and feeds it again; else an
@@ -10,7 +13,9 @@ Opening starts the device. A write feeds it, and the letter V in a write would l
 stop it. A driver without WDIOF_MAGICCLOSE is stopped by any close: such a device is not taken.
 """
 
+import contextlib
 import fcntl
+import logging
 import math
 import os
 import struct
@@ -19,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haagent.errors import BugError, OperatorError
+
+log = logging.getLogger(__name__)
 
 SYSFS = Path("/sys/class/watchdog")  # Documentation/ABI/testing/sysfs-class-watchdog
 DEVICES = Path("/dev")
@@ -69,18 +76,21 @@ class Candidate:
         return None
 
 
-def find(timeout: int, sysfs: Path = SYSFS) -> Candidate:
-    """The best watchdog of this machine: Xen's, else the first one in hardware.
+def find(timeout: int, sysfs: Path = SYSFS) -> list[Candidate]:
+    """The watchdogs of this machine, the best first: Xen's, then those in hardware.
 
     By identity, never by number: numbers are given in the order in which drivers load. Raises
     WatchdogError, with what is wrong with each, if there is none.
     """
-    flaws = []
+    found, flaws = [], []
     for candidate in sorted(_candidates(sysfs), key=lambda c: (c.identity != XEN, c.name)):
         flaw = candidate.flaw(timeout)
         if flaw is None:
-            return candidate
-        flaws.append(f"{candidate.identity} ({candidate.name}): {flaw}")
+            found.append(candidate)
+        else:
+            flaws.append(f"{candidate.identity} ({candidate.name}): {flaw}")
+    if found:
+        return found
     raise WatchdogError(
         f"No watchdog can be relied on: {'; '.join(flaws) or 'this machine shows none'}.",
         "Under Xen there is always one: boot the first menu entry, and look for xen_wdt with "
@@ -113,33 +123,34 @@ def _ioctl(descriptor: int, request: int, argument: bytes) -> bytes:
 
 
 class Watchdog:
-    """The machine's watchdog. One object for the life of the agent; one thread."""
+    """The machine's watchdogs, as one. One object for the life of the agent; one thread."""
 
     def __init__(self, sysfs: Path = SYSFS, devices: Path = DEVICES, ioctl: Ioctl = _ioctl) -> None:
         self._sysfs = sysfs
         self._devices = devices
         self._ioctl = ioctl
-        self._descriptor: int | None = None
-        self.identity = ""
+        self._descriptor: int | None = None  # the one that is relied on
+        self._others: list[int] = []
+        self.identities: tuple[str, ...] = ()  # of those that are armed, the relied on one first
 
     def open(self, timeout: float) -> None:
         """Arms it: from here on the machine resets TIMEOUT seconds after the last feed.
 
         Drivers count whole seconds; a fraction is cut off, never rounded up. Raises WatchdogError;
-        the device may count then, with a time of its own, and nobody may rely on it.
+        the device may count then, with a time of its own, and nobody may rely on it. That another
+        one than the best cannot be armed is no error.
         """
         seconds = math.floor(timeout)
         if seconds < 1:
             raise BugError(f"watchdog: {timeout} s is less than a driver can count")
         if self._descriptor is not None:
             raise BugError("watchdog: opened twice")
-        candidate = find(seconds, self._sysfs)
+        candidate, *others = find(seconds, self._sysfs)
         device = self._devices / candidate.name
         try:
             # PEP 446: no program that we run inherits it and keeps it busy.
             self._descriptor = os.open(device, os.O_WRONLY)
-            self._ioctl(self._descriptor, WDIOC_SETTIMEOUT, _INT.pack(seconds))
-            (actual,) = _INT.unpack(self._ioctl(self._descriptor, WDIOC_GETTIMEOUT, _INT.pack(0)))
+            actual = self._set(self._descriptor, seconds)
         except OSError as error:
             self.close()
             raise WatchdogError(
@@ -155,8 +166,29 @@ class Watchdog:
                 f"{actual} s.",
                 "It cannot be relied on: remove its driver, so that another one is taken.",
             )
-        self.identity = candidate.identity
+        self.identities = (candidate.identity,)
         self.feed()
+        for other in others:
+            self._open_beside(other, seconds)
+
+    def _open_beside(self, candidate: Candidate, seconds: int) -> None:
+        """One more. safety: nobody relies on it, but once it is open it counts, and is fed."""
+        try:
+            descriptor = os.open(self._devices / candidate.name, os.O_WRONLY)
+        except OSError as error:
+            log.warning("the watchdog %s is not armed: %s", candidate.identity, error.strerror)
+            return
+        self._others.append(descriptor)
+        self.identities += (candidate.identity,)
+        with contextlib.suppress(OSError):  # then it has a time of its own
+            self._set(descriptor, seconds)
+            os.write(descriptor, FOOD)
+
+    def _set(self, descriptor: int, seconds: int) -> int:
+        """The time that it counts from now on. Raises OSError."""
+        self._ioctl(descriptor, WDIOC_SETTIMEOUT, _INT.pack(seconds))
+        (actual,) = _INT.unpack(self._ioctl(descriptor, WDIOC_GETTIMEOUT, _INT.pack(0)))
+        return int(actual)
 
     def feed(self) -> None:
         """The machine lives for another timeout. Raises WatchdogError if the device is gone.
@@ -169,9 +201,12 @@ class Watchdog:
             os.write(self._descriptor, FOOD)
         except OSError as error:
             raise WatchdogError(
-                f"The watchdog {self.identity} takes no food: {error.strerror}.",
+                f"The watchdog {self.identities[0]} takes no food: {error.strerror}.",
                 "The machine may reset at any moment. Look at `journalctl -k`.",
             ) from error
+        for other in self._others:
+            with contextlib.suppress(OSError):
+                os.write(other, FOOD)
 
     def disarm(self) -> None:
         """Stops the counting, for good; only for a machine that goes down holding nothing.
@@ -179,11 +214,13 @@ class Watchdog:
         watchdog-api.rst: a V right before the close, on a driver with WDIOF_MAGICCLOSE.
         """
         if self._descriptor is not None:
-            os.write(self._descriptor, MAGIC)
+            for descriptor in (self._descriptor, *self._others):
+                os.write(descriptor, MAGIC)
             self.close()
 
     def close(self) -> None:
-        """Lets go of the device. safety: it goes on counting, for no V was ever written."""
+        """Lets go of the devices. safety: they go on counting, for no V was ever written."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+            for descriptor in (self._descriptor, *self._others):
+                os.close(descriptor)
+            self._descriptor, self._others = None, []

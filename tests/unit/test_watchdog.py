@@ -69,13 +69,13 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_xens_watchdog_is_taken_first_whatever_its_number(machine: Machine) -> None:
     machine.add(0, "iTCO_wdt")
     machine.add(1, "xen_wdt")
-    assert find(5, machine.sysfs).name == "watchdog1"
+    assert [one.name for one in find(5, machine.sysfs)] == ["watchdog1", "watchdog0"]
 
 
 def test_without_xen_one_in_hardware_is_taken(machine: Machine) -> None:
     machine.add(0, SOFTWARE)
     machine.add(1, "iTCO_wdt")
-    assert find(5, machine.sysfs).name == "watchdog1"
+    assert [one.name for one in find(5, machine.sysfs)] == ["watchdog1"]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,43 @@ def test_open_sets_the_time_and_feeds(machine: Machine) -> None:
     device = machine.add(1, "xen_wdt")
     machine.watchdog.open(5.0)
     assert machine.timeout == 5
-    assert machine.watchdog.identity == "xen_wdt"
+    assert machine.watchdog.identities == ("xen_wdt",)
     assert len(device.read_bytes()) == 1
+
+
+def test_one_beside_it_is_armed_and_fed_and_disarmed_as_well(machine: Machine) -> None:
+    """For what takes Xen's along."""
+    board, xen = machine.add(0, "iTCO_wdt"), machine.add(1, "xen_wdt")
+    machine.watchdog.open(5)
+    assert machine.watchdog.identities == ("xen_wdt", "iTCO_wdt")
+    machine.watchdog.feed()
+    assert board.read_bytes() == xen.read_bytes() == watchdog.FOOD * 2
+    machine.watchdog.disarm()
+    assert board.read_bytes() == xen.read_bytes() == watchdog.FOOD * 2 + watchdog.MAGIC
+
+
+def test_one_beside_it_that_is_busy_is_no_error(machine: Machine) -> None:
+    machine.add(0, "iTCO_wdt").unlink()
+    machine.add(1, "xen_wdt")
+    machine.watchdog.open(5)
+    machine.watchdog.feed()
+    assert machine.watchdog.identities == ("xen_wdt",)
+
+
+def test_one_beside_it_that_counts_with_a_time_of_its_own_is_fed(machine: Machine) -> None:
+    """It counts since it was opened, and would reset the machine."""
+    board, xen = machine.add(0, "iTCO_wdt"), machine.add(1, "xen_wdt")
+
+    def ioctl(descriptor: int, request: int, argument: bytes) -> bytes:
+        if os.path.samestat(os.fstat(descriptor), board.stat()):
+            raise OSError(22, "Invalid argument")
+        return machine.ioctl(descriptor, request, argument)
+
+    armed = Watchdog(machine.sysfs, machine.devices, ioctl)
+    armed.open(5)
+    armed.feed()
+    armed.close()
+    assert (board.read_bytes(), xen.read_bytes()) == (watchdog.FOOD, watchdog.FOOD * 2)
 
 
 def test_a_fraction_of_a_second_is_never_rounded_up(machine: Machine) -> None:
