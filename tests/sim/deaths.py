@@ -269,6 +269,28 @@ def frozen_standby(world: World) -> None:
     recovers(world)
 
 
+def taker_dies_before_its_guest_starts(world: World) -> None:
+    """It has made the copy its own, by a risen term, and can prove it when it is back alone."""
+    world.power_off(A)
+    world.run_until(lambda: phase(world, B) is Phase.CREATING, world.now + 30)
+    world.power_off(B)
+    wait(world, 5)
+    world.power_on(B)
+    expect(world, B, 70)
+    recovers(world)
+    assert world.holders() == [B]
+
+
+def old_holder_wakes_in_the_takeover(world: World) -> None:
+    """It hears the higher term, and gives way; that it stood still it cannot tell."""
+    world.freeze(A, 16.7, is_noticed=False)
+    world.run_until(lambda: phase(world, B) is Phase.CREATING, world.now + 30)
+    expect(world, B, 20)
+    assert world.machines[A].resets == 0
+    recovers(world)
+    assert world.holders() == [B]
+
+
 def guest_ends_while_its_writes_wait(world: World) -> None:
     """Xen says so once, when nothing can be done about it yet."""
     world.power_off(B)
@@ -304,7 +326,11 @@ DEATHS: Mapping[str, Scenario] = named(
     blind_agent_is_cut_off,
     zombie_of_who_is_alone,
     xl_hangs_at_the_taker,
+    taker_dies_before_its_guest_starts,
     taker_dies_too,
     frozen_standby,
     guest_ends_while_its_writes_wait,
-) | {name_of(frozen_holder): Scenario(frozen_holder, is_exempt=True)}
+) | {
+    name_of(tell): Scenario(tell, is_exempt=True)
+    for tell in (frozen_holder, old_holder_wakes_in_the_takeover)
+}

@@ -179,7 +179,7 @@ class Machine:
         self.agent_stalled_until = self.ground.now + seconds
         self.ground.after(seconds, self._wake)
 
-    def freeze(self, seconds: float) -> None:
+    def freeze(self, seconds: float, is_noticed: bool) -> None:
         self.frozen_until = self.ground.now + seconds
         epoch = self.epoch
 
@@ -188,7 +188,8 @@ class Machine:
                 self.clock_lost += seconds
                 if self.fed is not None:
                     self.fed += seconds
-                self.post(lambda: events.ClockBroke(self.clock(), seconds))
+                if is_noticed:
+                    self.post(lambda: events.ClockBroke(self.clock(), seconds))
                 self._wake()
 
         self.ground.after(seconds, thaw)

@@ -94,6 +94,18 @@ def crossover_is_pulled_as_the_moved_guest_stops(world: World) -> None:
     recovers(world)
 
 
+def crossover_is_pulled_as_the_moved_guest_starts(world: World) -> None:
+    """It is the other's by then, and so the one that gave it away marks its copy."""
+    world.move(A)
+    world.run_until(lambda: phase(world, B) is Phase.CREATING, world.now + 6)
+    world.unplug(Path.CROSSOVER)
+    expect(world, B, 30)
+    stays(world, B, 30)
+    assert disk(world, A) is Disk.OUTDATED
+    recovers(world)
+    stays(world, B, 30)
+
+
 def cards_die_as_the_moved_guest_stops(world: World) -> None:
     """A machine that is cut off with a guest half shut down gives it up in time."""
     world.move(A)
@@ -285,6 +297,7 @@ MOVES: Mapping[str, Scenario] = named(
     holder_dies_as_the_moved_guest_stops,
     holder_dies_after_its_farewell,
     crossover_is_pulled_as_the_moved_guest_stops,
+    crossover_is_pulled_as_the_moved_guest_starts,
     cards_die_as_the_moved_guest_stops,
     moved_guest_cannot_start_there,
     move_is_refused,

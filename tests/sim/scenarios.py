@@ -6,6 +6,7 @@ A new history goes into its family's module, and is found here.
 
 from collections.abc import Mapping
 
+from tests.sim.both import BOTH
 from tests.sim.cables import CABLES
 from tests.sim.choices import CHOICES
 from tests.sim.deaths import DEATHS
@@ -20,6 +21,7 @@ from tests.sim.telling import Scenario
 # Of two machines and two addresses that stay the same.
 ORDINARY: Mapping[str, Scenario] = {
     **DEATHS,
+    **BOTH,
     **CABLES,
     **CHOICES,
     **MOVES,

@@ -256,12 +256,14 @@ class World(Ground):
         self.note(f"-- {NAMES[node]} does not get rid of what ends")
         self.machines[node].has_zombies = self.machines[node].is_on
 
-    def freeze(self, node: int, seconds: float) -> None:
-        """The machine stands still with every clock, as a paused virtual machine does."""
+    def freeze(self, node: int, seconds: float, *, is_noticed: bool = True) -> None:
+        """The machine stands still with every clock, as a paused virtual machine does; unless it
+        IS_NOTICED, with the battery's clock, too.
+        """
         self.note(f"-- {NAMES[node]} is frozen for {seconds:g} s")
         if self.machines[node].is_on:
             self.is_frozen_class = True
-            self.machines[node].freeze(seconds)
+            self.machines[node].freeze(seconds, is_noticed)
 
     # what a person types
 
