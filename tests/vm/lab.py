@@ -151,32 +151,35 @@ class Lab:
         return CHECKPOINTS / f"{name}-{digest.hexdigest()[:16]}"
 
     def save(self, checkpoint: Path) -> None:
-        """Saves every machine as it runs, and lets it run on.
+        """Saves every machine as it runs, or is off, and lets it run on.
 
-        All are paused first. A disk may make its cache durable at any moment, so that is done
-        before its file is copied: what is saved is a state the disks could have been in anyway.
+        Those that run are paused first. A disk may make its cache durable at any moment, so that
+        is done before its file is copied: what is saved is a state the disks could have been in
+        anyway.
         """
         work = checkpoint.with_suffix(".new")
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        for machine in self.machines.values():
+        running = [machine for machine in self.machines.values() if machine.is_on]
+        for machine in running:
             machine.qmp("stop")
         try:
             for machine in self.machines.values():
                 machine.save(work / machine.name)
         finally:
-            for machine in self.machines.values():
+            for machine in running:
                 machine.qmp("cont")
         shutil.rmtree(checkpoint, ignore_errors=True)
         work.rename(checkpoint)
 
     def load(self, checkpoint: Path) -> None:
-        """Every machine as it was when CHECKPOINT was saved, running."""
+        """Every machine as it was when CHECKPOINT was saved, running or off."""
         for machine in self.machines.values():
             machine.load(checkpoint / machine.name)
-        for machine in self.machines.values():
+        running = [machine for machine in self.machines.values() if machine.is_on]
+        for machine in running:
             machine.qmp("cont")
-        for machine in self.machines.values():
+        for machine in running:
             machine.control.hello(60)
 
     def keep_evidence(self, name: str) -> str:

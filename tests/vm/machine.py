@@ -23,6 +23,7 @@ from tests.vm.volatile import VolatileCache
 from tests.vm.wait import wait_until
 
 OVMF = Path("/usr/share/OVMF")  # in the tools tree
+STATE = "state"  # of a machine that was saved as it ran: its memory and devices
 
 WatchdogAction = Literal["reset", "pause", "poweroff", "none"]
 
@@ -281,12 +282,16 @@ class Machine:
     # --- checkpoints
 
     def save(self, folder: Path) -> None:
-        """Writes memory, devices and disks of this paused machine to FOLDER."""
+        """Writes memory, devices and disks of this paused machine to FOLDER; of one that is off,
+        its disks.
+        """
         folder.mkdir(parents=True)
-        self.qmp("migrate", uri=f"file:{folder / 'state'}")
-        wait_until(f"{self.name} to be saved", self._is_saved, 300, 0.1)
+        if self.is_on:
+            self.qmp("migrate", uri=f"file:{folder / STATE}")
+            wait_until(f"{self.name} to be saved", self._is_saved, 300, 0.1)
         for disk in self.disks:
-            self._drives[disk.name].flush()
+            if drive := self._drives.get(disk.name):
+                drive.flush()
             copy(disk.file(self.folder), folder / disk.file(self.folder).name)
         if self._uefi:
             shutil.copy(self.folder / "vars.fd", folder)
@@ -298,12 +303,13 @@ class Machine:
         return status == "completed"
 
     def load(self, folder: Path) -> None:
-        """Becomes, paused, the machine that was saved in FOLDER."""
+        """Becomes, paused or off, the machine that was saved in FOLDER."""
         for disk in self.disks:
             copy(folder / disk.file(self.folder).name, disk.file(self.folder))
         if self._uefi:
             shutil.copy(folder / "vars.fd", self.folder)
-        self.power_on(incoming=folder / "state")
+        if (folder / STATE).exists():
+            self.power_on(incoming=folder / STATE)
 
     # --- inside
 

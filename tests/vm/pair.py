@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A pair that set itself up from answers: what most scenarios start with, from one checkpoint."""
+"""What the scenarios start with, from a checkpoint each: a pair that was set up, and is well; and
+the same after one of the two has died.
+"""
 
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +26,8 @@ CROSSOVER = ("192.168.77.1", "192.168.77.2")
 IDENTITIES = ("1" * 32, "2" * 32)
 GUEST_MAC = "00:16:3e:00:00:01"
 SETUP = 900  # seconds; generous, for two emulated machines on a busy host
+WRITTEN_ALONE = 20  # numbers
+HEALTHY, LONE = "healthy-pair", "lone-holder"  # checkpoints
 
 ANSWERS = """\
 version: 1
@@ -81,17 +86,26 @@ class Pair:
 
 
 def status(machine: Machine) -> dict[str, Any]:
-    """What `haagent status --json` says; empty while the agent does not answer."""
-    result = machine.control.try_run("haagent status --json")
+    """What `haagent status --json` says; empty while the agent does not answer, or its machine:
+    that may be starting anew.
+    """
     try:
-        answer = json.loads(result.out)
-    except ValueError:
+        answer = json.loads(machine.control.try_run("haagent status --json").out)
+    except (TimeoutError, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}
 
 
 def is_protected(machine: Machine) -> bool:
     return status(machine).get("verdict") == "PROTECTED"
+
+
+def is_alone(machine: Machine) -> bool:
+    """It runs the guest, and has raised its term to write without the other."""
+    return any(
+        guest["is_alone"] and guest["runs_on"] == [machine.name]
+        for guest in status(machine).get("guests", [])
+    )
 
 
 def answers(machine: Machine, peer: Machine, me: int, secret: str, policy: str) -> str:
@@ -156,14 +170,40 @@ def flash(
 def healthy_pair(lab: Lab) -> Pair:
     """PROTECTED, the counter serving on `a`: from its checkpoint, or typed in now."""
     pair = blank_pair(lab)
-    checkpoint = lab.checkpoint_key(f"healthy-pair-x{SCALE:g}")
-    if checkpoint.exists():
-        lab.load(checkpoint)
-    else:
-        set_up(pair, is_typed=True)
-        lab.save(checkpoint)
-    wait_until("a number from the guest", pair.recorder.next, 120)
+    _come_to(pair, HEALTHY, _type_in)
     return pair
+
+
+def lone_holder(lab: Lab) -> Pair:
+    """`b` has lost its power, and `a` went on alone and has written since: from its checkpoint, or
+    from a healthy pair now.
+    """
+    pair = blank_pair(lab)
+    _come_to(pair, LONE, _lose_the_standby)
+    return pair
+
+
+def _come_to(pair: Pair, name: str, make: Callable[[Pair], None]) -> None:
+    """PAIR as the checkpoint called NAME has it, which MAKE makes once."""
+    checkpoint = pair.lab.checkpoint_key(f"{name}-x{SCALE:g}")
+    if checkpoint.exists():
+        pair.lab.load(checkpoint)
+    else:
+        make(pair)
+        pair.lab.save(checkpoint)
+    wait_until("a number from the guest", pair.recorder.next, 120)
+
+
+def _type_in(pair: Pair) -> None:
+    set_up(pair, is_typed=True)
+
+
+def _lose_the_standby(pair: Pair) -> None:
+    _come_to(pair, HEALTHY, _type_in)
+    pair.b.power_cut(seed=1)
+    wait_until("a to go on alone", lambda: is_alone(pair.a), SETUP, 1)
+    for _ in range(WRITTEN_ALONE):
+        wait_until("a number that b does not have", pair.recorder.next, SETUP)
 
 
 def set_up(pair: Pair, *, is_typed: bool) -> None:

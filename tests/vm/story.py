@@ -44,7 +44,7 @@ class Story:
 
     def __enter__(self) -> "Story":
         for machine in self.pair.both:
-            told = lines(machine)
+            told = lines(machine) if machine.is_on else []
             self._told[machine.name] = told[-1].at if told else 0.0
         self._asking = self.recorder.keep_asking(self._stop)
         return self

@@ -95,12 +95,7 @@ class Machines:
 
 def said_by(machine: Machine) -> dict[str, Any]:
     """What its agent says; nothing while it starts, or is off."""
-    if not machine.is_on:
-        return {}
-    try:
-        return status(machine)
-    except TimeoutError:
-        return {}
+    return status(machine) if machine.is_on else {}
 
 
 def tells_of_a_split(said: dict[str, Any]) -> bool:
