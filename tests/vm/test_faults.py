@@ -4,6 +4,7 @@
 import pytest
 
 from tests.vm import audits
+from tests.vm.incidents.standing import starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
@@ -114,13 +115,16 @@ def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
-        a.qmp("stop")
+        a.stand_still()
         story.await_line(b, "creating -> holding")
         story.await_numbers(10)
-        a.qmp("cont")
+        a.go_on()
         story.await_line(a, "the peer took it in term")
-        wait_until("the guest to be gone from a", lambda: is_gone(a), TAKEOVER)
         story.await_numbers(10)
+        story.await_protected()  # its watchdog ended that boot, if the disk was not to be released
+        assert is_gone(a)
+        assert runs_on(a) == ["b"]
+        assert len(starts(story)) == 2, "it was started more than once"
         story.audit(may_freeze=True)
 
 

@@ -9,10 +9,10 @@ from tests.vm.incidents.programs import (
     HANG_XL,
     HOLD_THE_DISK,
     LET_THE_DISK_GO,
-    MOVE,
     XL_HANGS,
     give_handler,
     give_handler_back,
+    move,
 )
 from tests.vm.incidents.standing import (
     Standing,
@@ -23,7 +23,7 @@ from tests.vm.incidents.standing import (
 )
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import TIMING, status
+from tests.vm.pair import TIMING
 from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.wait import wait_until
 
@@ -31,17 +31,6 @@ from tests.vm.wait import wait_until
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def move(machine: Machine) -> None:
-    """A person at MACHINE moves the guest to the other one, as soon as that can be done."""
-    wait_until(
-        "nothing to stand in the way of a move",
-        lambda: status(machine)["guests"][0]["blocker"] is None,
-        TAKEOVER,
-        2,
-    )
-    machine.run(MOVE)
 
 
 def expect_handover_by_force(story: Story, gone: Machine, taker: Machine, before: str) -> None:

@@ -2,12 +2,14 @@
 """Programs of a machine: killed, hung, hindered. What each script does is done when it returns."""
 
 from tests.vm.machine import Machine
-from tests.vm.story import BOOT
+from tests.vm.pair import status
+from tests.vm.story import BOOT, TAKEOVER
 from tests.vm.wait import wait_until
 
 # A person's acts; they go on for a while, and nobody waits for their last word.
 MOVE = "systemd-run --quiet --collect shoestring move counter --yes"
 SHUT_DOWN = "systemd-run --quiet --collect shoestring shutdown --yes"
+POWER_OFF = "systemctl --no-block poweroff"  # as a UPS tells it, or a button
 
 # Whoever calls xl from now on waits for ever. /usr/sbin/xl is a script that leads there.
 HANG_XL = r"""
@@ -50,6 +52,17 @@ TAKE_ALL = "chrt --fifo 99 sh -c 'while :; do :; done'"
 def begin(machine: Machine, script: str) -> None:
     """SCRIPT begins when the shell has answered: it is one that nobody comes back from."""
     machine.run(f"( sleep 1; {script} ) </dev/null >/dev/null 2>&1 &")
+
+
+def move(machine: Machine) -> None:
+    """A person at MACHINE moves the guest to the other one, as soon as that can be done."""
+    wait_until(
+        "nothing to stand in the way of a move",
+        lambda: status(machine)["guests"][0]["blocker"] is None,
+        TAKEOVER,
+        2,
+    )
+    machine.run(MOVE)
 
 
 def signal_all(unit: str, name: str) -> str:
