@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from haagent.core.model import Phase
 from tests.vm.beacons import Beacon
+from tests.vm.chaos.faults import ALIVE
 from tests.vm.control import Result
 from tests.vm.story import Line, Story
 
@@ -33,6 +34,8 @@ class FakeMachine:
     def try_run(self, script: str, timeout: float = 60) -> Result:
         if not self.is_on or self.is_paused or self.is_dumb:
             raise TimeoutError(f"{self.name}: no answer to {script!r}")
+        if script == ALIVE:
+            return Result(0, "")
         if script == "haagent status --json":
             return Result(0, json.dumps(self.status))
         for part, out in self.outs.items():
@@ -108,7 +111,7 @@ class FakeStory:
             acknowledged=[1, 2, 3], moments=[1.0, 2.0, 3.0], present=lambda timeout: [1, 2, 3]
         )
         self.beacons = SimpleNamespace(heard=[Beacon(1.0, "01-a", 1, 3)])
-        self.audited: list[bool] = []
+        self.audited: list[bool] = []  # whether a machine may have woken
         self.wrong = ""  # what an audit finds
 
     @property
@@ -135,6 +138,7 @@ class FakeStory:
     def end_asking(self) -> None:
         self.did.append("nobody asks any more")
 
-    def audit(self, *, may_freeze: bool = False) -> None:
-        self.audited.append(may_freeze)
+    def audit(self, *, may_freeze: bool = False, may_wake: bool = False) -> None:
+        assert may_freeze
+        self.audited.append(may_wake)
         assert not self.wrong, self.wrong

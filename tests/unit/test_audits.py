@@ -34,6 +34,16 @@ def test_an_older_start_that_is_still_heard_overlaps() -> None:
     ]
 
 
+def test_who_wakes_may_be_heard_late_and_not_for_long() -> None:
+    slept = beacons((1.0, "01-a", 1), (9.0, "02-b", 3), (80.0, "01-a", 1), (80.4, "01-a", 1))
+    assert audits.overlapping(slept, 0.5) == ["start 01-a was heard 71.0 s after a newer one"]
+    assert audits.overlapping(slept, 0.5, may_wake=True) == []
+    stays = [*slept, *beacons((81.0, "01-a", 1))]
+    assert audits.overlapping(stays, 0.5, may_wake=True) == [
+        "start 01-a was heard 1.0 s after a newer one"
+    ]
+
+
 def test_a_start_from_an_older_copy_finds_less() -> None:
     healthy = beacons((1.0, "01-a", 7), (9.0, "02-b", 7), (10.0, "02-b", 8))
     assert audits.last_went_back(healthy) == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.unit.fake_book import book
@@ -129,16 +130,25 @@ def test_a_failure_is_told_with_the_command_and_the_next_one_goes_on(
     assert "histories 3, failed 3 (seeds 20, 21, 22)" in told.splitlines()[-1]
 
 
-def test_a_pair_that_cannot_be_made_is_a_failure_without_evidence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        TimeoutError("waited 120 s for a's checkpoint to load"),
+        pexpect.TIMEOUT("Timeout exceeded."),  # of somebody who types it in
+    ],
+)
+def test_a_pair_that_cannot_be_made_is_a_failure_without_evidence(
+    tmp_path: Path, trouble: Exception
+) -> None:
     @contextmanager
     def grounds(seed: int) -> Iterator[FakePair]:
-        raise TimeoutError("waited 120 s for a's checkpoint to load")
+        raise trouble
         yield FakePair()
 
     paper = book(tmp_path)
     assert chaos(paper, grounds, 0, 1) == 1
     (line,) = results.read(paper.file)
-    assert (line.reason, line.kept) == ("waited 120 s for a's checkpoint to load", "")
+    assert (line.reason, line.kept) == (str(trouble), "")
     assert sum_up([line]).failed == [0]
 
 
@@ -181,6 +191,14 @@ def test_faults_happen_to_who_held_the_guest_at_first(fake: FakeStory) -> None:
     assert fake.did[2:] == ["b: power on", "carry lan"]
     pair.wait(0.0)
     assert pair.settle() is Ended.PROTECTED
+    pair.audit()
+    assert fake.audited == [False]
+
+
+def test_who_stood_still_may_wake(fake: FakeStory) -> None:
+    pair = ground(fake)
+    assert pair.happen(Step("freeze", HOLDER)) == ""
+    pair.mend()
     pair.audit()
     assert fake.audited == [True]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.fake_story import FakeCables, FakeMachine
 from tests.vm.cables import Cables
-from tests.vm.chaos.faults import BOOT_ID, FAULTS, CameToNothing, Mend, Scene
+from tests.vm.chaos.faults import ALIVE, BOOT_ID, FAULTS, CameToNothing, Mend, Scene
 from tests.vm.control import Result
 from tests.vm.machine import Machine
 
@@ -88,10 +88,10 @@ def test_what_happens_and_how_it_is_mended(room: Room, name: str) -> None:
 def test_a_clock_is_put_back_in_the_same_boot_alone(
     room: Room, name: str, change: str, back: str
 ) -> None:
-    asked = []
+    asked: list[str] = []
 
     def try_run(script: str, timeout: float) -> Result:
-        asked.append(script)
+        asked.extend({script} - {ALIVE})
         return Result(0, "boot-1\n")
 
     room.a.try_run = try_run  # type: ignore[method-assign, assignment]
@@ -116,6 +116,20 @@ def test_nothing_happens_to_who_cannot_be_reached(room: Room, name: str, state: 
     with pytest.raises(CameToNothing):
         room.happens(name)
     assert room.taken() == []
+
+
+def test_nobody_is_asked_what_would_be_done_at_its_next_start(room: Room) -> None:
+    """Whoever does not answer gets no more than a harmless script."""
+    asked = []
+
+    def try_run(script: str, timeout: float) -> Result:
+        asked.append(script)
+        raise TimeoutError("a: no answer")
+
+    room.a.try_run = try_run  # type: ignore[method-assign, assignment]
+    with pytest.raises(CameToNothing, match="no answer"):
+        room.happens("hang-heartbeat")
+    assert asked == [ALIVE]
 
 
 def test_who_is_off_cannot_lose_its_power(room: Room) -> None:
@@ -146,6 +160,8 @@ def test_a_restart_is_waited_for(room: Room, monkeypatch: pytest.MonkeyPatch) ->
     looks = iter(["1\n", None, "2\n"])
 
     def try_run(script: str, timeout: float) -> Result:
+        if script == ALIVE:
+            return Result(0, "")
         if (out := next(looks)) is None:
             raise TimeoutError("a: no answer")
         return Result(0, out)

@@ -43,15 +43,25 @@ def acknowledged_twice(acknowledged: Sequence[int]) -> list[str]:
     return found
 
 
-def overlapping(beacons: Sequence[Beacon], tolerance: float) -> list[str]:
-    """An older start of the guest that is heard later than TOLERANCE seconds after a newer one."""
+def overlapping(
+    beacons: Sequence[Beacon], tolerance: float, *, may_wake: bool = False
+) -> list[str]:
+    """An older start of the guest that is heard later than TOLERANCE seconds after a newer one.
+
+    With MAY_WAKE a machine stood still with its guest, and knows of nothing when it wakes: the old
+    start may be heard for as long, whenever that is.
+    """
     found = []
     first: dict[str, float] = {}
+    beside: dict[str, float] = {}  # since when an older start is heard beside a newer one
     reported = set()
     for beacon in beacons:
         first.setdefault(beacon.epoch, beacon.at)
         newer = [at for epoch, at in first.items() if epoch > beacon.epoch]
-        late = max((beacon.at - at for at in newer), default=0.0)
+        if not newer:
+            continue
+        since = beside.setdefault(beacon.epoch, beacon.at) if may_wake else min(newer)
+        late = beacon.at - since
         if late > tolerance and beacon.epoch not in reported:
             reported.add(beacon.epoch)
             found.append(f"start {beacon.epoch} was heard {late:.1f} s after a newer one")

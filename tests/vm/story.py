@@ -99,8 +99,12 @@ class Story:
         machine.control.wait_for_boot(BOOT)
         self.await_protected()
 
-    def audit(self, *, may_freeze: bool = False) -> None:
-        """Everything that must hold after any scenario, said at once. Prints the figures."""
+    def audit(self, *, may_freeze: bool = False, may_wake: bool = False) -> None:
+        """Everything that must hold after any scenario, said at once. Prints the figures.
+
+        The guest's writes waited for long, if they MAY_FREEZE; if its machine MAY_WAKE, that had
+        stood still with all its clocks.
+        """
         self.end_asking()
         present = wait_until("the guest's numbers", self.recorder.present, 300)
         acknowledged = list(self.recorder.acknowledged)
@@ -110,7 +114,7 @@ class Story:
         print(f"longest time without an acknowledged write: {gap:.1f} s (time scale {SCALE:g})")
         found = [f"lost: {lost}"] if lost else []
         found += audits.acknowledged_twice(acknowledged)
-        found += audits.overlapping(self.beacons.heard, OVERLAP)
+        found += audits.overlapping(self.beacons.heard, OVERLAP, may_wake=may_wake)
         found += audits.last_went_back(self.beacons.heard)
         found += ailing(self.pair, may_freeze=may_freeze)
         assert not found, "\n".join(found)

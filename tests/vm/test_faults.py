@@ -125,7 +125,7 @@ def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
         assert is_gone(a)
         assert runs_on(a) == ["b"]
         assert len(starts(story)) == 2, "it was started more than once"
-        story.audit(may_freeze=True)
+        story.audit(may_freeze=True, may_wake=True)
 
 
 def is_gone(machine: Machine) -> bool:

@@ -171,4 +171,4 @@ def test_the_old_holder_is_back_in_the_middle_of_the_takeover(story: Story) -> N
         story.await_protected()  # its watchdog ended that boot, if the disk was not to be released
         assert runs_on(a) == ["b"]
         assert len(starts(story)) == 2, "it was started more than once"
-        story.audit(may_freeze=True)
+        story.audit(may_freeze=True, may_wake=True)

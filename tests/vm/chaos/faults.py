@@ -17,6 +17,8 @@ from tests.vm.wait import wait_until
 
 DRBD = 7788  # TCP; of the pair's first guest
 SOON = 10.0  # seconds; what a shell does at once takes on a busy machine
+PATIENCE = 60.0  # seconds; the same for a program that talks to others
+ALIVE = "true"  # a script
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 Mend = Callable[[], None]
@@ -41,11 +43,16 @@ class CameToNothing(Exception):
 
 
 def shell(machine: Machine, script: str) -> str:
-    """What SCRIPT prints on MACHINE. Raises CameToNothing, also where it does not end with 0."""
+    """What SCRIPT prints on MACHINE. Raises CameToNothing, also where it does not end with 0.
+
+    What a machine that starts anew is asked waits in its port, and is done then. So SCRIPT is said
+    to none but who has just answered.
+    """
     if not is_awake(machine):
         raise CameToNothing(f"{machine.name} is off, or stands still")
     try:
-        result = machine.control.try_run(script, SOON)
+        machine.control.try_run(ALIVE, SOON)
+        result = machine.control.try_run(script, PATIENCE)
     except TimeoutError as error:
         raise CameToNothing(str(error)) from error
     if result.rc != 0:

@@ -10,6 +10,7 @@ from tests.vm import tools
 from tests.vm.chaos.draws import HOLDER, Step
 from tests.vm.chaos.faults import FAULTS, CameToNothing, Mend, Scene
 from tests.vm.chaos.histories import Ended
+from tests.vm.incidents.standing import holder
 from tests.vm.lab import FAILED, Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, TIMING, status
@@ -31,18 +32,20 @@ class Machines:
         self._dead = dead
         a, b = story.pair.both
         self._scene = Scene(a, b, story.lab.cables, seed)
-        (name,) = status(a)["guests"][0]["runs_on"]
-        self._holder = a if name == a.name else b
+        self._holder = holder(story)
+        self._may_wake = False
         self._mends: list[Mend] = []
         story.await_numbers(NUMBERS)
 
     def happen(self, step: Step) -> str:
         (standby,) = (one for one in self._scene.both if one is not self._holder)
         machine = self._holder if step.who == HOLDER else standby
+        fault = FAULTS[step.fault]
         try:
-            self._mends.append(FAULTS[step.fault].happens(self._scene, machine))
+            self._mends.append(fault.happens(self._scene, machine))
         except CameToNothing as error:
             return str(error)
+        self._may_wake |= fault.stands_still
         return ""
 
     def wait(self, seconds: float) -> None:
@@ -86,7 +89,7 @@ class Machines:
 
     def audit(self) -> None:
         self._story.await_numbers(NUMBERS)
-        self._story.audit(may_freeze=True)
+        self._story.audit(may_freeze=True, may_wake=self._may_wake)
 
     def keep(self, name: str) -> str:
         print(self._story.lab.keep_evidence(name), flush=True)

@@ -20,6 +20,19 @@ def runs_on(machine: Machine) -> list[str]:
     return found
 
 
+def holder(story: Story) -> Machine:
+    """The machine that the guest runs on, as soon as it is one."""
+    pair = story.pair
+
+    def look() -> list[str]:
+        guests = status(pair.a).get("guests", [])
+        names = [name for guest in guests for name in guest["runs_on"]]
+        return names if len(names) == 1 else []
+
+    (name,) = wait_until("the guest to run on one machine", look, TAKEOVER, 2)
+    return next(machine for machine in pair.both if machine.name == name)
+
+
 def starts(story: Story) -> set[str]:
     """Those of the guest that were heard since STORY began."""
     return {beacon.epoch for beacon in story.beacons.heard}

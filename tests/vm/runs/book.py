@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pexpect import ExceptionPexpect
+
 from tests.vm.runs import origin, results
 from tests.vm.runs.choosing import Now
 from tests.vm.runs.record import Outcome, Record
 
-TROUBLE = (TimeoutError, AssertionError, OSError)  # what a pair that does not do well makes us see
+# What a pair that does not do well makes us see, also where somebody types it in.
+TROUBLE = (TimeoutError, AssertionError, OSError, ExceptionPexpect)
 
 
 def in_a_line(error: BaseException) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.vm import tools
+from tests.vm.incidents.standing import holder
 from tests.vm.lab import FAILED, Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import status
 from tests.vm.soak.copies import script
 from tests.vm.soak.cuts import Takeover
 from tests.vm.soak.judging import Judge, Verdict, differing
@@ -33,12 +33,7 @@ class Machines:
         return self._story.lab.machines[name]
 
     def holder(self) -> str:
-        def look() -> list[str]:
-            guests = status(self._story.pair.a).get("guests", [])
-            return list(guests[0]["runs_on"]) if guests else []
-
-        (name,) = wait_until("the guest to run on one machine", look, TAKEOVER, 2)
-        return name
+        return holder(self._story).name
 
     def cut(self, name: str, seed: int) -> None:
         self._story.await_numbers(BEFORE)
@@ -63,12 +58,11 @@ class Machines:
 
     def compare(self) -> str:
         """The standby is in maintenance, so that it does not start what the holder signs off."""
-        name = self.holder()
-        holder = self._machine(name)
-        (standby,) = (one for one in self._story.pair.both if one is not holder)
+        serves = holder(self._story)
+        (standby,) = (one for one in self._story.pair.both if one is not serves)
         self._story.end_asking()
         standby.run("shoestring maintenance on --yes", TAKEOVER)
-        holder.run("haagent leave", TAKEOVER)
+        serves.run("haagent leave", TAKEOVER)
         both = self._story.pair.both
         wait_until(
             "both copies to be in sync, and nobody's",
