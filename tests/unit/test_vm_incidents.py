@@ -13,8 +13,8 @@ from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import BOOT_ID
 from tests.vm.incidents.domains import SPINNERS, spun
 from tests.vm.incidents.gdb import hang_xen
-from tests.vm.incidents.programs import give_handler, give_handler_back
-from tests.vm.incidents.standing import Standing
+from tests.vm.incidents.programs import MOVE, give_handler, give_handler_back, move
+from tests.vm.incidents.standing import Standing, holder
 from tests.vm.machine import Machine
 
 JOURNAL = "1.5 a haagent[7]: a: b is heard\n"
@@ -75,6 +75,17 @@ def test_a_late_word_is_found(fake: FakeStory, late: str) -> None:
     says(fake.b, late)
     with pytest.raises(AssertionError, match=late):
         before.assert_nobody_was_missed()
+
+
+def test_a_guest_is_moved_as_soon_as_nothing_stands_in_the_way(fake: FakeStory) -> None:
+    fake.a.status["guests"][0]["blocker"] = None
+    move(cast(Machine, fake.a))
+    assert fake.did == [f"a: {MOVE}"]
+
+
+def test_the_holder_is_whom_one_machine_names(fake: FakeStory) -> None:
+    fake.a.status["guests"][0]["runs_on"] = ["b"]
+    assert holder(fake.story) is cast(Machine, fake.b)
 
 
 def test_the_handler_is_named_and_ours_comes_back(fake: FakeStory) -> None:

@@ -57,6 +57,14 @@ def source_dies_when_it_has_stopped(story: Story) -> Machine:
     return b
 
 
+def source_dies_as_it_starts(story: Story) -> Machine:
+    a, b = story.pair.both
+    move(a)
+    story.await_line(b, STARTS)
+    a.power_cut(seed=69)
+    return b
+
+
 def crossover_goes_as_it_stops(story: Story) -> Machine:
     """The guest hears nothing until the mirror is lost: it must come to its end without it."""
     a, _ = story.pair.both
@@ -88,6 +96,7 @@ MISHAPS: Mapping[str, Callable[[Story], Machine]] = {
         target_dies_as_it_starts,
         source_dies_as_it_stops,
         source_dies_when_it_has_stopped,
+        source_dies_as_it_starts,
         crossover_goes_as_it_stops,
         crossover_goes_as_it_starts,
     )
