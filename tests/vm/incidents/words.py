@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""What can be said on a cable by somebody who has no key: what others said before, and lies. Pure.
+
+A machine's own words are recorded where it says them (`Cables.record`), and said again by `say`.
+"""
+
+import hmac
+import json
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+from haagent.core.model import Phase, next_term
+from haagent.network.frames import arp_request, mac_bytes
+from tests.vm.cables import Said
+from tests.vm.frames import carrying, packet
+
+NO_KEY = bytes(32)  # of a stranger, who does not have the pair's
+STRANGER = mac_bytes("02:00:00:00:00:99")  # locally administered, IEEE 802c: nobody's card
+SIGNATURE = 32  # bytes before what is signed, as cluster/wire.py has it
+LABEL = b"shoestring hello\0"
+AHEAD = 1_000_000  # of all numbers that a machine says until a test ends
+ABOVE = 1000  # of all terms
+
+
+def again(said: Sequence[Said], seconds: float, every: float = 0.5) -> list[Said]:
+    """SAID over and over in its order, for so many SECONDS, a frame EVERY so many."""
+    assert said, "nothing was said"
+    times = int(seconds / every)
+    return [Said(number * every, said[number % len(said)].frame) for number in range(times)]
+
+
+def forged(said: Said) -> Said:
+    """SAID as its speaker would never say it: it is far ahead, has had every guest in a term above
+    all, and signs them off as it leaves.
+
+    A holder that believed it would end its guest, and the other machine start one.
+    """
+    found = packet(said.frame)
+    assert found is not None
+    content = json.loads(said.frame[found.payload + SIGNATURE : found.end])
+    hello = content["hello"]
+    hello["number"] += AHEAD
+    hello["is_leaving"] = True
+    for words in hello["guests"].values():
+        term = next_term(hello["node"], max(words["term"], words["theirs"]) + ABOVE)
+        words |= {"term": term, "farewell": term, "phase": Phase.RELEASED}
+    body = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    signature = hmac.digest(NO_KEY, LABEL + body, "sha256")
+    return Said(said.seconds, carrying(said.frame, signature + body))
+
+
+def claims(address: str, seconds: float, every: float = 0.5) -> list[Said]:
+    """A stranger has ADDRESS, and tells everybody, as whoever begins to use one does (RFC 5227)."""
+    ours = IPv4Address(address)
+    return again([Said(0.0, arp_request(STRANGER, ours, ours))], seconds, every)
