@@ -33,24 +33,39 @@ def is_alone(machine: Machine) -> bool:
     return bool(guests) and all(guest["is_alone"] for guest in guests)
 
 
-def test_a_blank_machine_takes_the_place_of_a_dead_one(pair: Pair) -> None:
-    a, b = pair.both
-    domain = a.run("xl domid counter")
-    number = wait_until("a number", pair.recorder.next, 120)
-    b.power_cut(seed=1)
-    wait_until("the survivor to be alone", lambda: is_alone(a), ALONE, 2)
-    make_blank(b)
-    b.power_on()
-    person = Person(a)
+def await_alone(machine: Machine) -> None:
+    wait_until("the survivor to be alone", lambda: is_alone(machine), ALONE, 2)
+
+
+def begin_replacing(survivor: Machine, blank: Machine) -> Person:
+    """A person at SURVIVOR, once both machines are sure of each other."""
+    person = Person(survivor)
     person.opens_menu()
     person.commands("replace", evening.PASSWORD)
-    code = evening.Seats(Person(b), person).read_code()
+    code = evening.Seats(Person(blank), person).read_code()
     person.answers("Type it here", code)
+    return person
+
+
+def agree(person: Person) -> None:
+    """From the page about both machines to the consent, the usual way."""
     person.reads("Press Enter to go on")
     person.types()
     for question in (r"\(1 of 4", r"\(2 of 4", r"\(3 of 4"):
         person.answers(question)
     person.answers(r"\(4 of 4", "DATA")
+
+
+def test_a_blank_machine_takes_the_place_of_a_dead_one(pair: Pair) -> None:
+    a, b = pair.both
+    domain = a.run("xl domid counter")
+    number = wait_until("a number", pair.recorder.next, 120)
+    b.power_cut(seed=1)
+    await_alone(a)
+    make_blank(b)
+    b.power_on()
+    person = begin_replacing(a, b)
+    agree(person)
     person.reads("is the second half of this pair now")
     pair.await_protected(SETUP)
     assert a.run("xl domid counter") == domain, "the guest was started anew"
