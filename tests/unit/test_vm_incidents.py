@@ -11,6 +11,7 @@ import pytest
 from tests.unit.fake_story import FakeMachine, FakeStory
 from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import BOOT_ID
+from tests.vm.incidents.disks import await_failed, superblock
 from tests.vm.incidents.domains import SPINNERS, spun
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.programs import MOVE, give_handler, give_handler_back, move
@@ -159,3 +160,22 @@ def test_xen_is_made_to_hang_where_it_is(tmp_path: Path) -> None:
     machine = Stub(tmp_path)
     hang_xen(cast(Machine, machine))
     assert machine.asked == ["?", "g", "c", "g", "M1000,3:faebfe", "D"]
+
+
+def test_where_the_superblock_of_a_volume_is() -> None:
+    # 196 MiB that begin at the first, and a volume that ends within a block.
+    assert superblock("0 401408 linear 254:16 2048\n") == (1 << 20) + (196 << 20) - 4096
+    assert superblock("0 9 linear 254:16 8") == 4096
+    with pytest.raises(AssertionError, match="not in one piece"):
+        superblock("0 8192 linear 254:16 2048\n8192 8192 linear 254:16 20480\n")
+
+
+def test_both_screens_must_say_which_disk_does_not_work(fake: FakeStory) -> None:
+    what = "counter: the disk on b does not work. DRBD calls it Diskless."
+    told = {"code": "SHOE-205", "what": what, "means": "", "do": ""}
+    for machine in fake.pair.both:
+        machine.status |= {"verdict": "NOT PROTECTED", "complaints": [{"code": "SHOE-301"}, told]}
+    await_failed(fake.story, cast(Machine, fake.b))
+    fake.a.status["verdict"] = "PROTECTED"
+    with pytest.raises(AssertionError):
+        await_failed(fake.story, cast(Machine, fake.b))
