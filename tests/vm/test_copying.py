@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""A copy is under way, over a cable that is slow enough to do something to it meanwhile."""
+
+import re
+
+import pytest
+
+from tests.vm.incidents.disks import await_same_copies
+from tests.vm.incidents.standing import Standing, runs_on, starts
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.mishaps import Limit
+from tests.vm.pair import SETUP, status
+from tests.vm.story import BOOT, Story, await_stopped
+from tests.vm.test_replace import agree, await_alone, begin_replacing, make_blank
+from tests.vm.wait import wait_until
+
+SLOW = Limit(bits_per_second=4e6)  # the guest's disk takes some minutes
+BEGAN = re.compile(r"Began resync as SyncTarget \(will sync (\d+) KB")  # drbd_start_resync
+
+
+@pytest.fixture
+def story(lab: Lab) -> Story:
+    return Story(lab)
+
+
+def await_copied(machine: Machine, percent: float) -> None:
+    """So much of the copy that is under way is done, as MACHINE's screen shows."""
+    wait_until(f"{percent:.0f} % to be copied", lambda: copied(machine) >= percent, SETUP, 1)
+
+
+def copied(machine: Machine) -> float:
+    """Percent; 0 while none is under way, or DRBD has not told yet."""
+    guests = status(machine).get("guests", [])
+    resync = guests[0]["resync"] if guests else None
+    return resync["percent"] if resync else 0.0
+
+
+def to_copy(target: Machine) -> int:
+    """KiB that the copy to TARGET had before it when it was begun, or gone on with, last."""
+    return int(BEGAN.findall(target.run("dmesg"))[-1])
+
+
+def expect_no_start_from_a_part(target: Machine) -> None:
+    """The other machine is off. TARGET starts nothing, and no person could."""
+    await_stopped(target)
+    why = status(target)["guests"][0]["unstartable"]
+    assert "our copy is Inconsistent: only a part of it was brought up to date" in why
+
+
+@pytest.mark.row("G3")
+def test_the_power_goes_during_the_first_copy(story: Story) -> None:
+    """To a machine that took the place of a dead one. First the new machine loses its power, and
+    the guest does not notice; then the one that has all does.
+    """
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        b.power_cut(seed=51)
+        await_alone(a)
+        make_blank(b)
+        b.power_on()
+        person = begin_replacing(a, b)
+        story.lab.cables.hurt("xo", SLOW)
+        agree(person)
+        person.reads("is the second half of this pair now")
+        before = Standing(story)
+        await_copied(a, 10)
+        b.power_cut(seed=52)
+        story.await_numbers(10)
+        b.power_on()
+        b.control.wait_for_boot(BOOT)
+        await_copied(b, 10)
+        story.await_numbers(10)
+        before.assert_guest_stayed()
+
+        a.power_cut(seed=53)
+        expect_no_start_from_a_part(b)
+        story.lab.cables.mend("xo", SLOW)
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        story.await_numbers(10)
+        story.await_protected()
+        assert runs_on(b) == ["a"]
+        assert len(starts(story)) == 2, "it was started without need"
+        story.audit(may_freeze=True)
+        await_same_copies(story)
+
+
+@pytest.mark.row("G4", "G5")
+def test_the_cable_and_then_the_source_go_during_a_later_copy(story: Story) -> None:
+    """All of the standby's copy is made anew. The crossover is pulled: the guest goes on, the copy
+    waits, and goes on where it was. Then the holder loses its power: only that machine has all.
+    """
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        story.lab.cables.hurt("xo", SLOW)
+        b.run("drbdadm invalidate counter", 120)
+        await_copied(b, 10)
+        whole = to_copy(b)
+        story.lab.cables.unplug("xo")
+        before.await_line(a, "alone in term .*: the peer's copy is outdated")
+        story.await_numbers(20)
+        assert b.run("drbdadm dstate counter").startswith("Inconsistent/")
+        story.lab.cables.plug("xo")
+        await_copied(b, 10)
+        assert to_copy(b) < whole, "it began anew"
+        story.await_numbers(10)
+        before.assert_unmoved()
+
+        a.power_cut(seed=54)
+        expect_no_start_from_a_part(b)
+        story.lab.cables.mend("xo", SLOW)
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        story.await_numbers(10)
+        story.await_protected()
+        assert runs_on(b) == ["a"]
+        assert len(starts(story)) == 2, "it was started without need"
+        story.audit(may_freeze=True)
+        await_same_copies(story)
