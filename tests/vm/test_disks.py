@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Disks of a running pair fail, are slow, hang, are full, damaged, too small or another pair's."""
-
-import hashlib
-from collections.abc import Callable
-from dataclasses import replace
+"""Disks of a pair fail, are slow, hang, are full, damaged, or another pair's."""
 
 import pytest
 
 from haagent.console.alarms import Alarm
 from haagent.keeping import LOOK
+from tests.vm.disk import copy
 from tests.vm.disk_faults import READ_ONLY, slower
 from tests.vm.incidents.disks import (
     ANOTHER_PAIRS,
@@ -26,10 +23,9 @@ from tests.vm.incidents.disks import (
 from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SCALE, TIMING, prepare, status
+from tests.vm.pair import TIMING, status
 from tests.vm.story import BOOT, Story, await_stopped
 from tests.vm.test_machines import expect_takeover
-from tests.vm.test_replace import await_alone, begin_replacing
 from tests.vm.test_stick import NOTICED, says_so
 from tests.vm.test_tools import move
 from tests.vm.wait import wait_until
@@ -303,6 +299,42 @@ def test_the_standby_is_started_with_a_disk_of_another_pair(story: Story) -> Non
         story.audit(may_freeze=True)
 
 
+@pytest.mark.row("C13")
+def test_both_are_started_and_one_has_a_disk_of_another_pair(story: Story) -> None:
+    """Both were off, and nothing that they wrote down speaks against that disk. Who has it asks for
+    the guest, for the disk says that the other copy is older: it does not get it, and the good copy
+    is not given up for it. With its own disk the two go on.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        for machine in (a, b):
+            machine.power_cut(seed=40)
+        disk, own = b.disks[1].file(b.folder), b.folder / "own.raw"
+        copy(disk, own)
+        b.power_on()
+        b.control.wait_for_boot(BOOT)
+        b.run(ANOTHER_PAIRS, 300)
+        b.power_cut()
+
+        for machine in (a, b):
+            machine.power_on()
+        for machine in (a, b):
+            machine.control.wait_for_boot(BOOT)
+        story.await_line(b, "a is heard")
+        await_time(b, 2 * TIMING.take)  # by then it has asked
+        assert runs_on(b) != ["b"], "it was started from another pair's disk"
+        assert not a.run("drbdadm dstate counter").startswith("Outdated"), "a gave its copy up"
+
+        b.power_cut()
+        copy(own, disk)
+        b.power_on()
+        b.control.wait_for_boot(BOOT)
+        story.await_numbers(10)
+        story.await_protected()
+        story.audit()
+
+
 @pytest.mark.row("C15")
 def test_drbds_own_data_on_the_standbys_disk_are_damaged(story: Story) -> None:
     """Without them nobody knows what is on the disk, so it counts for nothing, also when the holder
@@ -332,68 +364,3 @@ def test_drbds_own_data_on_the_standbys_disk_are_damaged(story: Story) -> None:
         assert len(starts(story)) == 2, "it was started without need"
         story.audit(may_freeze=True)
         await_same_copies(story)
-
-
-def keep_disk(machine: Machine) -> None:
-    """It is that of a pair already."""
-
-
-def take_smaller_disk(machine: Machine) -> None:
-    machine.disks[1] = replace(machine.disks[1], size=256 << 20)
-    make_anew(machine, 1)
-
-
-def make_anew(machine: Machine, index: int) -> None:
-    disk = machine.disks[index]
-    disk.file(machine.folder).unlink()
-    disk.create(machine.folder)
-
-
-@pytest.mark.parametrize(
-    ("put_in", "refusal"),
-    [
-        pytest.param(
-            keep_disk,
-            "holds the guests of a Shoestring pair",
-            marks=pytest.mark.row("C13"),
-            id="another-pairs",
-        ),
-        pytest.param(
-            take_smaller_disk,
-            r"\(256 MiB [^)]*\) is too small: 512 MiB are needed",
-            marks=pytest.mark.row("C14"),
-            id="smaller",
-        ),
-    ],
-)
-def test_a_new_machine_comes_with_a_wrong_disk(
-    story: Story, put_in: Callable[[Machine], None], refusal: str
-) -> None:
-    """It is to take the place of one that died. The survivor says what is wrong with the disk,
-    nothing is written to it, and the guest is not touched.
-    """
-    a, b = story.pair.both
-    with story:
-        story.await_numbers(20)
-        b.power_cut(seed=37)
-        await_alone(a)
-        make_anew(b, 0)
-        prepare(b, SCALE, "3" * 32)
-        put_in(b)
-        content = digest(b)
-        b.power_on()
-        person = begin_replacing(a, b)
-        person.reads(refusal.replace(" ", r"\s+"))
-        person.reads(r"Mend\s+that")
-        b.power_cut(seed=38)
-        assert digest(b) == content, "it was written to"
-        story.await_numbers(20)
-        assert runs_on(a) == ["a"]
-        assert len(starts(story)) == 1, "the guest was started anew"
-        story.audit(may_freeze=True)
-
-
-def digest(machine: Machine) -> str:
-    """Of all that is on the data disk of MACHINE, which is off."""
-    with machine.disks[1].file(machine.folder).open("rb") as disk:
-        return hashlib.file_digest(disk, "sha256").hexdigest()
