@@ -42,6 +42,7 @@ from haagent.state import FOLDER, StateFile
 from haagent.storage import spare
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
+from haagent.storage.pulse import Pulse
 from haagent.update import news
 from haagent.update.news import News
 
@@ -95,6 +96,8 @@ class Machine:
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
         self.measures = Measures(config.guests, self.kept)
+        timing = config.pair.timing
+        self.pulse = Pulse(config.guests, timing.disk, timing.pulse)
         self.addresses = lan.Addresses()
         self._spare: File | None = None  # DRBD's configuration, in memory
         self._is_opened = False  # the watchdog, or it was tried
@@ -137,6 +140,7 @@ class Machine:
             self._keep_last_in_sync,
             self._watch_stick,
             self._measure,
+            self._feel_pulse,
         ):
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
@@ -216,6 +220,7 @@ class Machine:
                 self.last_in_sync.seen(guest)
         self.lookout.seen(state)
         self.measures.seen(state)
+        self.pulse.seen(state)
         around = Surroundings(
             heartbeat=self.links,
             failed_units=self.failed_units,
@@ -319,6 +324,9 @@ class Machine:
 
     def _measure(self, post: Callable[[Event], None]) -> None:
         self.measures.watch(post)
+
+    def _feel_pulse(self, post: Callable[[Event], None]) -> None:
+        self.pulse.watch(post)
 
 
 def _guarded(

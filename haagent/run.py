@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs other programs: one to its end (`run`), or one that goes on printing lines (`Stream`).
+"""Runs other programs: one to its end (`run`), one that goes on printing lines (`Stream`), or one
+that nobody waits for (`Program`).
 
 It knows no program and decides nothing. What went wrong is a ToolError; what was given on the
 standard input never appears in one.
@@ -56,6 +57,21 @@ def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str
         if process.wait() != 0:
             raise ToolError(argv, process.returncode, _text(err))
         return _text(out)
+
+
+class Program:
+    """A program that is begun and never waited for; what it prints and its status do not matter.
+
+    Raises ToolError if it cannot be started.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        null = subprocess.DEVNULL
+        self._process = _start(argv, null, null, null)
+
+    def is_over(self) -> bool:
+        """It has ended by now. One that waits in the kernel has not."""
+        return self._process.poll() is not None
 
 
 class Stream:
@@ -141,7 +157,7 @@ class Stream:
 
 
 def _start(
-    argv: Sequence[str], given: IO[bytes] | int, out: IO[bytes] | int, err: IO[bytes]
+    argv: Sequence[str], given: IO[bytes] | int, out: IO[bytes] | int, err: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(

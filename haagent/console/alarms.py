@@ -147,6 +147,18 @@ class Alarm(StrEnum):
         "machine is the one that was kept. The screen names it. Ask for help before you touch it.",
     )
 
+    DISK_HANGS = (
+        "SHOE-208",
+        "A data disk does not answer",
+        "It neither answers nor fails, and whatever a guest reads from it or writes to it waits. A "
+        "machine with such a disk restarts by itself if the other one can go on without it. Where "
+        "this alarm stays, the other one is away or its copy is not the newest.",
+        "Bring the other machine back, and look at the disk's cable and power, and at `journalctl "
+        "-k`. A disk that does not come back by itself may do so when its machine has been without "
+        "power for a minute. The newest copy is on it: do not start the guest elsewhere before "
+        "that was tried.",
+    )
+
     PEER_SILENT = (
         "SHOE-301",
         "The other machine is silent",
@@ -158,9 +170,11 @@ class Alarm(StrEnum):
     GAVE_UP = (
         "SHOE-302",
         "A machine has given up",
-        "It lost the other machine and found no proof that it is not the one cut off. So it ended "
-        "its guests and lets its watchdog restart it, in order that the other may take over.",
-        "Wait for the restart, then look at both cables and at the router.",
+        "It lost the other machine and found no proof that it is not the one cut off, so it ended "
+        "its guests; or its data disk does not answer any more. It lets its watchdog restart it, "
+        "in order that the other may take over, or go on.",
+        "Wait for the restart, then look at what the screen named: both cables and the router, or "
+        "the disk.",
     )
     LEAVING = (
         "SHOE-303",

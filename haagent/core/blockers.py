@@ -43,4 +43,5 @@ class Blocker(Enum):
     STATELESS = "{me} cannot write to its stick any more"
     PART_ONLY = "our copy is Inconsistent: only a part of it was brought up to date by {peer}"
     OUTDATED = "our copy is Outdated, and DRBD starts nothing on it: {peer} may have written since"
+    DISK_HANGS = "the disk of our copy does not answer"
     NO_DISK = "our copy has no working disk: DRBD calls it {disk}"

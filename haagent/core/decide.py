@@ -133,6 +133,12 @@ def _domain_seen(turn: Turn, event: events.DomainSeen) -> None:
         turn.act(Create(event.guest))
 
 
+def _disk_hangs(turn: Turn, event: events.DiskHangs) -> None:
+    turn.set_guest(event.guest, is_disk_hanging=event.is_hanging)
+    what = "does not answer" if event.is_hanging else "answers again"
+    turn.say(event.guest, f"its disk here {what}")
+
+
 def _done(turn: Turn, event: events.Done) -> None:
     handler = DONE.get((turn.mine(event.guest).phase, event.deed))
     if event.deed is Deed.CONNECT:
@@ -325,6 +331,7 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.ProbeAnswered: _probe_answered,
     events.ResourceChanged: _resource_changed,
     events.DomainSeen: _domain_seen,
+    events.DiskHangs: _disk_hangs,
     events.Done: _done,
     events.Failed: _failed,
     events.FenceAsked: _fence_asked,

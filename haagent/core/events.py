@@ -65,6 +65,17 @@ class DomainSeen:
     is_running: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DiskHangs:
+    """One read of GUEST's volume on this machine has been without an answer for longer than
+    timing.disk; or, with IS_HANGING false, it has one.
+    """
+
+    at: float
+    guest: str
+    is_hanging: bool
+
+
 class Deed(StrEnum):
     """What an action about one guest was, told by its end."""
 
@@ -209,6 +220,7 @@ Event = (
     | ProbeAnswered
     | ResourceChanged
     | DomainSeen
+    | DiskHangs
     | Done
     | Failed
     | FenceAsked

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haagent.core import actions, events, lacking, proofs
+from haagent.core import actions, events, hanging, lacking, proofs
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.decide import decide
@@ -110,8 +110,9 @@ class _Imagined:
         found = lacking.blockers(state, guest)
         # That it will have given up tells less than what makes it.
         if rest := tuple(blocker for blocker in found if blocker is not Blocker.GIVEN_UP):
-            if Blocker.NO_DISK in rest:
-                return (Blocker.NO_DISK,)
+            for disk in (Blocker.NO_DISK, Blocker.DISK_HANGS):
+                if disk in rest:
+                    return (disk,)
             # Who holds it has the newest copy: what is left is whether the peer is off, said last.
             return rest[-1:] if self._first.guests[guest].phase in HELD else rest
         return found or (Blocker.UNSETTLED,)
@@ -155,7 +156,8 @@ class _Imagined:
             for action in decision.actions:
                 self._do(action)
         for guest, mine in self._state.guests.items():
-            if mine.phase is Phase.HOLDING and mine.resource and not mine.is_connected:
+            is_lone = mine.phase is Phase.HOLDING and mine.resource and not mine.is_connected
+            if is_lone and not hanging.is_hung(self._state, guest):
                 held = self._first.guests[guest].phase in HELD
                 self._find(guest, Fate.GOES_ON if held else Fate.STARTS)
         if self._is_over or self._state.is_fenced:

@@ -7,7 +7,7 @@ the screens'; of it only `unstartable` is a rule.
 
 from collections.abc import Iterator
 
-from haagent.core import proofs, resolving
+from haagent.core import hanging, proofs, resolving
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.model import GONE, STALE, Blocked, Disk, Link, NodeState, Phase, Policy
@@ -77,6 +77,8 @@ def _found_by_itself(state: NodeState, guest: str) -> Iterator[Blocker]:
         yield Blocker.DISK_UNSEEN
         return
     yield from _found_under_way(state, guest)
+    if hanging.is_hung(state, guest):
+        yield Blocker.DISK_HANGS
     if resolving.is_giving_up(state, guest):
         yield Blocker.CHOICE
     if state.durable.ledgers[guest].stands_down:
@@ -152,6 +154,8 @@ def _unstartable(state: NodeState, guest: str) -> Blocker | None:
         return Blocker.DISK_UNSEEN
     if resource.disk in GONE:
         return Blocker.NO_DISK  # connected, DRBD would: but that is where it should run instead
+    if hanging.is_hung(state, guest):
+        return Blocker.DISK_HANGS
     if resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT):
         return None
     if resource.disk is Disk.INCONSISTENT:

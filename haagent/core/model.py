@@ -59,6 +59,7 @@ class Link(StrEnum):
 
 CONNECTED = frozenset({Link.CONNECTED, Link.SYNC_SOURCE, Link.SYNC_TARGET})
 STALE = frozenset({Disk.OUTDATED, Disk.INCONSISTENT})
+ATTACHED = frozenset({Disk.INCONSISTENT, Disk.OUTDATED, Disk.CONSISTENT, Disk.UP_TO_DATE})
 GONE = frozenset({Disk.DISKLESS, Disk.DETACHING, Disk.FAILED})  # DRBD has given that disk up
 
 
@@ -380,6 +381,7 @@ class GuestState:
     since: float = NEVER  # when the phase began
     resource: Resource | None = None  # None until DRBD was first asked
     is_running: bool | None = None  # whether Xen has its domain; None until asked
+    is_disk_hanging: bool = False  # its volume here owes the answer to a read
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
     is_only_copy: bool = False  # the peer's disk failed while ours had all; not in sync since
     retry_at: float = NEVER  # not before this, after a failure

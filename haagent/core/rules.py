@@ -10,6 +10,7 @@ from haagent.core import (
     agreeing,
     doubting,
     feeding,
+    hanging,
     lacking,
     moving,
     proofs,
@@ -78,6 +79,7 @@ def turn_over(turn: Turn) -> None:
         _reconnect(turn, guest)
         _repeat(turn, guest)
     relocating.look(turn)
+    hanging.look(turn)
     for guest in turn.state.guests:
         lacking.tell(turn, guest)
     _feed(turn)

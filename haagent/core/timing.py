@@ -7,6 +7,8 @@ takeover depends on.
 
 from dataclasses import dataclass, fields, replace
 
+KO_COUNT = 7  # of DRBD 8.4, linux/drbd_limits.h; our configuration says nothing else
+
 
 class TimingError(ValueError):
     """The figures would let two machines write at once, or never let one take over."""
@@ -34,6 +36,8 @@ class Timing:
     margin: float = 2.0  # clock drift and scheduling
     take: float = 16.0  # a survivor may take over after this much silence
     trial: float = 120.0  # new addresses on the LAN that are not proven by then are given up
+    pulse: float = 2.0  # between two reads of a data disk
+    disk: float = 10.0  # a data disk that owes the answer to one read for this long hangs
     drbd_ping: float = 1.0  # DRBD's ping-int
     drbd_timeout: float = 2.0  # DRBD's timeout and ping-timeout: for an answer of the peer
 
@@ -66,6 +70,11 @@ class Timing:
                 self.take >= self.self_fence + self.watchdog + self.feed + self.margin,
                 "take >= self_fence + watchdog + feed + margin: a lost holder is off by then",
             ),
+            (
+                self.hung_is_off < self.drbd_expels + self.self_fence,
+                "hung_is_off < drbd_expels + self_fence: a holder that waits for the hanging disk "
+                "of its peer is rid of that machine in time to go on",
+            ),
         )
         for holds, rule in rules:
             if not holds:
@@ -79,6 +88,18 @@ class Timing:
         ping-timeout (drbd_ack_receiver in drivers/block/drbd/drbd_receiver.c of Linux 6.12).
         """
         return 2 * self.drbd_ping + self.drbd_timeout
+
+    @property
+    def drbd_expels(self) -> float:
+        """A peer that owes an answer to a write for this long is hung up on: ko-count times
+        timeout, drbd.conf(5). Its writes are frozen then.
+        """
+        return KO_COUNT * self.drbd_timeout
+
+    @property
+    def hung_is_off(self) -> float:
+        """A machine whose disk hangs is off after this, if it gives up because of it."""
+        return self.pulse + self.disk + self.keepalive + self.watchdog + self.feed
 
     def scaled(self, factor: float) -> "Timing":
         """The same timers, FACTOR times as long. Raises TimingError below 1: the real figures are

@@ -156,6 +156,7 @@ DRAWN: Mapping[str, tuple[int, Callable[[Random], Arguments], bool]] = {
     "full-stick": (1, _somebody, True),
     "damaged-state": (1, _somebody, True),
     "disk": (1, _somebody, True),
+    "hanging-disk": (1, _somebody, True),
     "leave": (4, _somebody, False),
     "move": (6, _move, False),
     "maintain": (2, _somebody, True),
@@ -306,6 +307,16 @@ def _a_disk_fails(random: Random) -> list[Step]:
     return steps
 
 
+def _a_disk_hangs(random: Random) -> list[Step]:
+    """A data disk hangs, for less than the limit, longer or for good, and more fails meanwhile."""
+    lasts = random.choice((None, None, 8.0, 12.0, 16.0, 24.0, 40.0))
+    steps = [Step(0.5, "hanging-disk", {"who": _who(random)}, lasts)]
+    for _ in range(random.choice((0, 1, 1, 2, 3))):
+        names = random.choice((ANY, STOPPING, CUTTING, ("leave", "move", "disk", "hanging-disk")))
+        steps.append(one_of(random, random.uniform(0.0, 30.0), names))
+    return steps
+
+
 def _old_words(random: Random) -> list[Step]:
     """A machine dies or starts anew, and what it said before is heard again."""
     steps = [_step(0.5, random.choice(("power", "reset", "leave")), who=_who(random))]
@@ -336,6 +347,7 @@ THEMES: Mapping[Theme, int] = {
     _on_tour: 1,
     _without_a_stick: 1,
     _a_disk_fails: 2,
+    _a_disk_hangs: 2,
     _old_words: 2,
     _a_persons_word: 2,
 }
@@ -348,6 +360,7 @@ LONG_WAITS: Mapping[Theme, tuple[float, ...]] = {
     _moving_cables: (12.0, 24.0),
     _old_words: (6.0, 18.0),
     _a_disk_fails: (6.0, 18.0, 30.0),
+    _a_disk_hangs: (6.0, 18.0, 30.0),
 }
 WEIGHTED = tuple(theme for theme, weight in THEMES.items() for _ in range(weight))
 

@@ -10,10 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from haagent.core.model import CONNECTED, Disk, Link, Resource, Role
+from haagent.core.timing import Timing
 
 # What the handler's exit code makes of the peer's disk, drbd_nl.c, conn_try_outdate_peer. Our
 # handler knows three of them, FenceAnswer; with any other the mark is not touched.
 JUDGED = {3: Disk.INCONSISTENT, 4: Disk.OUTDATED, 5: Disk.OUTDATED, 7: Disk.OUTDATED}
+METADATA = (
+    "current",
+    "bitmap",
+    "history",
+    "is_inconsistent",
+    "is_outdated",
+    "marks_peer",
+    "was_primary",
+)
 IS_DOWN, IS_PRIMARY = 5, 6  # the peer: believed of an UpToDate disk alone; outdates our own disk
 
 
@@ -35,6 +45,7 @@ class Copy:
     was_primary: bool = False
     secret: str = "first"
     has_failed: bool = False  # the disk; what is on it may be read again one day
+    is_hanging: bool = False  # the disk: neither an answer nor an error comes
 
     is_attached: bool = False
     role: Role = Role.SECONDARY
@@ -46,6 +57,8 @@ class Copy:
     discards: bool = False  # in a split brain this one gives up its data
     lacks_data: bool = False  # no disk works, here and there: writes wait, and no handler is asked
     based_on: int = 0  # without a disk: the generation that its role was played on, ed_uuid
+    owed_since: float | None = None  # an answer of the peer, to the write that waits
+    on_disk: "Copy | None" = None  # while it hangs: the metadata as it was when that began
 
     @property
     def has_disk(self) -> bool:
@@ -58,7 +71,8 @@ class Copy:
         self.is_attached, self.role, self.link = True, Role.SECONDARY, Link.CONNECTING
         self.is_suspended, self.pending, self.broken_since = False, None, None
         self.discards = self.lacks_data = False
-        if self.has_failed:
+        self.owed_since = None
+        if self.has_failed or self.is_hanging:
             self.is_attached, self.link, self.disk = False, Link.STANDALONE, Disk.DISKLESS
         else:
             self.look_at_metadata()
@@ -73,7 +87,24 @@ class Copy:
         else:
             self.disk = Disk.UP_TO_DATE if self.marks_peer else Disk.CONSISTENT
 
+    def hang(self) -> None:
+        """From here on nothing reaches the disk; what DRBD has in memory goes on."""
+        if self.is_hanging:
+            return
+        self.on_disk = replace(self, history=set(self.history))
+        self.on_disk.detach()
+        self.is_hanging = True
+
+    def go_on(self) -> None:
+        """All that waited is on disk at once."""
+        self.is_hanging, self.on_disk = False, None
+
     def detach(self) -> None:
+        if self.on_disk is not None:
+            for name in METADATA:
+                setattr(self, name, getattr(self.on_disk, name))
+            self.is_attached, self.on_disk = False, None
+            return
         if self.has_disk:
             self.was_primary = self.was_primary or self.role is Role.PRIMARY
         if self.link is Link.SYNC_SOURCE:
@@ -97,8 +128,10 @@ class Mirror:
         changed: Callable[[int], None],
         fence: Callable[[int], None],
         discarded: Callable[[int, set[int]], None],
+        expels: float = Timing().drbd_expels,
     ) -> None:
         self.copies = (Copy(), Copy())
+        self._expels = expels  # after so many seconds, who owes an answer
         self._carries = carries  # whether the crossover and both kernels work, one way
         self.changed = changed
         self._fence = fence  # calls the handler of a node
@@ -120,7 +153,7 @@ class Mirror:
         discarded: Callable[[int, set[int]], None],
     ) -> "Mirror":
         """Another mirror in the same state, between other machines."""
-        twin = Mirror(carries, changed, fence, discarded)
+        twin = Mirror(carries, changed, fence, discarded, self._expels)
         zero, one = (
             replace(copy, data=set(copy.data), history=set(copy.history)) for copy in self.copies
         )
@@ -153,12 +186,16 @@ class Mirror:
             self._ready_since = None
             return
         is_up = self._carries(0, 1) and self._carries(1, 0)
-        is_whole = is_up and zero.is_attached and one.is_attached
+        is_hanging = zero.is_hanging or one.is_hanging
+        is_whole = is_up and zero.is_attached and one.is_attached and not is_hanging
         if is_whole and zero.link is one.link is Link.CONNECTED:
             self._ready_since = zero.broken_since = one.broken_since = None
             return
         for node, copy in enumerate(self.copies):
             if not copy.is_attached or copy.link not in CONNECTED:
+                continue
+            if self._is_owed_for_long(node, now):
+                self.lose(node)
                 continue
             if is_up and self.copies[1 - node].link in CONNECTED:
                 copy.broken_since = None
@@ -167,7 +204,7 @@ class Mirror:
             elif now - copy.broken_since >= detect:
                 self.lose(node)
         both = all(c.is_attached and c.link is Link.CONNECTING for c in self.copies)
-        if not (both and is_up):
+        if not (both and is_up) or is_hanging:  # what it wrote last is waited for
             self._ready_since = None
         elif self._ready_since is None:
             self._ready_since = now
@@ -175,13 +212,22 @@ class Mirror:
             self._shake_hands(now, sync)
         source, target = self.copies[self._source], self.copies[1 - self._source]
         is_syncing = (source.link, target.link) == (Link.SYNC_SOURCE, Link.SYNC_TARGET)
-        if is_syncing and is_up and now >= self._sync_done:
+        if is_syncing and is_up and now >= self._sync_done and not is_hanging:
             self._finish_sync()
+
+    def _is_owed_for_long(self, node: int, now: float) -> bool:
+        """The peer's disk hangs, and a write here has waited for it: ko-count of drbd.conf(5)."""
+        copy, peer = self.copies[node], self.copies[1 - node]
+        if copy.pending is None or not (peer.has_disk and peer.is_hanging):
+            copy.owed_since = None
+        elif copy.owed_since is None:
+            copy.owed_since = now
+        return copy.owed_since is not None and now - copy.owed_since >= self._expels
 
     def lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = peer.disk if peer.disk is Disk.INCONSISTENT else None
-        copy.link, copy.broken_since = Link.CONNECTING, None
+        copy.link, copy.broken_since, copy.owed_since = Link.CONNECTING, None, None
         if not copy.has_disk:
             # "Not fencing peer, I'm not even Consistent myself": conn_try_outdate_peer.
             copy.lacks_data = copy.role is Role.PRIMARY
@@ -429,14 +475,18 @@ class Mirror:
         copy.pending = number
         if copy.is_suspended or copy.lacks_data:
             return False
-        if copy.has_disk:
+        if copy.has_disk and not copy.is_hanging:
             copy.data.add(number)
         if copy.link in CONNECTED and peer.has_disk:
             if not self._carries(node, 1 - node) or peer.link not in CONNECTED:
                 return False
+            if peer.is_hanging:
+                return False
             peer.data.add(number)
             if not self._carries(1 - node, node):
                 return False
+        if copy.has_disk and copy.is_hanging:
+            return False
         copy.pending = None
         return True
 

@@ -294,6 +294,16 @@ def disk(world: World, who: str) -> Mend:
     return lambda: world.repair_disk(node)
 
 
+def hanging_disk(world: World, who: str) -> Mend:
+    """The data disk of a machine hangs, and the guest with it, wherever that runs. The machine
+    gives up if the other one can go on without it; where it hangs still at the next start, nothing
+    is taken up before it answers.
+    """
+    node = node_of(world, who)
+    world.hang_disk(node)
+    return lambda: world.free_disk(node)
+
+
 # what persons do, also by mistake
 
 
@@ -390,6 +400,7 @@ FAULTS: Mapping[str, Callable[..., Mend]] = {
     "full-stick": full_stick,
     "damaged-state": damaged_state,
     "disk": disk,
+    "hanging-disk": hanging_disk,
 }
 
 HAPPENINGS: Mapping[str, Callable[..., Mend]] = {**FAULTS, **PERSONS}

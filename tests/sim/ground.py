@@ -102,6 +102,7 @@ class Ground:
             lambda node: self.machines[node].resource_changed(guest),
             lambda node: self.after(0.05, lambda: self.machines[node].ask_handler(guest)),
             lambda node, writes: self.audit.discarded(self.now, guest, node, writes),
+            self.timing.drbd_expels,
         )
 
     # time

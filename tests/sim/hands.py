@@ -90,6 +90,12 @@ class Hands:
 
         ground.after(takes * ground.random.uniform(0.7, 1.3), fire)
 
+    def _wait_for_disk(self, guest: str) -> None:
+        """What writes metadata is not done before it is on disk."""
+        copy = self.machine.ground.mirrors[guest].copies[self.machine.node]
+        if copy.is_attached and copy.has_disk and copy.is_hanging:
+            raise NotYetError
+
     def _connect(self, guest: str) -> None:
         self.machine.ground.mirrors[guest].connect(self.machine.node)
 
@@ -97,6 +103,7 @@ class Hands:
         machine, ground = self.machine, self.machine.ground
         if machine.has_no_room:
             raise Refused("insufficient free space")
+        self._wait_for_disk(guest)
         copy = ground.mirrors[guest].copies[machine.node]
         if not copy.has_disk:
             raise Refused("no such volume")
@@ -106,11 +113,13 @@ class Hands:
         machine, ground = self.machine, self.machine.ground
         if guest in machine.domains:
             ground.audit.violations.append(f"{ground.now:.2f}: {guest} runs on what is given up")
+        self._wait_for_disk(guest)
         ground.mirrors[guest].discard(machine.node)
 
     def _outdate(self, guest: str) -> None:
         mirror = self.machine.ground.mirrors[guest]
         mirror.disconnect(self.machine.node)
+        self._wait_for_disk(guest)
         mirror.outdate(self.machine.node)
         if not mirror.copies[self.machine.node].has_disk:
             raise Refused("it is Diskless")
@@ -128,13 +137,17 @@ class Hands:
             machine.promoting.add(guest)
             machine.later(0.2, lambda: events.FenceAsked(machine.clock(), guest))
         else:
-            self._work(guest, Deed.PROMOTE, 0.3, lambda: mirror.promote(machine.node, None))
+            self._work(guest, Deed.PROMOTE, 0.3, lambda: self._become_primary(guest, None))
+
+    def _become_primary(self, guest: str, answer: FenceAnswer | None) -> None:
+        self._wait_for_disk(guest)
+        self.machine.ground.mirrors[guest].promote(self.machine.node, answer)
 
     def _handler_ends(self, guest: str, answer: FenceAnswer) -> None:
         machine, mirror = self.machine, self.machine.ground.mirrors[guest]
         if guest in machine.promoting:
             machine.promoting.discard(guest)
-            self._work(guest, Deed.PROMOTE, 0.3, lambda: mirror.promote(machine.node, answer))
+            self._work(guest, Deed.PROMOTE, 0.3, lambda: self._become_primary(guest, answer))
         else:
             epoch = machine.epoch
             machine.handlers.discard(guest)
@@ -171,6 +184,8 @@ class Hands:
     def _destroy(self, guest: str) -> None:
         if self.machine.is_hanging:
             raise NotYetError
+        if guest in self.machine.domains:
+            self._wait_for_disk(guest)  # Xen waits for what it has under way
         if self.machine.has_zombies and guest in self.machine.domains:
             self.machine.zombies.add(guest)
             raise Refused(f"{guest} is still there")

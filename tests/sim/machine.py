@@ -76,6 +76,7 @@ class Machine:
     lan_files: int = 0  # kept: the change that the files with the LAN's addresses are from
     lan_trial: int | None = None  # the change on trial: of files that a start does not find
     lan_agent: int = 0  # the one that the agent has read
+    hung: set[str] = field(default_factory=set)  # guests whose disks owe a read, as the agent knows
     is_state_damaged: bool = False  # both copies of it, on its stick: its agent decides nothing
     handled: int = 0  # events
 
@@ -228,6 +229,7 @@ class Machine:
         self.state = None
         self.queue.clear()
         self.promoting.clear()
+        self.hung.clear()
 
     def start_agent(self) -> None:
         ground = self.ground
@@ -256,6 +258,7 @@ class Machine:
         for guest in ground.guests:
             self.resource_changed(guest)
             self.domain_changed(guest)
+            self.feel_disk(guest)
         for guest in sorted(self.handlers):  # they ask as soon as somebody is there to be asked
             self.later(0.01, lambda guest=guest: events.FenceAsked(self.clock(), guest))  # type: ignore[misc]
         if self.node in ground.maintained:
@@ -296,6 +299,25 @@ class Machine:
             max(0.02, self.hides_until - self.ground.now),
             lambda: events.ResourceChanged(self.clock(), guest, mirror.show(self.node)),
         )
+
+    def feel_disk(self, guest: str) -> None:
+        """A read that the agent begins within a pulse is not answered while the disk hangs."""
+        copy, timing = self.ground.mirrors[guest].copies[self.node], self.ground.timing
+        agent, hang = self.agent_epoch, copy.on_disk
+        if hang is None or not copy.is_attached:
+            return
+
+        def owes() -> None:
+            if self.agent_epoch == agent and copy.on_disk is hang and copy.has_disk:
+                self.hung.add(guest)
+                self.post(lambda: events.DiskHangs(self.clock(), guest, True))
+
+        self.ground.after(timing.disk + self.ground.random.uniform(0.0, timing.pulse), owes)
+
+    def disk_answers(self, guest: str) -> None:
+        if guest in self.hung:
+            self.hung.discard(guest)
+            self.later(0.01, lambda: events.DiskHangs(self.clock(), guest, False))
 
     def probe_answered(self, guest: str) -> None:
         """Something answers our probe: the peer's address, or that of GUEST."""

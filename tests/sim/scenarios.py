@@ -11,6 +11,7 @@ from tests.sim.cables import CABLES
 from tests.sim.choices import CHOICES
 from tests.sim.deaths import DEATHS
 from tests.sim.disks import DISKS
+from tests.sim.hangs import HANGS
 from tests.sim.moves import MOVES
 from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
@@ -27,5 +28,6 @@ ORDINARY: Mapping[str, Scenario] = {
     **MOVES,
     **STICKS,
     **DISKS,
+    **HANGS,
 }
 SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}

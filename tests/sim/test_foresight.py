@@ -10,6 +10,7 @@ from haagent.core.foresight import Fate, Outlook, foresee
 from haagent.core.model import CONNECTED, NodeState, Phase
 from haagent.core.timing import Timing
 from tests.sim.hands import STEP
+from tests.sim.hangs import HANGS
 from tests.sim.scenarios import ORDINARY
 from tests.sim.telling import A, B, begin, wait
 from tests.sim.world import World
@@ -17,8 +18,9 @@ from tests.sim.world import World
 MOMENTS = (2.6, 9.3, 23.7)  # seconds after the pair was healthy, in each history
 
 # What answers in the place of the dead cannot be known before there is a dead one, and that Xen
-# cannot start a guest not before it has tried; nor that a stick is gone before it is looked at, or
-# what an agent will be told that sees nothing yet.
+# cannot start a guest not before it has tried; nor that a stick is gone before it is looked at, nor
+# that a disk hangs before it has owed an answer for long, or what an agent will be told that sees
+# nothing yet.
 # That a guest which ended will run again is foreseen, and not how long Xen takes for it.
 UNKNOWN = {
     "blind-agent-sees-late",
@@ -28,6 +30,7 @@ UNKNOWN = {
     "moved-guest-cannot-start-there",
     "second-guest-stays-when-the-first-cannot-start-there",
     "xl-hangs-at-the-taker",
+    *HANGS,
 }
 TOLD = sorted(ORDINARY.keys() - UNKNOWN)
 

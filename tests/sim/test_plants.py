@@ -13,6 +13,7 @@ from haagent.core import (
     decide,
     doubting,
     feeding,
+    hanging,
     hearing,
     lacking,
     moving,
@@ -336,6 +337,15 @@ def a_lone_one_that_is_always_fed(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 
+def a_disk_that_may_hang_for_ever(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(hanging, "look", lambda turn: None)
+
+
+def a_disk_that_hangs_whatever_the_other_has(plant: pytest.MonkeyPatch) -> None:
+    """Who gives up for it asks nothing about the other machine."""
+    plant.setattr(hanging, "can_peer_go_on", lambda state, guest: True)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -389,6 +399,10 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (whoever_meets_no_disk_has_the_newest, "both-disks-fail-one-after-the-other"),
     (a_term_for_who_has_no_disk, "holders-disk-fails-then-the-crossover"),
     (no_consent_without_a_disk, "standbys-disk-fails-then-the-crossover"),
+    (a_disk_that_may_hang_for_ever, "holders-disk-hangs"),
+    (a_disk_that_may_hang_for_ever, "standbys-disk-hangs"),
+    (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-who-is-alone"),
+    (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-a-standby-without-its-holder"),
 )
 
 

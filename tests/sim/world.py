@@ -61,6 +61,7 @@ class World(Ground):
         for machine in self.machines:
             self.repair_state(machine.node)
             self.repair_disk(machine.node)
+            self.free_disk(machine.node)
             self.show(machine.node)
             machine.dies_until, machine.has_zombies = 0.0, False
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
@@ -164,6 +165,7 @@ class World(Ground):
         """The data disk fails: DRBD detaches it, and the peer's serves what runs here."""
         self.note(f"-- {NAMES[node]}'s data disk fails")
         for mirror in self.mirrors.values():
+            mirror.copies[node].go_on()
             mirror.copies[node].has_failed = True
             mirror.drop_disk(node)
 
@@ -177,6 +179,27 @@ class World(Ground):
         self.note(f"-- {NAMES[node]}'s data disk can be read again")
         for guest, copy in copies:
             copy.has_failed = False
+            if self.machines[node].is_on and not copy.is_attached:
+                copy.attach()
+                self.machines[node].resource_changed(guest)
+
+    def hang_disk(self, node: int) -> None:
+        """The data disk does not answer any more. What waits for it waits."""
+        self.note(f"-- {NAMES[node]}'s data disk hangs")
+        for guest, mirror in self.mirrors.items():
+            if not mirror.copies[node].has_failed:
+                mirror.copies[node].hang()
+                self.machines[node].feel_disk(guest)
+
+    def free_disk(self, node: int) -> None:
+        """It answers again, all that waited at once; one that nobody could attach is taken up."""
+        copies = [(guest, mirror.copies[node]) for guest, mirror in self.mirrors.items()]
+        if not any(copy.is_hanging for _, copy in copies):
+            return
+        self.note(f"-- {NAMES[node]}'s data disk answers again")
+        for guest, copy in copies:
+            copy.go_on()
+            self.machines[node].disk_answers(guest)
             if self.machines[node].is_on and not copy.is_attached:
                 copy.attach()
                 self.machines[node].resource_changed(guest)

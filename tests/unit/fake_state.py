@@ -175,6 +175,7 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("counter: the copy on anna is being brought up to date.", resource(link=Link.SYNC_TARGET)),
     ("counter: the disk on berta does not work. DRBD", resource(peer_disk=Disk.DISKLESS)),
     ("counter: the disk on anna does not work. DRBD", resource(disk=Disk.DISKLESS)),
+    ("counter: the disk on anna does not answer.", guest(is_disk_hanging=True)),
     ("counter: its copy is Consistent on anna and UpToDate", resource(disk=Disk.CONSISTENT)),
     ("counter is not mirrored: DRBD is Connecting.", resource(link=Link.CONNECTING)),
     ("counter: split brain.", both(APART, ledger(alone=Evidence.GATEWAY))),

@@ -141,6 +141,16 @@ def test_whose_disk_failed_and_what_is_left(change: Change, bad: str, means: str
     assert Alarm.NOT_MIRRORED not in {c.code for c in shown.complaints}
 
 
+def test_a_disk_that_hangs_is_told_with_what_comes_of_it() -> None:
+    hangs = guest(is_disk_hanging=True)
+    waits = {complaint.code: complaint for complaint in look(hangs(WELL)).complaints}
+    assert "anna is not restarted" in waits[Alarm.DISK_HANGS].means
+    restarts = look(both(hangs, node(is_fenced=True))(WELL)).complaints
+    (gave_up,) = (complaint for complaint in restarts if complaint.code is Alarm.GAVE_UP)
+    assert gave_up.means.startswith("The disk below counter does not answer")
+    assert Alarm.DISK_HANGS not in {complaint.code for complaint in restarts}
+
+
 def test_what_a_silent_machine_said_last_of_its_disk_is_not_told_as_if_it_were_so() -> None:
     gone = both(resource(link=Link.CONNECTING), words(disk=Disk.DISKLESS), silent)
     assert Alarm.NOT_MIRRORED in {c.code for c in look(gone(WELL)).complaints}

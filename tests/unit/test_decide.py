@@ -49,6 +49,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.ResourceChanged(AT, "g", Resource()),
     events.DomainSeen(AT, "g", True),
     events.DomainSeen(AT, "g", False),
+    events.DiskHangs(AT, "g", True),
+    events.DiskHangs(AT, "g", False),
     *(events.Done(AT, "g", deed) for deed in events.Deed),
     *(events.Failed(AT, "g", deed, "no") for deed in events.Deed),
     events.FenceAsked(AT, "g"),

@@ -148,6 +148,14 @@ def test_what_keeps_a_guest_from_starting_is_named(name: str) -> None:
     assert why in "; ".join(said.missing)
 
 
+@pytest.mark.parametrize("state", [standby, holder])
+def test_nothing_goes_on_with_a_disk_that_hangs(state: Callable[[], NodeState]) -> None:
+    hung = with_ledger(with_guest(state(), is_disk_hanging=True), alone=Evidence.GATEWAY)
+    lost = with_resource(hung, link=Link.CONNECTING)
+    said = outlook(lost)
+    assert (said.fate, said.missing) == (Fate.NOT, ("the disk of our copy does not answer",))
+
+
 def test_a_holder_that_may_be_the_one_cut_off_does_not_go_on() -> None:
     said = outlook(replace(holder(), referee=Referee(NOW - 60)))
     assert said.fate is Fate.NOT

@@ -148,6 +148,10 @@ WHY: dict[Blocker, tuple[Change, str]] = {
         lambda s: wanted(s, Disk.OUTDATED),
         "our copy is Outdated, and DRBD starts nothing on it: a may have written since",
     ),
+    Blocker.DISK_HANGS: (
+        lambda s: with_guest(s, is_disk_hanging=True),
+        "the disk of our copy does not answer",
+    ),
     Blocker.NO_DISK: (
         lambda s: wanted(s, Disk.DISKLESS),
         "our copy has no working disk: DRBD calls it Diskless",
@@ -161,6 +165,12 @@ def test_the_one_thing_that_is_missing(blocker: Blocker) -> None:
     state = change(survivor())
     assert lacking.blockers(state, "g") == (blocker,)
     assert lacking.sentences(state, "g") == [why]
+
+
+def test_no_persons_word_gets_past_a_disk_that_hangs() -> None:
+    state = with_guest(survivor(), is_disk_hanging=True, is_confirmed=True)
+    assert lacking.blockers(state, "g") == (Blocker.DISK_HANGS,)
+    assert lacking.unstartable(state, "g") == "the disk of our copy does not answer"
 
 
 def test_nothing_is_missing() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from haagent.errors import ToolError
-from haagent.run import Stream, run
+from haagent.run import Program, Stream, run
 
 SOON = 20.0  # seconds; generous, and far below what a program that held us would take
 
@@ -151,3 +151,18 @@ def test_stop_does_not_wait_for_who_keeps_the_output_open() -> None:
 def test_a_stream_that_cannot_start() -> None:
     with pytest.raises(ToolError, match="No such file"):
         Stream(("/nonexistent/program",))
+
+
+def test_a_program_that_nobody_waits_for() -> None:
+    waiting = Program(sh("exec sleep 600"))
+    assert not waiting.is_over()
+    os.killpg(waiting._process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + SOON
+    while not waiting.is_over():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_program_that_cannot_be_begun_is_told() -> None:
+    with pytest.raises(ToolError):
+        Program(("/nowhere/to/be/found",))

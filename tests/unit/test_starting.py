@@ -57,6 +57,7 @@ FORBIDDEN: dict[str, Change] = {
     "it failed a moment ago": lambda s: with_guest(s, retry_at=NOW + 1 / 1024),
     "the machine leaves": lambda s: replace(s, left=NOW),
     "it gave up": lambda s: replace(s, is_fenced=True),
+    "its disk hangs": lambda s: with_guest(s, is_disk_hanging=True),
     "its stick is gone": lambda s: replace(s, is_stateless=True),
 }
 UNLESS_A_PERSON_SAYS_SO: dict[str, Change] = {

@@ -32,6 +32,7 @@ def test_no_factor_shortens_them(factor: float) -> None:
         ({"drbd_timeout": 3.0}, "DRBD notices a lost peer"),
         ({"gasp": 7.0}, "the last word is heard"),
         ({"save": 3.5}, "a stick that hangs starves no watchdog"),
+        ({"disk": 13.5}, "rid of that machine in time"),
         ({"keepalive": 1.25}, "one lost packet is not silence"),
     ],
 )

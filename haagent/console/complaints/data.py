@@ -8,7 +8,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.console.facts import is_split_brain, is_talking, troubles_of_peer
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
-from haagent.core import lacking, proofs
+from haagent.core import hanging, lacking, proofs
 from haagent.core.model import GONE, HELD, Disk, Link, NodeState
 from haagent.core.together import names
 from haagent.storage.lvm import GROUP
@@ -35,6 +35,14 @@ def copies(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compl
         )
     elif not state.guests[guest].is_in_sync:
         yield _not_in_sync(state, around, guest)
+    if guest in hanging.hung_below(state) and not state.is_fenced:
+        yield Complaint(
+            Alarm.DISK_HANGS,
+            f"{guest}: the disk on {me} does not answer.",
+            f"What {guest} reads and writes waits for it. {me} is not restarted because of that, "
+            f"as {peer} cannot go on without it.",
+            f"Bring {peer} back. Look at the disk, its cable and its power: `journalctl -k`.",
+        )
     if ledger.by_operator:
         yield Complaint(
             Alarm.CHOSEN_COPY,

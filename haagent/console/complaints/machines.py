@@ -7,7 +7,7 @@ from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint
 from haagent.console.facts import is_recent, is_talking
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving
+from haagent.core import hanging, moving
 from haagent.core.model import HELD, NodeState, Phase
 from haagent.core.together import names
 
@@ -19,7 +19,9 @@ def ours(state: NodeState) -> Iterator[Complaint]:
         yield Complaint(
             Alarm.GAVE_UP,
             f"{me} has given up.",
-            f"Nothing proved that {peer} was off, so {me} ended its guests.",
+            f"The disk below {' and '.join(hung)} does not answer, and {peer} can go on without it."
+            if (hung := hanging.hung_below(state))
+            else f"Nothing proved that {peer} was off, so {me} ended its guests.",
             "Wait: its watchdog restarts it.",
         )
     if state.left is not None:

@@ -28,9 +28,10 @@ What is left out, and why nothing should hide there:
   heard first`, `sees first that the mirror is lost`) let each come before what is due with it.
 - Heartbeat's own messages are left out: they come by the same cables. Of hellos that wait for an
   agent which stands still the newest of each cable is kept: every one replaces the one before.
-- A disk that fails is one that DRBD detaches; it can be read again at the next start. A Xen that
-  hangs tells and does nothing; a deed of it has failed after three T_take. What Linux feeds when
-  an agent dies, and what one agent leaves to the next, is there.
+- A disk that fails is one that DRBD detaches; it can be read again at the next start. One that
+  hangs keeps what is on it as it was when that began, and its agent is told as late as may be. A
+  Xen that hangs tells and does nothing; a deed of it has failed after three T_take. What Linux
+  feeds when an agent dies, and what one agent leaves to the next, is there.
 - What an agent finds waiting for it comes in one order, but for the races. Both loops turn at once.
 - Faults of one moment come in one order, and before them what is mended in it. The last step is
   time. To a history of the class HOLE or FROZEN no fault is added: it is exempt from the promises,

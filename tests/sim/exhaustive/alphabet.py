@@ -14,6 +14,7 @@ from haagent.core import events
 from haagent.core.model import Path
 from tests.sim.exhaustive.doing import (
     carry_words,
+    feel_disk,
     finish,
     hear,
     hear_words,
@@ -162,6 +163,7 @@ def _may_fail(node: int, situation: Situation) -> bool:
 
 
 def _fail(node: int, situation: Situation) -> None:
+    situation.mirror.copies[node].go_on()
     situation.mirror.copies[node].has_failed = True
     situation.mirror.drop_disk(node)
 
@@ -175,6 +177,29 @@ def _repair(node: int, situation: Situation) -> None:
     copy = situation.mirror.copies[node]
     copy.has_failed = False
     if situation.nodes[node].is_on and not copy.is_attached:
+        copy.attach()
+        situation.mirror.changed(node)
+
+
+def _may_hang(node: int, situation: Situation) -> bool:
+    return _may_fail(node, situation) and not situation.mirror.copies[node].is_hanging
+
+
+def _hang(node: int, situation: Situation) -> None:
+    situation.mirror.copies[node].hang()
+    feel_disk(situation, situation.nodes[node])
+
+
+def _is_hanging(node: int, situation: Situation) -> bool:
+    return situation.mirror.copies[node].is_hanging
+
+
+def _free(node: int, situation: Situation) -> None:
+    one, copy = situation.nodes[node], situation.mirror.copies[node]
+    copy.go_on()
+    feel_disk(situation, one)
+    hear(situation, one, events.DiskHangs(0, GUEST, False))
+    if one.is_on and not copy.is_attached:
         copy.attach()
         situation.mirror.changed(node)
 
@@ -276,6 +301,7 @@ def _mends() -> Iterator[Step]:
     yield from _each(Kind.MEND, "is switched on", _is_dark, _switch_on)
     yield from _each(Kind.MEND, "goes on", _is_still, _wake, lasts=True)
     yield from _each(Kind.MEND, "has its disk back", _has_failed, _repair)
+    yield from _each(Kind.MEND, "has its disk answer", _is_hanging, _free)
     yield from _each(Kind.MEND, "has its Xen go on", _is_xen_hanging, partial(_hang_xen, False))
 
 
@@ -298,6 +324,7 @@ ALPHABET: tuple[Step, ...] = (
     *_each(Kind.FAULT, "is reset", _on, _reset),
     *_each(Kind.FAULT, "has its agent killed", _moves, _restart),
     *_each(Kind.FAULT, "has its data disk fail", _may_fail, _fail),
+    *_each(Kind.FAULT, "has its data disk hang", _may_hang, _hang),
     *_each(Kind.FAULT, "has its Xen hang", _has_xen, partial(_hang_xen, True)),
     *_stills(),
     *_orders(),

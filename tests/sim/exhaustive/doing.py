@@ -46,6 +46,7 @@ def switch_off(situation: Situation, node: Node) -> None:
     """What it keeps is on its stick and in the mirror's metadata; its last words are on the way."""
     node.is_on, node.boot_at, node.still = False, None, None
     node.works, node.asks_gateway, node.asks_peer = (), None, False
+    node.owes_at = None
     _forget(node)
     node.state = None
     _end_domain(situation, node)
@@ -77,8 +78,16 @@ def start_agent(situation: Situation, node: Node) -> None:
     node.state = first_state(node.pair, boot, node.kept, clock, before=before)
     node.has_opened = False
     node.has_drbd_news = node.has_domain_news = True
+    feel_disk(situation, node)
     if feeding.may_open(node.state):
         _open_watchdog(situation, node)
+
+
+def feel_disk(situation: Situation, node: Node) -> None:
+    """The agent's next read is answered, or owed."""
+    copy, timing = situation.mirror.copies[node.me], situation.timing
+    is_owed = copy.is_attached and copy.is_hanging
+    node.owes_at = situation.now + timing.pulse + timing.disk if is_owed else None
 
 
 def _open_watchdog(situation: Situation, node: Node) -> None:
@@ -243,6 +252,7 @@ def _do(situation: Situation, node: Node, work: Work) -> bool:
             mirror.connect(me)
         case actions.Outdate():
             mirror.disconnect(me)
+            _wait_for_disk(situation, node)
             mirror.outdate(me)
             if not mirror.copies[me].has_disk:
                 raise Refused("it is Diskless")
@@ -252,11 +262,13 @@ def _do(situation: Situation, node: Node, work: Work) -> bool:
             if mirror.needs_handler(me):
                 node.is_promoting = node.is_fence_asked = node.state is not None
                 return False
+            _wait_for_disk(situation, node)
             mirror.promote(me, None)
         case actions.AnswerFence(_, answer):
             if not node.is_promoting:
                 mirror.answer(me, answer)
                 return False
+            _wait_for_disk(situation, node)
             node.is_promoting = False
             mirror.promote(me, answer)
         case actions.Create() | actions.Shutdown() | actions.Destroy() if node.is_xen_hanging:
@@ -270,6 +282,12 @@ def _do(situation: Situation, node: Node, work: Work) -> bool:
         case actions.Destroy():
             _destroy(situation, node)
     return True
+
+
+def _wait_for_disk(situation: Situation, node: Node) -> None:
+    copy = situation.mirror.copies[node.me]
+    if copy.is_attached and copy.has_disk and copy.is_hanging:
+        raise NotYetError
 
 
 def _create(situation: Situation, node: Node) -> None:
@@ -288,6 +306,8 @@ def _create(situation: Situation, node: Node) -> None:
 
 
 def _destroy(situation: Situation, node: Node) -> None:
+    if node.start is not None:
+        _wait_for_disk(situation, node)
     _end_domain(situation, node)
     situation.mirror.demote(node.me)
 

@@ -237,6 +237,7 @@ def _guest(clock: float, state: NodeState, mine: GuestState, names: Names, long:
         mine.is_running,
         mine.is_unbroken,
         mine.is_only_copy,
+        mine.is_disk_hanging,
         max(mine.retry_at - clock, 0),
         mine.retry_at <= mine.since,
         max(mine.reconnect_at - clock, 0),

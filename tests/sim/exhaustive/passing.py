@@ -30,6 +30,9 @@ def half(situation: Situation) -> None:
     if not situation.is_turn_next:
         _arrive(situation)
     for node in situation.nodes:
+        if node.owes_at is not None and node.owes_at <= situation.now and node.is_awake:
+            node.owes_at = None
+            hear(situation, node, events.DiskHangs(0, GUEST, True))
         drain(situation, node)
     if situation.is_turn_next:
         for node in situation.nodes:

@@ -37,6 +37,8 @@ TIGHT = Timing(
     resume=6.0,
     margin=1.0,
     take=12.0,
+    pulse=1.0,
+    disk=5.0,
     drbd_ping=1.0,
     drbd_timeout=1.0,
 )
@@ -78,6 +80,7 @@ class Node:
     fed: float = NEVER  # by its own clock
     has_opened: bool = False  # its agent has the watchdog open
     is_xen_hanging: bool = False  # it tells nothing, and does nothing
+    owes_at: float | None = None  # from then on its disk, which hangs, owes a read to its agent
     start: int | None = None  # the guest runs here, and this was the number of its start
     is_promoting: bool = False  # DRBD's handler was called by a promotion
     works: tuple[Work, ...] = ()
@@ -242,7 +245,11 @@ def dark(timing: Timing = TIGHT) -> Situation:
         for me in (0, 1)
     ]
     unused = Mirror(
-        lambda a, b: False, lambda node: None, lambda node: None, lambda node, writes: None
+        lambda a, b: False,
+        lambda node: None,
+        lambda node: None,
+        lambda node, writes: None,
+        timing.drbd_expels,
     )
     situation = Situation(timing, (Node(0, pairs[0]), Node(1, pairs[1])), unused, Audit())
     situation.mirror = unused.twin(*_hands(situation))

@@ -8,6 +8,7 @@ a test lets those that were merged go on side by side.
 """
 
 from haagent.core.model import Link, Path
+from tests.sim.drbd import Copy
 from tests.sim.exhaustive.minds import Names, Shape, age, in_flight, ledger_of, state_of
 from tests.sim.exhaustive.situation import GUEST, WIRES, Node, Situation
 
@@ -77,6 +78,7 @@ def _node(situation: Situation, node: Node, names: Names) -> Shape:
         age(clock, node.fed, timing.watchdog + situation.half) if node.is_on else None,
         node.has_opened,
         node.is_xen_hanging,
+        None if node.owes_at is None else node.owes_at - now,
         tuple((work.what, work.due - now, work.limit - now, work.is_orphan) for work in node.works),
         agent,
         words,
@@ -95,7 +97,7 @@ def _mirror(situation: Situation) -> Shape:
     generations = tuple(
         called.setdefault(number, len(called))
         for copy in mirror.copies
-        for number in (copy.current, copy.bitmap, copy.based_on)
+        for number in (copy.current, copy.bitmap, copy.based_on, *_unwritten(copy)[:2])
     )
     copies = tuple(
         (
@@ -109,6 +111,9 @@ def _mirror(situation: Situation) -> Shape:
             copy.disk,
             copy.is_suspended,
             copy.has_failed,
+            copy.is_hanging,
+            _unwritten(copy)[2:],
+            copy.owed_since and now - copy.owed_since,
             copy.lacks_data,
             copy.pending and (copy.pending in zero.data, copy.pending in one.data),
             copy.broken_since and now - copy.broken_since,
@@ -119,6 +124,15 @@ def _mirror(situation: Situation) -> Shape:
     ready, *sync = mirror.under_way(now)
     under_way = (ready, *(sync if is_syncing else ()))
     return generations, zero.current in one.history, one.current in zero.history, copies, under_way
+
+
+def _unwritten(copy: Copy) -> tuple[int, int, Shape]:
+    """Of a disk that hangs: what of its metadata is found should the power go now."""
+    kept = copy.on_disk
+    if kept is None:
+        return 0, 0, ()
+    marks = (kept.is_inconsistent, kept.is_outdated, kept.marks_peer, kept.was_primary)
+    return kept.current, kept.bitmap, (*marks, len(copy.history - kept.history))
 
 
 def _audit(situation: Situation) -> Shape:
