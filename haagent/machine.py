@@ -17,6 +17,7 @@ from haagent import config as settings
 from haagent import journal, lan, predecessor
 from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
+from haagent.cluster.revival import Revival
 from haagent.cluster.speech import Speech
 from haagent.config import Config
 from haagent.console.snapshot import to_dict
@@ -80,6 +81,7 @@ class Machine:
         self.watchdog = Watchdog()
         self.datagrams = Datagrams(ways(config))
         self.heartbeat = Heartbeat()
+        self.revival = Revival(self.heartbeat, silence=4 * config.pair.timing.dead)
         self.speech = Speech(config.pair, self.key, replaced_keys, self.datagrams, self.heartbeat)
         self.referee = RefereeProbe(config.referees, config.bridge)
         expected = {config.lan.peer_address: config.lan.peer_mac}
@@ -134,6 +136,7 @@ class Machine:
             self._watch_xen,
             self._hear_datagrams,
             self._hear_heartbeat,
+            self._revive_heartbeat,
             self._hear_referee,
             self._hear_peer,
             self._look_at_units,
@@ -221,8 +224,9 @@ class Machine:
         self.lookout.seen(state)
         self.measures.seen(state)
         self.pulse.seen(state)
+        self.revival.seen(state)
         around = Surroundings(
-            heartbeat=self.links,
+            heartbeat=None if self.revival.is_hanging else self.links,
             failed_units=self.failed_units,
             wall=time.time(),
             in_sync_at=self.last_in_sync.moments,
@@ -277,6 +281,9 @@ class Machine:
                     log.warning("%s", error)
                 self.links = None
                 time.sleep(1.0)  # there is no event to wait for: heartbeat is not there
+
+    def _revive_heartbeat(self, post: Callable[[Event], None]) -> None:
+        self.revival.watch()
 
     def _link_changed(self, node: str, link: str, status: str) -> None:
         if node == self.config.pair.names[1 - self.config.pair.me]:

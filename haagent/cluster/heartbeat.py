@@ -14,6 +14,7 @@ import ctypes
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_void_p
@@ -136,6 +137,7 @@ class Heartbeat:
     def __init__(self, load_library: Callable[[], Library] = load) -> None:
         self.dropped = 0  # messages that heartbeat did not take
         self.ignored = 0  # messages of our kind that were not readable
+        self.answered_at = time.monotonic()  # when it last gave us anything, be it our own words
         self._load_library = load_library
         self._library: Library | None = None
         self._handle: Any = None
@@ -160,6 +162,7 @@ class Heartbeat:
         The calling thread owns everything but `send` and `close` from here on. Raises
         HeartbeatLost.
         """
+        self.answered_at = time.monotonic()  # who is not there hangs up at once, and does not hang
         self._sign_off()
         self._owner = threading.get_ident()
         with self._lock:
@@ -314,6 +317,8 @@ class Heartbeat:
 
     def _report(self, on_message: OnMessage, on_node: OnNode, on_link: OnLink) -> None:
         """Calls back for what was heard: now no C is below us, and an exception gets through."""
+        if self._heard:
+            self.answered_at = time.monotonic()
         while self._heard:
             match self._heard.popleft():
                 case ("message", self._name, _):

@@ -321,8 +321,8 @@ class Alarm(StrEnum):
     HEARTBEAT_SILENT = (
         "SHOE-602",
         "heartbeat does not answer",
-        "Its daemon does not run, or does not take the agent's connection: a third way of hearing "
-        "the other machine is missing.",
+        "Its daemon does not run or stands still, or does not take the agent's connection: a third "
+        "way of hearing the other machine is missing.",
         "It is restarted by itself. If this stays: `systemctl status heartbeat`.",
     )
 

@@ -114,6 +114,26 @@ def test_the_peers_words_are_heard_and_not_our_own(client: Client, fake: FakeHea
     assert client.heartbeat.ignored == 2
 
 
+def test_whatever_it_gives_is_an_answer_be_it_our_own_words(
+    client: Client, fake: FakeHeartbeat
+) -> None:
+    for what in ((from_node(b"a", base64.b64encode(b"echo")),), (b"b", b"lan", b"up")):
+        client.heartbeat.answered_at = 0.0
+        fake.tell(*what)
+        fake.tell(b"b", b"active")
+        while client.reported.get(timeout=SECONDS) != ("b", "active"):
+            pass
+        assert client.heartbeat.answered_at > 0.0
+
+
+def test_a_sign_on_begins_anew(fake: FakeHeartbeat) -> None:
+    client = Heartbeat(fake.library)
+    client.answered_at = 0.0
+    client.sign_on()
+    assert client.answered_at > 0.0
+    client.close()
+
+
 def test_changes_of_nodes_and_links_are_told(client: Client, fake: FakeHeartbeat) -> None:
     fake.tell(b"b", b"active")
     assert client.reported.get(timeout=SECONDS) == ("b", "active")
