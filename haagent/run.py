@@ -60,18 +60,17 @@ def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str
 
 
 class Program:
-    """A program that is begun and never waited for; what it prints and its status do not matter.
-
-    Raises ToolError if it cannot be started.
+    """A program that is begun and never waited for; what it prints does not matter. Raises
+    ToolError if it cannot be started.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
         null = subprocess.DEVNULL
         self._process = _start(argv, null, null, null)
 
-    def is_over(self) -> bool:
-        """It has ended by now. One that waits in the kernel has not."""
-        return self._process.poll() is not None
+    def status(self) -> int | None:
+        """With which it has ended by now; None if it has not, as one that waits in the kernel."""
+        return self._process.poll()
 
 
 class Stream:

@@ -37,7 +37,7 @@ def read(guest: str) -> tuple[str, ...]:
 class Reading(Protocol):
     """What run.py's Program is."""
 
-    def is_over(self) -> bool: ...
+    def status(self) -> int | None: ...
 
 
 class Pulse:
@@ -77,8 +77,10 @@ class Pulse:
         given its disk the time that went by.
         """
         for guest, volume in self._volumes.items():
-            if volume.reading is not None and volume.reading.is_over():
+            if volume.reading is not None and (status := volume.reading.status()) is not None:
                 volume.reading = None
+                if status != 0:
+                    self._tell_once(volume, guest, f"a read of it ended with {status}")
                 if volume.is_hanging:
                     volume.is_hanging = False
                     post(DiskHangs(time.monotonic(), guest, False))
@@ -88,14 +90,16 @@ class Pulse:
                     volume.is_hanging = True
                     post(DiskHangs(time.monotonic(), guest, True))
             elif guest in self._attached:
-                volume.reading, volume.looks = self._begun(guest), 0
+                volume.looks = 0
+                try:
+                    volume.reading = self._begin(read(guest))
+                except ToolError as error:
+                    self._tell_once(volume, guest, str(error))
 
-    def _begun(self, guest: str) -> Reading | None:
-        try:
-            return self._begin(read(guest))
-        except ToolError as error:
-            log.warning("the disk of %s is not felt: %s", guest, error)
-            return None
+    def _tell_once(self, volume: "_Volume", guest: str, why: str) -> None:
+        if not volume.is_told:
+            volume.is_told = True
+            log.warning("whether the disk of %s answers is not known: %s", guest, why)
 
 
 class _Volume:
@@ -105,3 +109,4 @@ class _Volume:
         self.reading: Reading | None = None
         self.looks = 0
         self.is_hanging = False
+        self.is_told = False  # that it could not be read: once is enough

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What is told of volumes that answer late, or not."""
 
+import pytest
+
 from haagent.core.events import DiskHangs, Event
 from haagent.core.model import Disk
 from haagent.errors import ToolError
@@ -16,6 +18,7 @@ class Disks:
     def __init__(self) -> None:
         self.begun: list[tuple[str, ...]] = []
         self.is_answering = True
+        self.ends_with = 0
         self.is_startable = True
         self.told: list[tuple[str, bool]] = []
         self.pulse = Pulse(("g",), LIMIT, EVERY, self.begin)
@@ -27,8 +30,8 @@ class Disks:
         self.begun.append(argv)
         return self
 
-    def is_over(self) -> bool:
-        return self.is_answering
+    def status(self) -> int | None:
+        return self.ends_with if self.is_answering else None
 
     def post(self, event: Event) -> None:
         assert isinstance(event, DiskHangs)
@@ -100,11 +103,24 @@ def test_what_is_owed_is_waited_for_also_when_the_disk_is_detached() -> None:
     assert (disks.told[-1], len(disks.begun)) == (("g", False), 1)
 
 
-def test_a_read_that_cannot_be_begun_says_nothing_about_the_disk() -> None:
+def test_a_read_that_fails_is_an_answer_and_is_in_the_log_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disks = Disks()
+    disks.ends_with = 1
+    disks.look(20)
+    assert (len(disks.begun), disks.told) == (20, [])
+    (line,) = caplog.messages
+    assert "whether the disk of g answers is not known" in line
+
+
+def test_a_read_that_cannot_be_begun_says_nothing_about_the_disk(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     disks = Disks()
     disks.is_startable = False
     disks.look(10)
-    assert disks.told == []
+    assert (disks.told, len(caplog.messages)) == ([], 1)
     disks.is_startable = True
     disks.look(1)
     assert len(disks.begun) == 1

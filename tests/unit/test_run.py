@@ -155,12 +155,13 @@ def test_a_stream_that_cannot_start() -> None:
 
 def test_a_program_that_nobody_waits_for() -> None:
     waiting = Program(sh("exec sleep 600"))
-    assert not waiting.is_over()
+    assert waiting.status() is None
     os.killpg(waiting._process.pid, signal.SIGKILL)
     deadline = time.monotonic() + SOON
-    while not waiting.is_over():
+    while waiting.status() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert waiting.status() == -signal.SIGKILL
 
 
 def test_a_program_that_cannot_be_begun_is_told() -> None:
