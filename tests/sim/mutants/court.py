@@ -31,6 +31,7 @@ CORE = (
     "rules",
     "feeding",
     "failed_disks",
+    "hanging",
     "turns",
     "hearing",
     "lacking",

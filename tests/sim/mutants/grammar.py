@@ -20,6 +20,7 @@ MODULES = (
     "starting",
     "doubting",
     "feeding",
+    "hanging",
     "moving",
     "timing",
     "invariants",
