@@ -30,7 +30,7 @@ from haagent.folder import Folder
 
 FOLDER = Path("/state/haagent")
 NAMES = ("state-a.json", "state-b.json")
-LOOKED_AT = "looked-at"  # an empty file that shows that files can still be written
+LOOKED_AT = "looked-at"  # a file that shows that one as large as the state can still be written
 VERSION = 3  # of the format; it rises with any change of Durable, with a golden file for each
 # What is written. safety: the release before must read it; else whoever goes back to that one has a
 # machine that decides nothing.
@@ -104,6 +104,7 @@ class StateFile:
         self._folder = folder
         self._counter: int | None = None
         self._weaker = 0
+        self._size = 1  # bytes of what the next save will write, as far as is known
         self._has_trace = False
         self.warnings: tuple[str, ...] = ()
 
@@ -118,6 +119,8 @@ class StateFile:
         self._counter, self._weaker = found.counter, found.weaker
         self._has_trace = found.has_trace
         self.warnings = found.warnings
+        if found.durable is not None:
+            self._size = len(encode(found.durable, found.counter))
         if found.durable is not None and not found.is_whole:
             # safety: the agent acts on what it loads. It must not hang on one copy from then on.
             self.save(found.durable)
@@ -133,6 +136,7 @@ class StateFile:
         # A failed save may have left its counter behind: it is not used again.
         self._counter += 1
         data = encode(durable, self._counter)
+        self._size = len(data)
         try:
             self._disk.prepare()
             for _ in NAMES:
@@ -149,12 +153,17 @@ class StateFile:
             raise self._unwritable(error) from error
 
     def look(self) -> None:
-        """Whether a file can be written and made to last beside the state, which stays as it is.
-        Raises StateError.
+        """Whether the state could be saved: goes through its steps with a file of its size beside
+        it, and leaves the state as it is. Raises StateError.
         """
+        new = f"{LOOKED_AT}.new"
         try:
             self._disk.prepare()
-            self._disk.write(LOOKED_AT, b"\n")
+            # The old one stays until the new one is there, as in a save: where it made room for
+            # the new one, a stick that is full would not be found out.
+            self._disk.write(new, b"\n" * self._size)
+            self._disk.rename(new, LOOKED_AT)
+            self._disk.sync()
         except OSError as error:
             raise self._unwritable(error) from error
 

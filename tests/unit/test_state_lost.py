@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """An agent that finds no state: new where nothing was ever saved, and else one that lost it all."""
 
+import errno
+import os
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,32 @@ def trace(folder: Path) -> Path:
 
 def below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@dataclass
+class FullDisk:
+    """A folder with ROOM for so many bytes; a file takes its place until its name is gone."""
+
+    room: int
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        pass
+
+    def read(self, name: str) -> bytes | None:
+        return self.files.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self.files.pop(name, None)
+        if sum(map(len, self.files.values())) + len(data) > self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.files[name] = data
+
+    def rename(self, old: str, new: str) -> None:
+        self.files[new] = self.files.pop(old)
+
+    def sync(self) -> None:
+        pass
 
 
 def assert_refused(folder: Path) -> None:
@@ -126,3 +155,29 @@ def test_a_trace_that_cannot_be_read_is_in_nobodys_way(folder: Path) -> None:
     file.save(KEPT)
     shutil.rmtree(folder)
     assert_refused(folder)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_look_finds_out_what_a_save_would(is_new: bool) -> None:
+    """There is room for two copies, a look, and a little more: not for a third one to replace them.
+    The file of an earlier look makes no room.
+    """
+    size = len(encode(KEPT, 1))
+    disk = FullDisk(4 * size)
+    file = StateFile(Path("/state/haagent"), disk)
+    file.load(GUESTS)
+    file.save(KEPT)
+    file.look()
+    if is_new:
+        file = StateFile(Path("/state/haagent"), disk)
+        file.load(GUESTS)
+    before = dict(disk.files)
+    disk.room = sum(map(len, before.values())) + size - 1
+    with pytest.raises(StateError, match="No space left"):
+        file.look()
+    with pytest.raises(StateError, match="No space left"):
+        file.save(KEPT)
+    assert disk.files == before
+    disk.room += 2
+    file.look()
+    file.save(KEPT)
