@@ -247,7 +247,9 @@ class Machine:
             if guest in self.config.guests:
                 post(events.ResourceChanged(time.monotonic(), guest, resource))
 
-        self.drbd.watch(seen)
+        # A disk that is dead, or late, brings up no mirror. What waits here for one must know that
+        # there is none: else nobody is ever agreed to, and the peer's copy may be the only one.
+        self.drbd.watch(seen, self.config.guests)
 
     def _watch_xen(self, post: Callable[[Event], None]) -> None:
         def seen(running: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ exist in a version for DRBD 8.4 that takes the same words (drbd-utils 9.22, user
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from haagent.core.model import STALE, Disk, Link, Resource, Role
@@ -95,11 +95,12 @@ class Drbd:
         """
         return self._look(guest).resources().get(guest, ABSENT)
 
-    def watch(self, post: Post) -> None:
+    def watch(self, post: Post, expected: Collection[str] = ()) -> None:
         """Calls POST with every resource now, then with each whose state changes, until `stop`.
 
-        Blocks. A resource that goes away is posted as `read` shows it. Raises ToolError when the
-        stream of events ends, ParseError for a word that is not known.
+        Blocks. A resource that goes away, or is not there although EXPECTED, is posted as `read`
+        shows it. Raises ToolError when the stream of events ends, ParseError for a word that is not
+        known.
         """
         posted: dict[str, Resource] = {}
         while True:
@@ -108,7 +109,7 @@ class Drbd:
                     return
                 self._watched = self._open(PROGRAM)
             with self._watched as stream:
-                if not _follow(stream, posted, post):
+                if not _follow(stream, posted, post, expected):
                     return
 
     def stop(self) -> None:
@@ -299,7 +300,9 @@ class Drbd:
         return f"\nkept open by {', '.join(found)}" if found else ""
 
 
-def _follow(stream: Stream, posted: dict[str, Resource], post: Post) -> bool:
+def _follow(
+    stream: Stream, posted: dict[str, Resource], post: Post, expected: Collection[str]
+) -> bool:
     """Posts what changes against POSTED. True if the kernel's messages were lost, so that the
     stream must be started again; False if it was stopped.
     """
@@ -312,7 +315,7 @@ def _follow(stream: Stream, posted: dict[str, Resource], post: Post) -> bool:
         if not fold.is_complete:
             continue
         now = fold.resources()
-        for name in sorted(posted.keys() | now.keys()):
+        for name in sorted({*posted, *now, *expected}):
             resource = now.get(name, ABSENT)
             if posted.get(name) != resource:
                 posted[name] = resource

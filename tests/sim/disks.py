@@ -165,6 +165,24 @@ def standbys_disk_fails_then_the_holder(world: World) -> None:
     assert world.holders() == [A]
 
 
+def standbys_disk_is_dead_at_the_start(world: World) -> None:
+    """It says so, and agrees: the other one has the newest copy, and no gateway to start by."""
+    world.power_off(B)
+    stays(world, A, 60)
+    world.fail_disk(B)
+    world.power_off(A)
+    world.set_gateway(False)
+    wait(world, 5)
+    for node in (A, B):
+        world.power_on(node)
+    expect(world, A, 60)
+    assert disk(world, B) is Disk.DISKLESS
+    stays(world, A, 30)
+    world.set_gateway(True)
+    recovers(world)
+    stays(world, A, 30)
+
+
 def both_disks_fail_one_after_the_other(world: World) -> None:
     """What DRBD calls UpToDate, for it met a peer without a disk, is the older of two copies."""
     world.fail_disk(B)
@@ -196,5 +214,6 @@ DISKS: Mapping[str, Scenario] = named(
     standbys_disk_fails_then_the_crossover,
     standbys_disk_fails_and_it_leaves,
     standbys_disk_fails_then_the_holder,
+    standbys_disk_is_dead_at_the_start,
     both_disks_fail_one_after_the_other,
 )

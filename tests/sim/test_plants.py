@@ -311,6 +311,17 @@ def no_consent_without_a_disk(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "GONE", frozenset())
 
 
+def a_dead_disk_that_is_not_told_of(plant: pytest.MonkeyPatch) -> None:
+    """Where nothing is brought up, DRBD tells of nothing."""
+    tell = simulated.Machine.resource_changed
+
+    def of_what_is_up(machine: simulated.Machine, guest: str) -> None:
+        if machine.ground.mirrors[guest].copies[machine.node].is_attached:
+            tell(machine, guest)
+
+    plant.setattr(simulated.Machine, "resource_changed", of_what_is_up)
+
+
 def nothing_left_to_the_next_agent(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(feeding, "left_by", lambda state: None)
 
@@ -403,6 +414,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_disk_that_may_hang_for_ever, "standbys-disk-hangs"),
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-who-is-alone"),
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-a-standby-without-its-holder"),
+    (a_dead_disk_that_is_not_told_of, "standbys-disk-is-dead-at-the-start"),
 )
 
 

@@ -2,7 +2,7 @@
 """The verbs, against a small DRBD that keeps one resource; the watch, on streams of its lines."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -342,7 +342,9 @@ def test_demote_gives_up_and_names_who_has_the_device(tmp_path: Path) -> None:
     assert kernel.done == ["secondary"]
 
 
-def watched(adapter: Drbd, stop_after: int) -> list[tuple[str, Resource]]:
+def watched(
+    adapter: Drbd, stop_after: int, expected: Collection[str] = ()
+) -> list[tuple[str, Resource]]:
     """What is posted, at most STOP_AFTER times; less if nothing more comes for too long."""
     posts: list[tuple[str, Resource]] = []
     guard = threading.Timer(20, adapter.stop)
@@ -353,7 +355,7 @@ def watched(adapter: Drbd, stop_after: int) -> list[tuple[str, Resource]]:
             threading.Thread(target=adapter.stop).start()
 
     guard.start()
-    adapter.watch(post)
+    adapter.watch(post, expected)
     guard.cancel()
     return posts
 
@@ -382,6 +384,20 @@ def test_watch_posts_what_went_away_and_nothing_twice() -> None:
     helper = "call helper name:counter helper:fence-peer"
     script = f"cat now.txt; sleep 0.2; echo {helper}; sleep 0.2; echo destroy resource name:counter"
     assert watched(scripted(script), stop_after=2)[1:] == [("counter", ABSENT)]
+
+
+def test_watch_posts_what_is_expected_and_not_there() -> None:
+    """Its disk is dead, so that nothing was brought up."""
+    assert watched(scripted("echo exists -"), 1, ["counter"]) == [("counter", ABSENT)]
+
+
+def test_watch_posts_what_comes_late() -> None:
+    """The disk is on USB, and is found only now. The lines of its coming are no second ABSENT."""
+    coming = "head -n -1 now.txt | sed s/^exists/create/"
+    posts = watched(scripted(f"echo exists -; sleep 0.3; {coming}"), 2, ["counter"])
+    assert len(posts) == 2
+    assert posts[0] == ("counter", ABSENT)
+    assert posts[1][1].is_in_sync
 
 
 def test_watch_starts_again_after_lost_messages() -> None:
