@@ -50,6 +50,7 @@ from haagent.update.news import News
 FAILED_UNITS = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
 RELINQUISH = ("journalctl", "--relinquish-var")
 LOOK_AT_UNITS = 10.0  # seconds between two looks; only the screen depends on it
+STRANGE_DISK = File("/run/shoestring/strange-disk")  # left by drbd-up of the image
 SYSRQ = File("/proc/sysrq-trigger")
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Machine:
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
+        self.has_strange_disk = False
         self.update: News | None = None
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
@@ -235,6 +237,7 @@ class Machine:
             resyncs=self.lookout.resyncs,
             update=self.update,
             lately=self.lookout.lately,
+            has_strange_disk=self.has_strange_disk,
             misunderstood_at=self.speech.misunderstood_at,
         )
         self._server.publish(to_dict(snapshot(state, lacking.sentences, around)))
@@ -310,6 +313,7 @@ class Machine:
             else:
                 lines = filter(None, map(str.split, listing.splitlines()))
                 self.failed_units = tuple(line[0] for line in lines)
+            self.has_strange_disk = STRANGE_DISK.exists()
             self.update = news.read()
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 

@@ -159,6 +159,16 @@ class Alarm(StrEnum):
         "that was tried.",
     )
 
+    STRANGE_DISK = (
+        "SHOE-209",
+        "The data disk of a machine is not its own",
+        "It is one of another pair, or the other machine's, or there are two. It was not touched, "
+        "and no guest is started from it: it may be the only good copy of what another pair wrote.",
+        "Switch that machine off, put its own data disk in, and no other one with guests of a "
+        "pair, and switch it on. If its own disk is lost: `shoestring replace` on the other "
+        "machine.",
+    )
+
     PEER_SILENT = (
         "SHOE-301",
         "The other machine is silent",

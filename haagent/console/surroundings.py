@@ -26,4 +26,5 @@ class Surroundings:
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
     update: News | None = None  # None: nothing is known
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
+    has_strange_disk: bool = False  # the data disk is not the one of this machine
     misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours

@@ -11,6 +11,7 @@ import pytest
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
+from haagent.core.model import Disk, Link
 from haagent.update.news import News
 from tests.unit.fake_state import (
     AROUND,
@@ -23,6 +24,7 @@ from tests.unit.fake_state import (
     hello,
     look,
     node,
+    resource,
     silent,
 )
 
@@ -53,6 +55,7 @@ FOR_EVER = {
     "SHOE-206": "NOT_MIRRORED",
     "SHOE-207": "CHOICE",
     "SHOE-208": "DISK_HANGS",
+    "SHOE-209": "STRANGE_DISK",
     "SHOE-301": "PEER_SILENT",
     "SHOE-302": "GAVE_UP",
     "SHOE-303": "LEAVING",
@@ -102,6 +105,9 @@ def test_no_two_alarms_say_the_same() -> None:
 def test_every_alarm_is_made_by_some_state() -> None:
     states = [change(WELL) for _, change in NOT_PROTECTED + STOPPED]
     made = {c.code for state in states for c in look(state).complaints}
+    strange = replace(AROUND, has_strange_disk=True)
+    gone = resource(disk=Disk.DISKLESS, link=Link.STANDALONE)(WELL)
+    made |= {c.code for c in look(gone, strange).complaints}
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL)).notes}

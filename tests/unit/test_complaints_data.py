@@ -23,6 +23,7 @@ from haagent.core.model import (
 )
 from tests.unit.fake_state import (
     APART,
+    AROUND,
     CHOOSING,
     CHOSEN,
     WELL,
@@ -149,6 +150,19 @@ def test_a_disk_that_hangs_is_told_with_what_comes_of_it() -> None:
     (gave_up,) = (complaint for complaint in restarts if complaint.code is Alarm.GAVE_UP)
     assert gave_up.means.startswith("The disk below counter does not answer")
     assert Alarm.DISK_HANGS not in {complaint.code for complaint in restarts}
+
+
+def test_a_disk_of_another_pair_is_told_on_both_screens() -> None:
+    around = replace(AROUND, has_strange_disk=True)
+    gone = resource(disk=Disk.DISKLESS, link=Link.STANDALONE)
+    shown = look(gone(WELL), around)
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.STRANGE_DISK)
+    assert complaint.what == "counter: the data disk in anna is not the one of anna."
+    assert "`shoestring replace` on berta" in complaint.do
+    assert Alarm.STRANGE_DISK not in {c.code for c in look(WELL, around).complaints}, "it was left"
+    there = both(resource(link=Link.CONNECTING), words(disk=Disk.DISKLESS, is_connected=False))
+    (complaint,) = (c for c in look(there(WELL)).complaints if c.code is Alarm.DISK_NOT_UP_TO_DATE)
+    assert complaint.do.endswith("If that disk is not the one of berta, its screen says so.")
 
 
 def test_what_a_silent_machine_said_last_of_its_disk_is_not_told_as_if_it_were_so() -> None:

@@ -84,6 +84,15 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
             "DRBD has not said what it has.",
             "Wait a minute. If it stays so: `journalctl -b -u haagent`.",
         )
+    if around.has_strange_disk and resource.disk in GONE:
+        return Complaint(
+            Alarm.STRANGE_DISK,
+            f"{guest}: the data disk in {me} is not the one of {me}.",
+            "It is another pair's, or the other machine's. It was not touched, and nothing starts "
+            "from it.",
+            f"Switch {me} off, put its own data disk in and take this one out, switch it on. If "
+            f"its own is lost: `shoestring replace` on {peer}.",
+        )
     if (failed := _without_disk(state, guest)) is not None:
         return failed
     match resource.link:
@@ -134,6 +143,8 @@ def _without_disk(state: NodeState, guest: str) -> Complaint | None:
         bad, good, disk = peer, me, told
     else:
         return None
+    # Only the machine itself knows which disk is in it.
+    own = f" If that disk is not the one of {bad}, its screen says so." if bad == peer else ""
     is_only = resource.is_connected and Disk.UP_TO_DATE in (resource.disk, told)
     return Complaint(
         Alarm.DISK_NOT_UP_TO_DATE,
@@ -143,7 +154,7 @@ def _without_disk(state: NodeState, guest: str) -> Complaint | None:
         else f"Until a disk works again {guest} can neither read nor write on {bad}.",
         f"Look for disk errors: `journalctl -k` on {bad}. `shoestring reboot` there tries it "
         f"again, and moves what runs there first. If it fails again: `shoestring replace` on "
-        f"{good}.",
+        f"{good}.{own}",
     )
 
 
