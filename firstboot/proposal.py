@@ -176,5 +176,6 @@ def in_words(disk: Disk) -> str:
     bus = "" if disk.bus is Bus.UNKNOWN else f" {disk.bus.upper()}{kind}"
     is_usual = disk.logical_sector in (None, SECTOR)
     sectors = "" if is_usual else f", {disk.logical_sector}-byte sectors"
-    told = f"{disk.name}: {size(disk.size)}{bus} {disk.model}{sectors}"
+    model = f" {disk.model}" if disk.model else ""
+    told = f"{disk.name}: {size(disk.size)}{bus}{model}{sectors}"
     return f"{told}, serial {disk.serial or 'unknown'}"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from firstboot.probe import Disk, Machine
 from firstboot.proposal import LEAST_DATA_DISK, Blocker, blocker, choose_disk, is_alike
 from firstboot.values import SECTOR
-from firstboot.wording import Side, size
+from firstboot.wording import Side, size, sized
 from haagent.fencing.watchdog import SOFTWARE
 from haagent.storage.lvm import GROUP
 
@@ -201,7 +201,7 @@ def _disks(side: Side, machine: Machine, begun: Collection[str]) -> Iterator[Ref
 
 
 def _blocked(side: Side, disk: Disk, why: Blocker) -> Refusal:
-    called = f"The disk {disk.name} of {side} ({size(disk.size)} {disk.model})"
+    called = f"The disk {disk.name} of {side} ({sized(disk.size, disk.model)})"
     match why:
         case Blocker.OURS:
             return Refusal(

@@ -10,7 +10,7 @@ from enum import StrEnum
 from firstboot.probe import Bus, Disk, Machine, Nic
 from firstboot.proposal import Between, Blocker, blocker
 from firstboot.refusals import DOM0_MEMORY
-from firstboot.wording import Side, in_short, size, span
+from firstboot.wording import Side, in_short, size, sized, span
 
 UNEQUAL_MEMORY = 256 << 20  # bytes; graphics and firmware take different shares of equal memory
 UNEQUAL_DISKS = 0.01  # of the smaller one; two disks of one size differ by less
@@ -130,7 +130,7 @@ def _contents(side: Side, machine: Machine, between: Between) -> Iterator[Remark
             yield Remark(
                 Topic.NOT_BLANK,
                 side,
-                f"The disk {disk.name} of {side} ({size(disk.size)} {disk.model}) is not blank, it"
+                f"The disk {disk.name} of {side} ({sized(disk.size, disk.model)}) is not blank, it"
                 f" holds {in_short(disk.holds)}. If you choose it for the guests, all of that will"
                 " be lost; you are asked once more before.",
             )

@@ -29,6 +29,11 @@ def plain(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
+def sized(number: int, model: str) -> str:
+    """How large a disk is and what its maker calls it, where that is known."""
+    return f"{size(number)} {model}".strip()
+
+
 def size(number: int) -> str:
     """1610612736 -> '1.5 GiB'."""
     if number >= 2**30:

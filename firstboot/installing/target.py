@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from firstboot.probe import Bus, Disk, Machine
 from firstboot.values import SERIAL
-from firstboot.wording import size
+from firstboot.wording import size, sized
 from haagent.storage.lvm import GROUP
 
 SECTOR = 512  # bytes; the least that GRUB on BIOS, and our table, can do with
@@ -65,7 +65,7 @@ def fitting(machine: Machine, least: int) -> tuple[Disk, ...]:
 def why_not(disk: Disk, why: Unfit, least: int) -> str:
     """A sentence about a DISK that cannot be taken."""
     more = f": {size(least)} are needed" if why is Unfit.TOO_SMALL else ""
-    return f"{disk.name} ({size(disk.size)} {disk.model}) cannot be taken: {why}{more}."
+    return f"{disk.name} ({sized(disk.size, disk.model)}) cannot be taken: {why}{more}."
 
 
 def warning(disk: Disk) -> str:
