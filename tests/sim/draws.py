@@ -81,7 +81,7 @@ def _dying_agent(random: Random) -> Arguments:
 
 
 def _blind(random: Random) -> Arguments:
-    return {"who": _who(random), "what": random.choice(("Xen", "Xen", "DRBD"))}
+    return {"who": _who(random), "tool": random.choice(("Xen", "Xen", "DRBD"))}
 
 
 def _freeze(random: Random) -> Arguments:
@@ -115,7 +115,7 @@ def _confirm(random: Random) -> Arguments:
 
 
 def _addresses(random: Random) -> Arguments:
-    return {"who": _who(random), "what": random.choice(("nothing", "nothing", "gateway", "LAN"))}
+    return {"who": _who(random), "bad": random.choice(("nothing", "nothing", "gateway", "LAN"))}
 
 
 def _release(random: Random) -> Arguments:

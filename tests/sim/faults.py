@@ -216,10 +216,10 @@ def hanging_xen(world: World, who: str) -> Mend:
     return lambda: world.show(node)
 
 
-def blind(world: World, who: str, what: str) -> Mend:
+def blind(world: World, who: str, tool: str) -> Mend:
     """An agent is started, and `Xen` or `DRBD` does not tell it what is there; late, or never."""
     node = node_of(world, who)
-    (world.hang_xen if what == "Xen" else world.hide_drbd)(node, FOR_EVER)
+    (world.hang_xen if tool == "Xen" else world.hide_drbd)(node, FOR_EVER)
     world.restart_agent(node)
     return lambda: world.show(node)
 
@@ -341,10 +341,10 @@ def confirm(world: World, who: str, guest: str) -> Mend:
     return None
 
 
-def change_lan(world: World, who: str, what: str) -> Mend:
-    """Other addresses on the LAN; WHAT of them does not work: `nothing`, `gateway` or `LAN`."""
-    if what != "nothing":
-        {"gateway": world.bad_gateways, "LAN": world.bad_lans}[what].update(range(1, 10))
+def change_lan(world: World, who: str, bad: str) -> Mend:
+    """Other addresses on the LAN; BAD of them does not work: `nothing`, `gateway` or `LAN`."""
+    if bad != "nothing":
+        {"gateway": world.bad_gateways, "LAN": world.bad_lans}[bad].update(range(1, 10))
     world.change_lan(node_of(world, who))
     return None
 

@@ -3,12 +3,14 @@
 
 import re
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from tests.sim import random
 from tests.sim.draws import draw
+from tests.sim.faults import HAPPENINGS
 from tests.sim.histories import Outcome, tell
 from tests.sim.scripts import dump, load
 from tests.sim.shrinking import as_it_did, shrink
@@ -55,6 +57,12 @@ def test_the_program_prints_what_tells_it_again(
 def test_a_script_is_what_was_written_down(seed: int) -> None:
     script = draw(seed, is_mixed=seed % 2 == 1)
     assert load(dump(script)) == script
+
+
+def test_no_argument_takes_the_place_of_a_word_about_its_step() -> None:
+    """Both are keys of one line."""
+    for name, happen in HAPPENINGS.items():
+        assert not {"at", "what", "for"} & signature(happen).parameters.keys(), name
 
 
 def test_a_script_decides_everything() -> None:
