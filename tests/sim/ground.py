@@ -149,8 +149,13 @@ class Ground:
 
     def carries(self, path: Path, source: int, target: int, kind: Frames) -> bool:
         """Whether a frame from SOURCE reaches TARGET, and both kernels are there to handle it."""
-        if not (self.machines[source].is_live and self.machines[target].is_live):
-            return False
+        return self._are_live() and self._connects(path, source, target, kind)
+
+    def _are_live(self) -> bool:
+        a, b = self.machines
+        return a.is_live and b.is_live
+
+    def _connects(self, path: Path, source: int, target: int, kind: Frames) -> bool:
         if path is Path.LAN and not self._is_one_lan():
             return False
         return self._reaches(path, source, target, kind)
@@ -195,11 +200,13 @@ class Ground:
         """SAID by NODE goes over every path that carries it now."""
         peer = 1 - node
         self.said.append((self.now, node, said))
+        if not self._are_live():
+            return
         is_heard = False
         for path in (Path.CROSSOVER, Path.LAN):
             if not is_heard:
-                is_heard = self.carries(path, node, peer, Frames.HEARTBEAT)
-            if self.carries(path, node, peer, Frames.HELLO):
+                is_heard = self._connects(path, node, peer, Frames.HEARTBEAT)
+            if self._connects(path, node, peer, Frames.HELLO):
                 self._deliver(path, node, said, self.late.get((path, node), 0.0))
                 if (path, node) in self.twice:
                     self._deliver(path, node, said, self.random.uniform(0.0, 1.0))

@@ -14,7 +14,7 @@ from haagent.core import actions, events, feeding
 from haagent.core.decide import decide, first_state
 from haagent.core.events import Event
 from haagent.core.invariants import check
-from haagent.core.model import Durable, LanStage, NodeState, Pair, Predecessor
+from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
 from haagent.journal import LAST_WORDS
 from tests.sim.drbd import Refused
@@ -50,7 +50,7 @@ class Machine:
     clock_lost: float = 0.0  # what its monotonic clock missed while frozen
     fed: float | None = None
     has_opened: bool = False  # the agent, the watchdog
-    left: Predecessor | None = None  # by the agent, for the next one of this boot
+    ticked: NodeState | None = None  # the agent's, last: what it leaves to the next of this boot
     dies_until: float = 0.0  # the agent, again and again
     hangs_until: float = 0.0  # Xen: it tells nothing, and does nothing
     hides_until: float = 0.0  # DRBD tells nothing
@@ -122,7 +122,7 @@ class Machine:
         self.is_on = self.is_booting = False
         self.epoch += 1
         self.agent_epoch += 1
-        self.state, self.fed, self.left = None, None, None
+        self.state, self.fed, self.ticked = None, None, None
         self.has_opened = self.has_zombies = False
         self.dies_until = self.hangs_until = self.hides_until = 0.0
         self.zombies.clear()
@@ -248,8 +248,9 @@ class Machine:
             formats=self.formats,
         )
         boot = f"{self.name}{self.boots}"
+        left = feeding.left_by(self.ticked) if self.ticked else None
         self.lan_agent = self.lan
-        self.state = first_state(pair, boot, self.kept, self.clock(), self.lan_files, self.left)
+        self.state = first_state(pair, boot, self.kept, self.clock(), self.lan_files, left)
         may_open = feeding.may_open(self.state)
         if self.is_stick_lost:
             self.post(lambda: events.StateLost(self.clock(), "an agent before this one noted so"))
@@ -354,7 +355,7 @@ class Machine:
             self._drain()
             self._feed_in(events.Tick(self.clock()))
             if self.agent_epoch == epoch and self.state is not None:
-                self.left = feeding.left_by(self.state)
+                self.ticked = self.state
         self.ground.after(self.ground.timing.keepalive, lambda: self._tick(epoch))
 
     def _wake(self) -> None:
