@@ -154,6 +154,9 @@ def _done(turn: Turn, event: events.Done) -> None:
 
 def _failed(turn: Turn, event: events.Failed) -> None:
     mine, timing = turn.mine(event.guest), turn.state.timing
+    if (mine.phase, event.deed) == (Phase.PROMOTING, Deed.PROMOTE) and mine.taking is not None:
+        # No domain was created on it, so nothing was written in the term that was raised for it.
+        turn.set_guest(event.guest, failed_from=mine.taking.from_term)
     turn.say(event.guest, f"{event.deed} failed: {event.why}")
     retry = turn.state.now + timing.dead
     match mine.phase, event.deed:
@@ -184,6 +187,7 @@ def _outdated(turn: Turn, guest: str) -> None:
 
 def _promoted(turn: Turn, guest: str) -> None:
     turn.write(guest, held_in=turn.state.boot)
+    turn.set_guest(guest, failed_from=None)
     turn.move(guest, Phase.CREATING, "Primary")
     turn.act(Create(guest))
 

@@ -389,6 +389,7 @@ class GuestState:
     request: Request | None = None
     grant: Request | None = None
     taking: Taking | None = None
+    failed_from: int | None = None  # the term of our data, where a start that failed has raised it
     fence_asked: bool = False  # DRBD's handler waits for our answer
     is_confirmed: bool = False  # a person typed the confirmation to start it in spite of all
     farewell: int | None = None  # we signed it off, in this term, and did not start it since

@@ -170,8 +170,10 @@ def is_vetoed(state: NodeState, guest: str) -> bool:
 
 def base_term(state: NodeState, guest: str) -> int:
     """The term of our copy's data; while we take it, what it was before."""
-    taking = state.guests[guest].taking
-    return taking.from_term if taking else state.durable.ledgers[guest].term
+    mine = state.guests[guest]
+    if mine.taking is not None:
+        return mine.taking.from_term
+    return state.durable.ledgers[guest].term if mine.failed_from is None else mine.failed_from
 
 
 def peer_off(state: NodeState, guest: str) -> PeerOff | None:

@@ -193,6 +193,8 @@ def _adopt(turn: Turn, guest: str) -> None:
         return
     if not mine.is_unbroken:
         turn.set_guest(guest, is_unbroken=True)
+    if hello.term == ledger.term and mine.failed_from is not None:
+        turn.set_guest(guest, failed_from=None)  # the other one has taken note
     if turn.state.is_stateless:
         return
     term = max(ledger.theirs, hello.term)

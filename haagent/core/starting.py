@@ -61,7 +61,7 @@ def start(turn: Turn, guest: str) -> None:
         is_parted=is_alone,
         choice=resolving.overruled(state, guest) if off is PeerOff.OPERATOR else ledger.choice,
     )
-    taking = Taking(off, newest, ledger.term)
+    taking = Taking(off, newest, proofs.base_term(state, guest))
     turn.set_guest(guest, taking=taking, farewell=None, grant=None)
     turn.move(guest, Phase.PROMOTING, f"peer off: {off}; our copy: {newest}; term {term}")
     turn.act(Promote(guest, disconnect=is_alone))

@@ -412,6 +412,10 @@ class Mirror:
         if copy.role is Role.PRIMARY:
             return
         if copy.link in CONNECTED:
+            if not (self._carries(node, 1 - node) and self._carries(1 - node, node)):
+                # Both agree to that (cl_wide_st_chg); once the connection is lost it is judged
+                # anew, and nothing is known of the peer's disk.
+                raise Refused("Refusing to be Primary while peer is not outdated")
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")
             if Disk.UP_TO_DATE not in (copy.disk, peer.disk):

@@ -84,6 +84,45 @@ def holder_dies_after_its_farewell(world: World) -> None:
     stays(world, B, 30)
 
 
+def promotion_fails_after_a_farewell(world: World) -> None:
+    """Who signs off for a restart loses its power before DRBD has promoted the other, which fails
+    for that. Nothing was written, so what was proven still is.
+    """
+    world.leave(A)
+    world.run_until(lambda: phase(world, B) is Phase.PROMOTING, world.now + 8)
+    world.power_off(A)
+    expect(world, B, 40)
+    recovers(world)
+    _goes_there_and_dies(world)
+
+
+def what_could_not_start_is_in_sync_again(world: World) -> None:
+    """A start that failed is over when both copies are one: the next loss is about that term."""
+    world.move(A)
+    world.run_until(lambda: phase(world, B) is Phase.PROMOTING, world.now + 6)
+    world.unplug(Path.CROSSOVER)
+    wait(world, 1.0)
+    recovers(world)
+    _goes_there_and_dies(world)
+
+
+def _goes_there_and_dies(world: World) -> None:
+    """The guest, to A and with it."""
+    if world.holders() == [B]:
+        _settles(world)
+        world.move(B)
+        expect(world, A, 10)
+    _settles(world)
+    world.power_off(A)
+    expect(world, B, 40)
+
+
+def _settles(world: World) -> None:
+    """A move would be allowed."""
+    world.run_until(world.is_healthy, world.now + 60)
+    wait(world, 20)
+
+
 def crossover_is_pulled_as_the_moved_guest_stops(world: World) -> None:
     """The other marks its copy, the guest comes to its end, and starts again where it was."""
     world.move(A)
@@ -296,6 +335,8 @@ MOVES: Mapping[str, Scenario] = named(
     peer_dies_as_the_moved_guest_starts,
     holder_dies_as_the_moved_guest_stops,
     holder_dies_after_its_farewell,
+    promotion_fails_after_a_farewell,
+    what_could_not_start_is_in_sync_again,
     crossover_is_pulled_as_the_moved_guest_stops,
     crossover_is_pulled_as_the_moved_guest_starts,
     cards_die_as_the_moved_guest_stops,

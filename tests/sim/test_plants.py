@@ -322,6 +322,28 @@ def a_dead_disk_that_is_not_told_of(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(simulated.Machine, "resource_changed", of_what_is_up)
 
 
+def a_start_that_failed_is_the_term_of_the_data(plant: pytest.MonkeyPatch) -> None:
+    set_guest = Turn.set_guest
+
+    def forgetful(turn: Turn, guest: str, **changes: object) -> None:
+        if changes.get("failed_from") is None:
+            set_guest(turn, guest, **changes)
+
+    plant.setattr(Turn, "set_guest", forgetful)
+
+
+def a_start_that_failed_for_ever(plant: pytest.MonkeyPatch) -> None:
+    """What was once not written stays the term of the data, however often it is written since."""
+    set_guest = Turn.set_guest
+
+    def stubborn(turn: Turn, guest: str, **changes: object) -> None:
+        if changes.get("failed_from", 0) is None:
+            del changes["failed_from"]
+        set_guest(turn, guest, **changes)
+
+    plant.setattr(Turn, "set_guest", stubborn)
+
+
 def nothing_left_to_the_next_agent(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(feeding, "left_by", lambda state: None)
 
@@ -414,6 +436,9 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_disk_that_may_hang_for_ever, "standbys-disk-hangs"),
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-who-is-alone"),
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-a-standby-without-its-holder"),
+    (a_start_that_failed_is_the_term_of_the_data, "promotion-fails-after-a-farewell"),
+    (a_start_that_failed_for_ever, "promotion-fails-after-a-farewell"),
+    (a_start_that_failed_for_ever, "what-could-not-start-is-in-sync-again"),
     (a_dead_disk_that_is_not_told_of, "standbys-disk-is-dead-at-the-start"),
 )
 
