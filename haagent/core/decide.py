@@ -154,9 +154,9 @@ def _done(turn: Turn, event: events.Done) -> None:
 
 def _failed(turn: Turn, event: events.Failed) -> None:
     mine, timing = turn.mine(event.guest), turn.state.timing
-    if (mine.phase, event.deed) == (Phase.PROMOTING, Deed.PROMOTE) and mine.taking is not None:
+    if (mine.phase, event.deed) == (Phase.PROMOTING, Deed.PROMOTE):
         # No domain was created on it, so nothing was written in the term that was raised for it.
-        turn.set_guest(event.guest, failed_from=mine.taking.from_term)
+        turn.set_guest(event.guest, failed_from=proofs.base_term(turn.state, event.guest))
     turn.say(event.guest, f"{event.deed} failed: {event.why}")
     retry = turn.state.now + timing.dead
     match mine.phase, event.deed:

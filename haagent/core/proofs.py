@@ -275,9 +275,17 @@ def is_unbroken(state: NodeState, guest: str) -> bool:
         and hello is not None
         and hello.is_connected
         and hello.disk in {Disk.UP_TO_DATE, *GONE}  # without a disk it has written to ours alone
-        and hello.term == base_term(state, guest)
+        and _is_of_our_data(state, guest, hello.term)
         and has_referee(state)
     )
+
+
+def _is_of_our_data(state: NodeState, guest: str, term: int) -> bool:
+    """TERM is that of our copy's data; or one of ours that we have raised it to since, for starts
+    that failed or are under way. The peer took note of it in sync, and nothing was written in it.
+    """
+    base, ours = base_term(state, guest), state.durable.ledgers[guest].term
+    return base <= term <= ours and (term == base or owner(term) == state.me)
 
 
 def is_peer_outdated(state: NodeState, guest: str) -> bool:

@@ -406,15 +406,20 @@ class Mirror:
         is_known = copy.link in CONNECTED or copy.marks_peer is not None
         return not is_known and copy.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
 
+    def waits_for_peer(self, node: int) -> bool:
+        """Both have to agree to a promotion (cl_wide_st_chg of drbd_state.c), and no word gets
+        there: until the connection is lost, and all is judged anew.
+        """
+        is_up = self._carries(node, 1 - node) and self._carries(1 - node, node)
+        return self.copies[node].link in CONNECTED and not is_up
+
     def promote(self, node: int, answer: int | None) -> None:
         """Raises Refused. ANSWER is the handler's, if it was asked."""
         copy, peer = self.copies[node], self.copies[1 - node]
         if copy.role is Role.PRIMARY:
             return
         if copy.link in CONNECTED:
-            if not (self._carries(node, 1 - node) and self._carries(1 - node, node)):
-                # Both agree to that (cl_wide_st_chg); once the connection is lost it is judged
-                # anew, and nothing is known of the peer's disk.
+            if self.waits_for_peer(node):  # it is lost in a moment, and nothing known of its disk
                 raise Refused("Refusing to be Primary while peer is not outdated")
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")

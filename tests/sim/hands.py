@@ -141,7 +141,10 @@ class Hands:
 
     def _become_primary(self, guest: str, answer: FenceAnswer | None) -> None:
         self._wait_for_disk(guest)
-        self.machine.ground.mirrors[guest].promote(self.machine.node, answer)
+        node, mirror = self.machine.node, self.machine.ground.mirrors[guest]
+        if mirror.waits_for_peer(node):
+            raise NotYetError
+        mirror.promote(node, answer)
 
     def _handler_ends(self, guest: str, answer: FenceAnswer) -> None:
         machine, mirror = self.machine, self.machine.ground.mirrors[guest]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from haagent.core import lacking
 from haagent.core.model import Disk, Link, Path, Phase
+from tests.sim.machine import Machine
 from tests.sim.telling import (
     A,
     B,
@@ -96,14 +97,35 @@ def promotion_fails_after_a_farewell(world: World) -> None:
     _goes_there_and_dies(world)
 
 
+def promotion_fails_that_the_peer_took_note_of(world: World) -> None:
+    """The cable goes first. By the LAN the one that leaves has heard of the term that was raised
+    for nothing, and calls its copy one of that.
+    """
+    world.leave(A)
+    world.run_until(lambda: phase(world, B) is Phase.PROMOTING, world.now + 8)
+    world.unplug(Path.CROSSOVER)
+    a, b = world.machines
+    world.run_until(lambda: _term(a) == _term(b), world.now + 2)
+    wait(world, world.timing.keepalive)  # it says so
+    world.power_off(A)
+    expect(world, B, 40)
+    recovers(world)
+    _goes_there_and_dies(world)
+
+
 def what_could_not_start_is_in_sync_again(world: World) -> None:
     """A start that failed is over when both copies are one: the next loss is about that term."""
     world.move(A)
     world.run_until(lambda: phase(world, B) is Phase.PROMOTING, world.now + 6)
     world.unplug(Path.CROSSOVER)
-    wait(world, 1.0)
+    world.run_until(lambda: phase(world, B) is Phase.RELEASED, world.now + 10)
     recovers(world)
     _goes_there_and_dies(world)
+
+
+def _term(machine: Machine) -> int:
+    assert machine.state is not None
+    return machine.state.durable.ledgers["g"].term
 
 
 def _goes_there_and_dies(world: World) -> None:
@@ -336,6 +358,7 @@ MOVES: Mapping[str, Scenario] = named(
     holder_dies_as_the_moved_guest_stops,
     holder_dies_after_its_farewell,
     promotion_fails_after_a_farewell,
+    promotion_fails_that_the_peer_took_note_of,
     what_could_not_start_is_in_sync_again,
     crossover_is_pulled_as_the_moved_guest_stops,
     crossover_is_pulled_as_the_moved_guest_starts,

@@ -71,13 +71,16 @@ def kill_peer(world: World, node: int) -> float | None:
     boot, domain, died = machine.boots, machine.domains.get("g"), world.now
     state = machine.state
     is_going = state is not None and state.guests["g"].phase is Phase.STOPPING
+    fails = state is not None and state.guests["g"].phase is Phase.PROMOTING  # without the peer
     world.power_off(1 - node)
     while world.now < died + foresight.LOOKS_AHEAD * world.timing.take:
         wait(world, STEP)
         state = machine.state
         if machine.boots != boot or state is None:
             return None  # it was reset: what comes after that is another story
-        begins = state.guests["g"].phase is Phase.PROMOTING and (domain is None or is_going)
+        is_promoting = state.guests["g"].phase is Phase.PROMOTING
+        fails = fails and is_promoting
+        begins = is_promoting and not fails and (domain is None or is_going)
         goes_on = (
             state.guests["g"].phase is Phase.HOLDING
             and domain in (None, machine.domains.get("g"))

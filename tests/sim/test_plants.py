@@ -344,6 +344,14 @@ def a_start_that_failed_for_ever(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(Turn, "set_guest", stubborn)
 
 
+def a_term_raised_for_nothing_is_another_copys(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(
+        proofs,
+        "_is_of_our_data",
+        lambda state, guest, term: term == proofs.base_term(state, guest),
+    )
+
+
 def nothing_left_to_the_next_agent(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(feeding, "left_by", lambda state: None)
 
@@ -437,6 +445,10 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-who-is-alone"),
     (a_disk_that_hangs_whatever_the_other_has, "disk-hangs-of-a-standby-without-its-holder"),
     (a_start_that_failed_is_the_term_of_the_data, "promotion-fails-after-a-farewell"),
+    (
+        a_term_raised_for_nothing_is_another_copys,
+        "promotion-fails-that-the-peer-took-note-of",
+    ),
     (a_start_that_failed_for_ever, "promotion-fails-after-a-farewell"),
     (a_start_that_failed_for_ever, "what-could-not-start-is-in-sync-again"),
     (a_dead_disk_that_is_not_told_of, "standbys-disk-is-dead-at-the-start"),

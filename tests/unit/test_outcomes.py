@@ -103,6 +103,29 @@ def test_what_was_dropped_waits_for_the_handshake(before: bool, link: Link, wait
     assert shows(state, replace(LOST, link=link)).guests["g"].has_dropped is waits
 
 
+@pytest.mark.parametrize(
+    ("phase", "deed"),
+    [
+        (Phase.PROMOTING, Deed.PROMOTE),
+        (Phase.PROMOTING, Deed.CONNECT),
+        (Phase.CREATING, Deed.PROMOTE),
+        (Phase.CREATING, Deed.CREATE),
+    ],
+)
+def test_a_promotion_that_fails_leaves_the_copy_of_its_term(phase: Phase, deed: Deed) -> None:
+    begun = with_guest(promoting(survivor()), phase=phase)
+    taking = begun.guests["g"].taking
+    assert taking is not None
+    is_so = (phase, deed) == (Phase.PROMOTING, Deed.PROMOTE)
+    after = failed(begun, deed).state.guests["g"].failed_from
+    assert after == (taking.from_term if is_so else None)
+
+
+def test_a_promotion_makes_the_copy_one_of_the_new_term() -> None:
+    begun = with_guest(promoting(survivor()), failed_from=1)
+    assert done(begun, Deed.PROMOTE).state.guests["g"].failed_from is None
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_a_guest_that_ended_by_itself_starts_again_here(phase: Phase) -> None:
     decision = decide(holding(phase=phase), events.DomainSeen(AT, "g", False))

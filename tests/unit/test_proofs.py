@@ -22,6 +22,7 @@ from haagent.core.model import (
     Phase,
     Policy,
     Request,
+    Taking,
 )
 from tests.unit.states import (
     HELLO,
@@ -101,6 +102,26 @@ def test_unbroken_needs(without: str) -> None:
     state = UNBROKEN_NEEDS[without](survivor())
     assert proofs.newest(state, "g") is None
     assert lacking.sentences(state, "g")
+
+
+@pytest.mark.parametrize(
+    ("told", "is_same"),
+    [(0, False), (1, False), (2, True), (3, True), (4, False), (5, True), (6, False), (7, False)],
+)
+def test_a_term_that_was_raised_for_nothing_is_of_the_same_copy(told: int, is_same: bool) -> None:
+    """Two starts have failed since term 2, in terms of ours; the peer took note, or did not."""
+    state = with_guest(with_ledger(survivor(), term=5), failed_from=2)
+    newest = proofs.newest(with_words(state, term=told), "g")
+    assert newest is (Newest.UNBROKEN if is_same else None)
+
+
+def test_of_which_term_our_copy_is() -> None:
+    state = with_ledger(survivor(), term=7)
+    assert proofs.base_term(state, "g") == 7
+    failed = with_guest(state, failed_from=3)
+    assert proofs.base_term(failed, "g") == 3
+    taking = Taking(PeerOff.SELF_FENCED, Newest.UNBROKEN, from_term=5)
+    assert proofs.base_term(with_guest(failed, taking=taking), "g") == 5
 
 
 def test_a_lone_survivor_serves_again() -> None:

@@ -313,6 +313,14 @@ def test_a_copy_is_of_the_highest_term_only_with(without: str) -> None:
     assert not after.guests["g"].is_unbroken
 
 
+@pytest.mark.parametrize(("told", "failed_from"), [(5, None), (2, 2)])
+def test_a_start_that_failed_is_over_when_the_peer_took_note(
+    told: int, failed_from: int | None
+) -> None:
+    state = with_guest(with_ledger(in_sync(term=told), term=5), failed_from=2)
+    assert turned(state).state.guests["g"].failed_from == failed_from
+
+
 def test_a_holder_adopts_its_own_terms_alone() -> None:
     assert turned(with_ledger(holding(), theirs=3)).state.durable.ledgers["g"].term == 3
     risen = with_words(holding(), phase=Phase.RELEASED, term=5)
