@@ -198,8 +198,10 @@ def _adopt(turn: Turn, guest: str) -> None:
     if turn.state.is_stateless:
         return
     term = max(ledger.theirs, hello.term)
+    # safety: what may run here, unseen yet, runs in the term that it was started in.
+    is_idle = mine.phase is Phase.RELEASED and not proofs.may_be_here(turn.state, guest)
     is_holders = mine.phase is Phase.HOLDING and owner(term) == turn.state.me
-    if term > ledger.term and (mine.phase is Phase.RELEASED or is_holders):
+    if term > ledger.term and (is_idle or is_holders):
         turn.write(guest, term=term, by_operator=False)
         turn.say(guest, f"in sync: our copy is of term {turn.ledger(guest).term}")
 

@@ -207,6 +207,18 @@ def blind_agent_never_sees(world: World) -> None:
     recovers(world)
 
 
+def blind_agent_hears_of_a_start_elsewhere(world: World) -> None:
+    """A person starts it on the other one in spite of all. DRBD refuses, but the term has risen: it
+    is not that of a guest which may run here unseen, and that ends as if its agent had seen it.
+    """
+    world.hang_xen(A, 1.0)
+    world.restart_agent(A)
+    world.confirm(B)
+    starts_anew(world, B, 60)
+    recovers(world)
+    stays(world, B, 30)
+
+
 def blind_agents_die_one_after_the_other(world: World) -> None:
     world.hide_drbd(A, FOR_EVER)
     world.kill_agent_again_and_again(A, 60, 9)
@@ -322,6 +334,7 @@ DEATHS: Mapping[str, Scenario] = named(
     agent_restarts_while_writes_wait,
     blind_agent_sees_late,
     blind_agent_never_sees,
+    blind_agent_hears_of_a_start_elsewhere,
     blind_agents_die_one_after_the_other,
     blind_agent_is_cut_off,
     zombie_of_who_is_alone,

@@ -367,6 +367,10 @@ def nothing_before_it_is_seen(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(simulated, "check", lambda before, decision: None)
 
 
+def the_term_of_another_for_what_is_not_seen(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(proofs, "may_be_here", lambda state, guest: False)
+
+
 def a_lone_one_that_is_always_fed(plant: pytest.MonkeyPatch) -> None:
     starves_because = feeding.starves_because
 
@@ -429,6 +433,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (nothing_left_to_the_next_agent, "agent-dies-again-and-again"),
     (nothing_left_to_the_next_agent, "blind-agents-die-one-after-the-other"),
     (a_dead_agents_feed, "agent-dies-as-its-watchdog-runs-out"),
+    (the_term_of_another_for_what_is_not_seen, "blind-agent-hears-of-a-start-elsewhere"),
     (nothing_before_it_is_seen, "blind-agent-is-cut-off"),
     (nothing_before_it_is_seen, "blind-agent-never-sees"),
     (nothing_before_it_is_seen, "agent-restarts-while-writes-wait"),

@@ -321,6 +321,12 @@ def test_a_start_that_failed_is_over_when_the_peer_took_note(
     assert turned(state).state.guests["g"].failed_from == failed_from
 
 
+def test_what_may_run_here_unseen_is_of_the_term_that_it_was_started_in() -> None:
+    unseen = with_guest(with_ledger(in_sync(), held_in="b1"), is_running=None)
+    assert turned(unseen).state.durable.ledgers["g"].term == 2
+    assert turned(with_guest(unseen, is_running=False)).state.durable.ledgers["g"].term == 4
+
+
 def test_a_holder_adopts_its_own_terms_alone() -> None:
     assert turned(with_ledger(holding(), theirs=3)).state.durable.ledgers["g"].term == 3
     risen = with_words(holding(), phase=Phase.RELEASED, term=5)
