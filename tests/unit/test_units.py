@@ -166,6 +166,9 @@ def test_a_screen_that_dies_shows_the_end_of_the_log(
     assert max(map(len, told.splitlines())) < 80
 
 
+LEAVING = ("haagent.service", "shoestring-leave.service")
+
+
 def test_nothing_of_the_pair_starts_before_it_is_forgotten() -> None:
     forget = settings(UNITS / "shoestring-forget.service")
     assert forget["ConditionPathExists"] == [forgetting.PATH]
@@ -180,6 +183,13 @@ def test_nothing_of_the_pair_starts_before_it_is_forgotten() -> None:
         waits = "shoestring-setup.service" in " ".join(settings(unit).get("After", []))
         if {SETTINGS, f"!{COMPLETE.path}"} & set(conditions):
             assert unit.name in before or waits, unit.name
+
+
+def test_what_a_machine_does_as_it_leaves_is_kept() -> None:
+    """The flush of the journal, when it is stopped, is the moment from which nothing is."""
+    after = {name: " ".join(settings(UNITS / name)["After"]).split() for name in LEAVING}
+    assert "systemd-journal-flush.service" in after["haagent.service"]
+    assert "haagent.service" in after["shoestring-leave.service"]
 
 
 def test_no_shell_comes_without_our_password() -> None:
