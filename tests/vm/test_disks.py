@@ -21,12 +21,18 @@ from tests.vm.incidents.disks import (
     superblock,
 )
 from tests.vm.incidents.programs import move
-from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
+from tests.vm.incidents.standing import (
+    Standing,
+    await_time,
+    boot_id,
+    expect_takeover,
+    runs_on,
+    starts,
+)
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
 from tests.vm.story import BOOT, Story, await_stopped
-from tests.vm.test_machines import expect_takeover
 from tests.vm.test_stick import NOTICED, says_so
 from tests.vm.wait import wait_until
 

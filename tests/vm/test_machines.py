@@ -5,7 +5,7 @@ import pytest
 
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.programs import MAY_TAKE_ALL, SHUT_DOWN, TAKE_ALL, begin
-from tests.vm.incidents.standing import Standing, boot_id, runs_on, starts
+from tests.vm.incidents.standing import Standing, boot_id, expect_takeover, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, Story
@@ -17,21 +17,6 @@ STUBBORN = "systemd-run --quiet --unit=stubborn sh -c 'trap \"\" TERM; while :; 
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def expect_takeover(story: Story, before: str) -> None:
-    """From a, which boots anew by itself: it was in the boot BEFORE. It does not get the guest
-    back.
-    """
-    a, b = story.pair.both
-    story.await_line(b, "promoting.*self-fenced.*unbroken")
-    story.await_numbers(10)
-    a.control.wait_for_boot(BOOT)
-    assert boot_id(a) != before
-    story.await_protected()
-    assert runs_on(b) == ["b"], "it failed back"
-    assert len(starts(story)) == 2, "it moved more than once"
-    story.audit()
 
 
 @pytest.mark.row("A3")

@@ -16,7 +16,7 @@ from tests.vm.incidents.programs import (
     main_pid,
     signal_all,
 )
-from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
+from tests.vm.incidents.standing import Standing, await_time, boot_id, expect_takeover
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING
@@ -69,19 +69,6 @@ def test_programs_are_killed_on_both_and_nothing_moves(story: Story) -> None:
         quiet.assert_nobody_was_missed()
         before.assert_unmoved()
         story.audit()
-
-
-def expect_takeover(story: Story, before: str) -> None:
-    """From a, which is reset: it was in the boot BEFORE. It does not get the guest back."""
-    a, b = story.pair.both
-    story.await_line(b, "promoting.*self-fenced.*unbroken")
-    story.await_numbers(10)
-    a.control.wait_for_boot(BOOT)
-    assert boot_id(a) != before
-    story.await_protected()
-    assert runs_on(b) == ["b"], "it failed back"
-    assert len(starts(story)) == 2, "it moved more than once"
-    story.audit()
 
 
 @pytest.mark.row("D2")

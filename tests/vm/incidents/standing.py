@@ -38,6 +38,21 @@ def starts(story: Story) -> set[str]:
     return {beacon.epoch for beacon in story.beacons.heard}
 
 
+def expect_takeover(story: Story, before: str) -> None:
+    """From a, which boots anew by itself: it was in the boot BEFORE. It does not get the guest
+    back.
+    """
+    a, b = story.pair.both
+    story.await_line(b, "promoting.*self-fenced.*unbroken")
+    story.await_numbers(10)
+    a.control.wait_for_boot(BOOT)
+    assert boot_id(a) != before
+    story.await_protected()
+    assert runs_on(b) == ["b"], "it failed back"
+    assert len(starts(story)) == 2, "it moved more than once"
+    story.audit()
+
+
 def await_time(machine: Machine, seconds: float) -> None:
     """MACHINE's agent has gone on deciding for SECONDS, by its own clock."""
     began = status(machine)["at"]
