@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.fake_runs import run
 from tests.vm.runs import reliability, results
+from tests.vm.runs.marks import marked
 from tests.vm.runs.page import BEGIN, END, NotKept, by_hand, look, page
 from tests.vm.runs.record import Outcome, Record
 from tests.vm.runs.rows import ROWS, Row
@@ -116,10 +117,23 @@ def test_what_cannot_be_kept_is_not_written_over(tmp_path: Path, text: str) -> N
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_the_page_that_there_is_lists_every_row() -> None:
-    """Its results are of the day on which it was made."""
-    text = reliability.PAGE.read_text()
-    by_hand(text)
-    shown = [line.split(" | ")[:3] for line in text.splitlines() if line.startswith("| ")]
-    wanted = [[f"| {one.name}", one.fault, one.promise] for one in ROWS.values()]
-    assert shown[-len(wanted) :] == wanted
+def test_the_page_that_there_is_was_made_of_the_lines_that_there_are() -> None:
+    """It lists every row; after a change of them, or of a scenario's mark: `make reliability`."""
+    records = results.read(reliability.KEPT)
+    kept = by_hand(reliability.PAGE.read_text())
+    made = page(ROWS, marked(), records, kept, list(reliability.sums(records)))
+    assert reliability.PAGE.read_text() == made
+    assert not any(one.is_dirty for one in records)
+
+
+def test_runs_of_several_hosts_come_together_once_each(tmp_path: Path) -> None:
+    kept, other = tmp_path / "kept.jsonl", run(name="tests/vm/test_one.py::test_other_host")
+    results.append(other, kept)
+    lines = tmp_path / "lines.jsonl"
+    first, second = run(), run(when="2026-01-01T00:00:00+00:00", outcome=Outcome.FAILED)
+    for one in (first, run(is_dirty=True), run(outcome=Outcome.SKIPPED), second):
+        results.append(one, lines)
+    assert reliability.take_in(lines, kept) == 2
+    assert results.read(kept) == [other, first, second]
+    assert reliability.take_in(lines, kept) == 0
+    assert results.read(kept) == [other, first, second]

@@ -14,13 +14,14 @@ SHORT = 12  # digits of a hash; enough to find what it is of
 LONG_RUNS = ("soak", "chaos")
 
 ABOUT = """\
-<!-- Made by `make reliability` of build/vm-results.jsonl; a test compares. What is between the two
+<!-- Made by `make reliability` of docs/vm-results.jsonl; a test compares. What is between the two
 marks below is written by hand, and kept. -->
 # Reliability
 
 What a pair is to survive, a row for each fault, and what was seen of it on emulated machines. The
-rows are in tests/vm/rows.txt; a scenario of tests/vm is marked with those that it shows. A row
-passed if the newest run of each of its scenarios did. Runs of a tree with changes do not count.
+rows are in tests/vm/rows.txt; a scenario of tests/vm is marked with those that it shows, and each
+run is a line of [vm-results.jsonl](vm-results.jsonl). A row passed if the newest run of each of its
+scenarios did. Runs of a tree with changes do not count.
 """
 HEAD = """\
 | row | what happens | what the pair promises | result | passed | median s | image |

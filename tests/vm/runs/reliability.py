@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`make reliability`: writes docs/reliability.md anew from build/vm-results.jsonl."""
+"""`make reliability`: takes the runs of build/vm-results.jsonl into docs/vm-results.jsonl, where
+those of other hosts and days are, and writes docs/reliability.md anew from all of them.
+"""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,13 +10,30 @@ from pathlib import Path
 from tests.vm import tools
 from tests.vm.chaos import histories
 from tests.vm.runs import results
+from tests.vm.runs.choosing import IS_RUN
 from tests.vm.runs.marks import marked
 from tests.vm.runs.page import NOTHING, SHORT, NotKept, by_hand, page
-from tests.vm.runs.record import Record
+from tests.vm.runs.record import Record, dump
 from tests.vm.runs.rows import ROWS
 from tests.vm.soak import summing
 
 PAGE = tools.TOP / "docs/reliability.md"
+KEPT = tools.TOP / "docs/vm-results.jsonl"  # of every host, in the order of their being taken in
+
+
+def take_in(lines: Path, kept: Path) -> int:
+    """Puts the runs of LINES behind those that KEPT has, and says how many are new. A run of a tree
+    with changes is none that anybody could have again, and one that was skipped is none.
+    """
+    known = {dump(one) for one in results.read(kept)}
+    new = [
+        one
+        for one in results.read(lines)
+        if one.outcome in IS_RUN and not one.is_dirty and dump(one) not in known
+    ]
+    for one in new:
+        results.append(one, kept)
+    return len(new)
 
 
 def write(file: Path, lines: Path) -> None:
@@ -53,11 +72,12 @@ def of(one: Record) -> str:
 
 def main() -> int:
     try:
-        write(PAGE, results.FILE)
+        new = take_in(results.FILE, KEPT)
+        write(PAGE, KEPT)
     except NotKept as error:
-        print(f"{PAGE}: {error}. Nothing was written.", file=sys.stderr)
+        print(f"{PAGE}: {error}. The page was not written.", file=sys.stderr)
         return 1
-    print(f"{PAGE} is written: look at what changed.")
+    print(f"{new} runs are new. {PAGE} is written: look at what changed, and commit both.")
     return 0
 
 
