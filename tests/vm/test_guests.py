@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What a guest does to itself is no reason to move it."""
+"""What a guest does to itself is no reason to move it; and where it cannot run, it is not kept."""
 
 import pytest
 
-from tests.vm.incidents.domains import panic
-from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on
+from tests.vm.incidents.domains import give_memory_back, panic, take_memory
+from tests.vm.incidents.network import await_complaint
+from tests.vm.incidents.programs import move
+from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
 from tests.vm.lab import Lab
-from tests.vm.pair import TIMING
-from tests.vm.story import Story
+from tests.vm.machine import Machine
+from tests.vm.pair import TIMING, status
+from tests.vm.story import TAKEOVER, Story
+from tests.vm.wait import wait_until
+
+# What whoever typed `shoestring move` was told: systemd has it from the program's output.
+MOVERS_LINES = "journalctl --boot --no-pager --output=cat --identifier=shoestring"
 
 
 @pytest.fixture
@@ -42,3 +49,57 @@ def test_the_guest_panics_switches_itself_off_and_hangs(story: Story) -> None:
         before.assert_unmoved()
         assert (boot_id(a), boot_id(b)) == boots, "a machine was reset"
         story.audit()
+
+
+@pytest.mark.row("E4")
+def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
+    """A person moves it there: it comes back once, and stays. When its machine dies, there is no
+    other place: it is tried there again and again, until there is memory.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        take_memory(b)
+        move(a)
+        before.await_line(b, "promoting: peer off: farewell; our copy: in-sync")
+        before.await_line(b, "creating -> destroying: it could not be started")
+        await_complaint(b, "what was tried here failed, and b waits a moment before a start")
+        expect_reason(b)
+        before.await_line(a, "promoting: peer off: agreed; our copy: in-sync")
+        story.await_numbers(20)
+        story.await_protected()
+        await_told(a, "counter did not get to b: counter runs on a")
+        back = Standing(story)
+        await_time(a, 3 * TIMING.take)
+        back.assert_unmoved()
+        assert runs_on(a) == runs_on(b) == ["a"]
+        assert len(starts(story)) == 2, "it went to and fro"
+
+        a.power_cut(seed=71)
+        story.await_line(b, "promoting: peer off: self-fenced; our copy: unbroken")
+        story.await_line(b, "promoting: peer off: alone; our copy: left-behind")
+        expect_reason(b)
+        assert len(starts(story)) == 2
+        give_memory_back(b)
+        story.await_numbers(20)
+        story.return_of(a)
+        assert runs_on(a) == runs_on(b) == ["b"], "it failed back"
+        assert len(starts(story)) == 3, "it was started more than once"
+        story.audit(may_freeze=True)
+
+
+def await_told(machine: Machine, words: str) -> None:
+    """Whoever moved the guest away from MACHINE reads WORDS."""
+    wait_until(
+        f"a person to be told: {words}",
+        lambda: words in machine.control.try_run(MOVERS_LINES).out,
+        TAKEOVER,
+        2,
+    )
+
+
+def expect_reason(machine: Machine) -> None:
+    """MACHINE's screen tells, among what was decided there lately, how the start failed."""
+    told = [what for _, what in status(machine)["lately"]]
+    assert any("create failed: xl create" in what for what in told), told

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Domains of a machine, below what xl(1) can be asked for: its libraries are called directly."""
 
+import re
+
 from tests.vm.machine import Machine
 from tests.vm.wait import wait_until
 
 SPINNERS = ("spinner1", "spinner2", "spinner3")
+MISER = "miser"
+LEFT = 96  # MiB of Xen's memory; the guest takes twice as much, and a domain some for itself
 
 # The libraries are those that a program of Xen's has loaded: their names have its version.
 LIBRARY = """\
@@ -72,18 +76,9 @@ def keep(machine: Machine) -> None:
 def spin(machine: Machine) -> None:
     """Guests of which nobody keeps account take all that they get of MACHINE's processor."""
     for name in SPINNERS:
-        settings = (
-            f'name = "{name}"',
-            'type = "pv"',
-            'kernel = "/usr/share/shoestring/guest/vmlinux"',
-            'ramdisk = "/usr/share/shoestring/guest/initramfs"',
-            # init of a Linux; what follows the two dashes are its arguments.
-            'extra = "console=hvc0 quiet rdinit=/bin/busybox -- awk BEGIN{for(;;){}}"',
-            "memory = 192",
-        )
-        text = "\n".join(settings)
-        machine.run(f"cat > /run/{name}.cfg <<'END'\n{text}\nEND\n")
-        machine.run(f"xl create --quiet /run/{name}.cfg", 300)
+        # init of a Linux; what follows the two dashes are its arguments.
+        runs = 'extra = "console=hvc0 quiet rdinit=/bin/busybox -- awk BEGIN{for(;;){}}"'
+        _create(machine, name, 192, runs)
 
 
 def spun(machine: Machine) -> float:
@@ -97,3 +92,37 @@ def spun(machine: Machine) -> float:
 def end_spinning(machine: Machine) -> None:
     for name in SPINNERS:
         machine.run(f"xl destroy {name}", 120)
+
+
+def take_memory(machine: Machine) -> None:
+    """A domain of which nobody keeps account has what MACHINE has for guests, and does nothing."""
+    _create(machine, MISER, _free_memory(machine) - LEFT, options="-p")
+    left = _free_memory(machine)
+    assert left <= LEFT, f"{left} MiB are left on {machine.name}"
+
+
+def give_memory_back(machine: Machine) -> None:
+    machine.run(f"xl destroy {MISER}", 120)
+
+
+def _free_memory(machine: Machine) -> int:
+    """MiB that Xen has given to no domain."""
+    found = re.search(r"^free_memory +: (\d+)$", machine.run("xl info", 120), re.MULTILINE)
+    assert found, "xl info does not tell it any more"
+    return int(found[1])
+
+
+def _create(machine: Machine, name: str, memory: int, *settings: str, options: str = "") -> None:
+    """A domain with the kernel of the guest and no disk, which the agent does not know."""
+    text = "\n".join(
+        (
+            f'name = "{name}"',
+            'type = "pv"',
+            'kernel = "/usr/share/shoestring/guest/vmlinux"',
+            'ramdisk = "/usr/share/shoestring/guest/initramfs"',
+            f"memory = {memory}",
+            *settings,
+        )
+    )
+    machine.run(f"cat > /run/{name}.cfg <<'END'\n{text}\nEND\n")
+    machine.run(f"xl create --quiet {options} /run/{name}.cfg", 300)
