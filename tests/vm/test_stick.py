@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stick of a running machine is pulled: what runs, runs on, and both machines say so."""
+"""The stick of a running machine is pulled, or parts of it are dead: what runs, runs on."""
 
 from dataclasses import replace
 
@@ -7,11 +7,26 @@ import pytest
 
 from haagent.console.alarms import Alarm
 from haagent.keeping import LOOK, LOOK_LIMIT
+from tests.vm.chaos.faults import signal
+from tests.vm.disk_faults import READS, Effect, Fault
+from tests.vm.incidents.programs import await_anew, main_pid, move, signal_all
+from tests.vm.incidents.standing import Standing, runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import Pair, blank_pair, set_up, status
 from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
 from tests.vm.wait import wait_until
+
+SECTOR = 512  # bytes; what sysfs counts in
+BEGIN_OF_STATE = 'cat /sys/class/block/"$(basename "$(readlink -f /dev/medium/state)")"/start'
+# Past all that the machine remembers; it ends badly where the stick does not answer well.
+READ_ONE_BLOCK = "dd if=/dev/medium/{} of=/dev/null bs=4096 count=1 iflag=direct status=none"
+# What is not in use is forgotten, and then all is read anew that might be started.
+READ_PROGRAMS = """
+echo 3 > /proc/sys/vm/drop_caches
+nice --adjustment=19 find /usr/bin /usr/sbin /usr/lib/python3* /usr/lib/xen* /usr/lib/grub-xen \
+    -type f -exec cat {} + > /dev/null
+"""
 
 NOTICED = 5 * (LOOK + LOOK_LIMIT)  # seconds; a generous deadline for a slow, busy host
 
@@ -131,3 +146,53 @@ def test_a_guest_that_ends_by_itself_starts_again_without_the_stick(story: Story
         )
         story.await_numbers(10)
         assert status(a)["guests"][0]["runs_on"] == ["a"]
+
+
+@pytest.mark.row("C12")
+def test_what_is_on_the_sticks_beside_the_state_cannot_be_read(lab: Lab) -> None:
+    """On both machines. Programs are read and started again, and a guest moves there and back, as
+    the root is in memory; nobody even asks for one of those blocks.
+    """
+    story = Story(lab)
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        for machine in (a, b):
+            lose_blocks(machine)
+        met = {machine.name: machine.met("stick") for machine in (a, b)}
+        assert all(met.values()), f"it never happened: {met}"
+
+        for machine in (a, b):
+            machine.run(READ_PROGRAMS, 900)
+            for unit, ends in (
+                ("haagent", signal("haagent", "KILL")),
+                ("heartbeat", signal_all("heartbeat", "KILL")),
+            ):
+                was = main_pid(machine, unit)
+                machine.run(ends)
+                await_anew(machine, unit, was)
+        before.await_line(a, "released -> holding: the agent is back")
+        story.await_protected()
+        story.await_numbers(20)
+        before.assert_unmoved()
+
+        for source, target in ((a, b), (b, a)):
+            move(source)
+            before.await_line(target, "promoting: peer off: farewell")
+            story.await_numbers(10)
+            story.await_protected()
+            assert runs_on(source) == [target.name]
+        assert {machine.name: machine.met("stick") for machine in (a, b)} == met
+        story.audit()
+
+
+def lose_blocks(machine: Machine) -> None:
+    """What is before the state partition on the stick of MACHINE cannot be read any more: the
+    partition table, GRUB, what it loads, and both slots.
+    """
+    begin = SECTOR * int(machine.run(BEGIN_OF_STATE))
+    machine.hurt("stick", Fault(Effect.FAIL, READS, end=begin))
+    for partition in ("esp", "root-a"):
+        machine.run(f"! {READ_ONE_BLOCK.format(partition)}")
+    machine.run(READ_ONE_BLOCK.format("state"))
