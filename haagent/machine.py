@@ -38,6 +38,7 @@ from haagent.lookout import Lookout
 from haagent.measures import Measures
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
+from haagent.network.stray import StrayCard
 from haagent.run import run
 from haagent.state import FOLDER, StateFile
 from haagent.storage import spare
@@ -92,6 +93,7 @@ class Machine:
                 expected[guest.address] = guest.mac
                 self._guest_at[guest.address] = name
         self.peer = PeerProbe(config.bridge, config.lan.address, expected)
+        self.stray = StrayCard(config.crossover.interface, config.lan.peer_mac)
         self.links: dict[str, bool] | None = None
         self.failed_units: tuple[str, ...] = ()
         self.has_strange_disk = False
@@ -141,6 +143,7 @@ class Machine:
             self._revive_heartbeat,
             self._hear_referee,
             self._hear_peer,
+            self._hear_stray,
             self._look_at_units,
             self._keep_last_in_sync,
             self._watch_stick,
@@ -227,6 +230,7 @@ class Machine:
         self.measures.seen(state)
         self.pulse.seen(state)
         self.revival.seen(state)
+        self.stray.follow()
         around = Surroundings(
             heartbeat=None if self.revival.is_hanging else self.links,
             failed_units=self.failed_units,
@@ -239,6 +243,7 @@ class Machine:
             lately=self.lookout.lately,
             has_strange_disk=self.has_strange_disk,
             misunderstood_at=self.speech.misunderstood_at,
+            crossed_at=self.stray.heard_at,
         )
         self._server.publish(to_dict(snapshot(state, lacking.sentences, around)))
 
@@ -303,6 +308,9 @@ class Machine:
             post(events.ProbeAnswered(time.monotonic(), self._guest_at.get(address, "")))
 
         self.peer.receive(hear)
+
+    def _hear_stray(self, post: Callable[[Event], None]) -> None:
+        self.stray.receive()
 
     def _look_at_units(self, post: Callable[[Event], None]) -> None:
         while True:

@@ -306,6 +306,18 @@ class Alarm(StrEnum):
         "as it is waited for; a machine that cannot write its stick says so.",
     )
 
+    CROSSOVER_TO_LAN = (
+        "SHOE-406",
+        "The crossover leads to the LAN",
+        "A card is heard on it that belongs on the LAN. Either the two cables of a machine are "
+        "exchanged: then nothing passes between the two. Or a switch joins what should be two "
+        "cables: then what guests write goes over the LAN, and one switch that fails takes both "
+        "ways at once, so that guests stop.",
+        "The crossover cable leads from card to card, with no switch between; the other card of "
+        "each machine is for the LAN. The screen names the machine to look at, if it can tell. "
+        "The alarm goes away by itself.",
+    )
+
     NO_REFEREE = (
         "SHOE-501",
         "No gateway answers both machines",

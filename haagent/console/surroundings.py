@@ -28,3 +28,4 @@ class Surroundings:
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
     has_strange_disk: bool = False  # the data disk is not the one of this machine
     misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours
+    crossed_at: float = NEVER  # monotonic: when the peer's LAN card last spoke on the crossover

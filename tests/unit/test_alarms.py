@@ -34,6 +34,7 @@ AROUNDS = (
     Surroundings(heartbeat={}),
     Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
     Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
+    Surroundings(crossed_at=NOW),
 )
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
@@ -72,6 +73,7 @@ FOR_EVER = {
     "SHOE-403": "HEARTBEAT_NO_LINK",
     "SHOE-404": "HEARTBEAT_LINK_DOWN",
     "SHOE-405": "LAN_CHANGES",
+    "SHOE-406": "CROSSOVER_TO_LAN",
     "SHOE-501": "NO_REFEREE",
     "SHOE-502": "STANDS_DOWN",
     "SHOE-601": "UNIT_FAILED",

@@ -64,6 +64,7 @@ def test_whatever_does_not_hold_has_its_complaint(what: str, change: Change) -> 
         ("heartbeat has no link", Surroundings(heartbeat={})),
         ("heartbeat hears nothing on lan.", Surroundings({"crossover": True, "lan": False})),
         ("drbd.service has failed.", replace(AROUND, failed_units=("drbd.service",))),
+        ("The LAN card of berta is heard on", replace(AROUND, crossed_at=NOW - 1)),
     ],
 )
 def test_so_has_what_the_core_does_not_know(what: str, around: Surroundings) -> None:
@@ -125,6 +126,25 @@ def test_a_silent_peer_takes_the_referee_along_only_if_it_is_gone() -> None:
     cut_off = look(node(referee=Referee(NOW - 2.1))(alone))
     assert cut_off.complaints[1].what == "No referee: the gateway does not answer anna."
     assert cut_off.complaints[1].means.startswith("anna may be the one cut off")
+
+
+def test_a_crossover_that_leads_to_the_lan_is_told_as_long_as_it_does() -> None:
+    crossed = replace(AROUND, crossed_at=NOW - 1)
+    (complaint,) = look(WELL, crossed).complaints
+    assert complaint.means.startswith("The crossover leads to the LAN.")
+    assert look(WELL, replace(AROUND, crossed_at=NOW - 5.1)).complaints == ()
+
+
+@pytest.mark.parametrize(("answered", "which"), [(NOW - 0.1, "berta"), (NOW - 2.1, "anna")])
+def test_cables_are_exchanged_where_the_gateway_does_not_answer(
+    answered: float, which: str
+) -> None:
+    cut_off = node(usable_since=None, referee=Referee(answered))(silent(WELL))
+    first, second, *_ = look(cut_off, replace(AROUND, crossed_at=NOW - 1)).complaints
+    assert first.what == "The LAN card of berta is heard on the crossover."
+    assert first.means.startswith(f"The two cables of {which} are exchanged")
+    assert first.do.startswith(f"Exchange the two cables of {which}.")
+    assert second.what == "berta is silent."
 
 
 def test_a_holder_alone_is_said_to_be() -> None:

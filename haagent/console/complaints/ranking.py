@@ -16,6 +16,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *machines.ours(state),
         *machines.replaced(state),
         *ways.lan(state),
+        *ways.crossing(state, around),
         *machines.silence(state, around),
         *ways.paths(state),
         *machines.peers(state),

@@ -44,6 +44,27 @@ def lan(state: NodeState) -> Iterator[Complaint]:
     )
 
 
+def crossing(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
+    """About a crossover that leads to the LAN. While the two hear each other it is the crossover
+    alone; else the LAN leads to the crossover as well, and the gateway tells at which of them.
+    """
+    if not is_recent(state, around.crossed_at):
+        return
+    me, peer = names(state)
+    means = (
+        "The crossover leads to the LAN. If the mirror works at all, what guests write goes that "
+        "way, and one switch that fails takes both cables."
+    )
+    do = "Lead the crossover cable from card to card, with no switch between."
+    if not is_talking(state):
+        which = peer if is_answered(state) else me
+        means = f"The two cables of {which} are exchanged, so nothing it says gets through."
+        do = f"Exchange the two cables of {which}. If it stays so: {do[0].lower()}{do[1:]}"
+    yield Complaint(
+        Alarm.CROSSOVER_TO_LAN, f"The LAN card of {peer} is heard on the crossover.", means, do
+    )
+
+
 def paths(state: NodeState) -> Iterator[Complaint]:
     """About the ways to a peer that is heard on one of them at least."""
     me, peer = names(state)
