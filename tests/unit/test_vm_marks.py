@@ -21,6 +21,10 @@ def helper(): pass
 
 
 def test_two(): pass
+
+
+@pytest.mark.parametrize("y", [1, pytest.param(2, marks=pytest.mark.row("C14"), id="two")])
+def test_three(y): pass
 """
 
 
@@ -28,7 +32,11 @@ def test_every_scenario_is_there_with_its_rows(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TEXT)
     (tmp_path / "other.py").write_text(TEXT)
     found = marked(tmp_path, tmp_path)
-    assert found == {"test_it.py::test_one": ("A1", "C16"), "test_it.py::test_two": ()}
+    assert found == {
+        "test_it.py::test_one": ("A1", "C16"),
+        "test_it.py::test_two": (),
+        "test_it.py::test_three": ("C14",),
+    }
 
 
 def test_an_unknown_row_is_an_error(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ def marked(folder: Path = FOLDER, top: Path = tools.TOP) -> dict[str, tuple[str,
 
 
 def _rows(scenario: ast.FunctionDef) -> Iterator[str]:
-    for mark in scenario.decorator_list:
-        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.row":
-            yield from (str(ast.literal_eval(word)) for word in mark.args)
+    """Those of single parameters too: a mark may stand in `pytest.param`."""
+    for decorator in scenario.decorator_list:
+        for mark in ast.walk(decorator):
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.row":
+                yield from (str(ast.literal_eval(word)) for word in mark.args)
