@@ -13,6 +13,9 @@ from tests.vm.pair import TIMING, status
 from tests.vm.story import TAKEOVER, Story
 from tests.vm.wait import wait_until
 
+DEFINITION = "/run/shoestring/guests/counter.cfg"  # that the agent has xl start it from
+STRANGER = "02:00:00:00:00:99"  # locally administered, IEEE 802c: nobody's card
+
 # What whoever typed `shoestring move` was told: systemd has it from the program's output.
 MOVERS_LINES = "journalctl --boot --no-pager --output=cat --identifier=shoestring"
 
@@ -103,3 +106,54 @@ def expect_reason(machine: Machine) -> None:
     """MACHINE's screen tells, among what was decided there lately, how the start failed."""
     told = [what for _, what in status(machine)["lately"]]
     assert any("create failed: xl create" in what for what in told), told
+
+
+@pytest.mark.row("E6")
+def test_the_guest_takes_another_address_of_ethernet(story: Story) -> None:
+    """That of either machine's LAN card: frames go astray, and neither believes that the other is
+    gone, or back. Then one that is nobody's: what it does is taken over as ever.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        ours = mac_of_guest(a)
+        for machine in (b, a):
+            start_with(story, a, lan_mac(machine))
+            before = Standing(story)
+            await_time(b, 1.5 * TIMING.take)
+            story.await_beacons(20)
+            before.assert_nobody_was_missed()
+            before.assert_unmoved()
+        start_with(story, a, ours)
+        story.await_numbers(10)
+        story.await_protected()
+
+        start_with(story, a, STRANGER)
+        story.await_beacons(20)
+        story.await_protected()
+        a.power_cut(seed=72)
+        story.await_line(b, "promoting: peer off: self-fenced; our copy: unbroken")
+        story.await_numbers(10)
+        assert mac_of_guest(b) == ours
+        story.return_of(a)
+        assert runs_on(a) == runs_on(b) == ["b"], "it failed back"
+        story.audit(may_freeze=True)
+
+
+def start_with(story: Story, machine: Machine, mac: str) -> None:
+    """The guest ends by itself, and has MAC from its next start on MACHINE on."""
+    before = Standing(story)
+    machine.run(f"sed -i 's/mac=[0-9a-f:]*/mac={mac}/' {DEFINITION}")
+    machine.run("xl destroy counter")
+    before.await_next_start()
+    assert mac_of_guest(machine) == mac
+
+
+def mac_of_guest(machine: Machine) -> str:
+    """By xenstore, which netback has it from."""
+    domain = "$(xl domid counter)"
+    return machine.run(f"xenstore-read /local/domain/0/backend/vif/{domain}/0/mac").strip()
+
+
+def lan_mac(machine: Machine) -> str:
+    return next(nic.mac for nic in machine.nics if nic.segment == "lan")
