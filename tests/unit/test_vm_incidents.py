@@ -12,7 +12,7 @@ from tests.unit.fake_story import FakeMachine, FakeStory
 from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import BOOT_ID
 from tests.vm.incidents.disks import await_failed, superblock
-from tests.vm.incidents.domains import SPINNERS, spun
+from tests.vm.incidents.domains import MISER, SPINNERS, spun, take_memory
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.programs import MOVE, give_handler, give_handler_back, move
 from tests.vm.incidents.standing import Standing, holder
@@ -106,6 +106,29 @@ def test_what_the_other_guests_spun(fake: FakeStory) -> None:
     fake.a.outs["xl list"] = heading + "".join(listed[:2])
     with pytest.raises(AssertionError, match="only"):
         spun(cast(Machine, fake.a))
+
+
+class Rich(FakeMachine):
+    """It has 850 MiB for guests, of which a domain gets what it asks for, and some for itself."""
+
+    def __init__(self, gives: int) -> None:
+        self.did: list[str] = []
+        super().__init__("a", self.did)
+        self.gives = gives
+
+    def run(self, script: str, timeout: float = 60) -> str:
+        free = 850 - self.gives * any("xl create" in what for what in self.did)
+        self.outs["xl info"] = f"host : a\nfree_memory            : {free}\nfree_cpus : 0\n"
+        return super().run(script, timeout)
+
+
+def test_the_memory_is_taken_or_it_is_told() -> None:
+    machine = Rich(gives=757)
+    take_memory(cast(Machine, machine))
+    did = "\n".join(machine.did)
+    assert f'name = "{MISER}"' in did and "memory = 754\n" in did
+    with pytest.raises(AssertionError, match="100 MiB are left on a"):
+        take_memory(cast(Machine, Rich(gives=750)))
 
 
 class Stub:
