@@ -228,6 +228,16 @@ def test_what_was_foreseen_before_the_peer_fell_silent_promises_nothing(
     assert first.means.startswith("It cannot start on anna")
 
 
+def test_who_tries_again_says_that_it_failed() -> None:
+    soon = foreseen(fate=Fate.STARTS, phase=Phase.RELEASED, at=NOW - 2, seconds=6.0)
+    failed = both(elsewhere, silent, guest(phase=Phase.RELEASED, retry_at=NOW + 4))
+    (first, *_) = look(failed(WELL), soon).complaints
+    assert first.means == (
+        "It starts on anna by itself in about 4 s, if berta stays silent: what was tried here "
+        "failed, and anna waits a moment before a start."
+    )
+
+
 def test_one_silence_is_complained_of_once() -> None:
     deaf = Surroundings({"crossover": False, "lan": False})
     assert [c.what for c in look(silent(WELL), deaf).complaints] == ["berta is silent."]

@@ -16,6 +16,7 @@ from tests.vm.wait import wait_until
 DEFINITION = "/run/shoestring/guests/counter.cfg"  # that the agent has xl start it from
 STRANGER = "02:00:00:00:00:99"  # locally administered, IEEE 802c: nobody's card
 
+TRIED_IN_VAIN = "what was tried here failed, and b waits a moment before a start"
 # What whoever typed `shoestring move` was told: systemd has it from the program's output.
 MOVERS_LINES = "journalctl --boot --no-pager --output=cat --identifier=shoestring"
 
@@ -67,7 +68,7 @@ def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
         move(a)
         before.await_line(b, "promoting: peer off: farewell; our copy: in-sync")
         before.await_line(b, "creating -> destroying: it could not be started")
-        await_complaint(b, "what was tried here failed, and b waits a moment before a start")
+        await_complaint(b, TRIED_IN_VAIN)
         expect_reason(b)
         before.await_line(a, "promoting: peer off: agreed; our copy: in-sync")
         story.await_numbers(20)
@@ -83,6 +84,7 @@ def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
         story.await_line(b, "promoting: peer off: self-fenced; our copy: unbroken")
         story.await_line(b, "promoting: peer off: alone; our copy: left-behind")
         expect_reason(b)
+        await_complaint(b, TRIED_IN_VAIN)
         assert len(starts(story)) == 2
         give_memory_back(b)
         story.await_numbers(20)

@@ -8,7 +8,8 @@ from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
 from haagent.console.facts import hello_of, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
-from haagent.core import moving
+from haagent.core import lacking, moving
+from haagent.core.blockers import Blocker
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, NodeState, Phase
 from haagent.core.together import names
@@ -98,6 +99,13 @@ def _starts_in(state: NodeState, around: Surroundings, guest: str) -> float | No
     return max(0.0, outlook.at + outlook.seconds - state.now)
 
 
+def _what_failed(state: NodeState, guest: str) -> str:
+    """Words to add, where a start is tried again: it may fail as the one before did."""
+    if Blocker.PAUSED not in lacking.blockers(state, guest):
+        return ""
+    return f": {lacking.in_words(state, guest, Blocker.PAUSED)}"
+
+
 def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -> Complaint:
     """A guest that runs nowhere, and that we do not start because of WHY."""
     me, peer = names(state)
@@ -105,7 +113,8 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
     was_there = hello is not None and hello.phase in HELD and not is_talking(state)
     soon = _starts_in(state, around, guest)
     if soon is not None:
-        means = f"It starts on {me} by itself in about {soon:.0f} s, if {peer} stays silent."
+        tried = _what_failed(state, guest)
+        means = f"It starts on {me} by itself in about {soon:.0f} s, if {peer} stays silent{tried}."
     elif why:
         means = f"It cannot start on {me}: {why}.{last_same(state, around, guest)}"
     elif is_talking(state):
