@@ -281,6 +281,20 @@ def frozen_standby(world: World) -> None:
     recovers(world)
 
 
+def taker_cannot_start_it(world: World) -> None:
+    """There is no other place: it is tried again and again, until the old holder is back and has
+    got what it missed.
+    """
+    world.machines[B].is_full = True
+    world.power_off(A)
+    expect(world, None, 60)
+    world.power_on(A)
+    expect(world, A, 80)
+    stays(world, A, 30)
+    world.machines[B].is_full = False
+    recovers(world)
+
+
 def taker_dies_before_its_guest_starts(world: World) -> None:
     """It has made the copy its own, by a risen term, and can prove it when it is back alone."""
     world.power_off(A)
@@ -339,6 +353,7 @@ DEATHS: Mapping[str, Scenario] = named(
     blind_agent_is_cut_off,
     zombie_of_who_is_alone,
     xl_hangs_at_the_taker,
+    taker_cannot_start_it,
     taker_dies_before_its_guest_starts,
     taker_dies_too,
     frozen_standby,

@@ -29,6 +29,7 @@ UNKNOWN = {
     "both-sticks-are-lost",
     "moved-guest-cannot-start-there",
     "second-guest-stays-when-the-first-cannot-start-there",
+    "taker-cannot-start-it",
     "xl-hangs-at-the-taker",
     *HANGS,
 }
