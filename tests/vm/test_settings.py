@@ -113,8 +113,7 @@ def test_heartbeats_generation_is_damaged(lab: Lab) -> None:
 
         before = Standing(story)
         was, process = generation(a), main_pid(a, "heartbeat")
-        a.run(LOSE_BOTH)
-        a.run(signal_all("heartbeat", "KILL"))
+        a.run(f"{LOSE_BOTH} && {signal_all('heartbeat', 'KILL')}")
         await_anew(a, "heartbeat", process)
         before.await_line(a, "heartbeat: signed on as")
         await_time(b, 3 * TIMING.dead)  # a heartbeat that is not heard is missed by then
