@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A machine is told to forget its pair, typed by a person; the other one keeps what both had."""
 
-import re
-
 import pytest
 
 from tests.vm.evening import PASSWORD
+from tests.vm.incidents.disks import kind_of_data
 from tests.vm.incidents.network import await_complaint
 from tests.vm.incidents.standing import runs_on, starts
 from tests.vm.lab import Lab
-from tests.vm.machine import Machine
 from tests.vm.person import MENU, Person
 from tests.vm.story import BOOT, TAKEOVER, Story
 
@@ -20,14 +18,6 @@ LEFT_OF_A_PAIR = "find /state/etc/shoestring /state/haagent* -type f 2>/dev/null
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def content(machine: Machine) -> str:
-    """What its data disk holds, lsblk(8); empty: nothing that anybody knows."""
-    listed = machine.run("lsblk --noheadings --nodeps --output SERIAL,FSTYPE")
-    found = re.search(rf"{machine.name}-data *(.*)", listed, re.IGNORECASE)
-    assert found, f"{machine.name} does not see its data disk: {listed}"
-    return found[1].strip()
 
 
 @pytest.mark.row("G10")
@@ -46,7 +36,7 @@ def test_one_half_of_a_pair_becomes_a_blank_machine(story: Story) -> None:
         holder.types()
         story.await_protected()
 
-        assert content(b) == "LVM2_member" and b.run(LEFT_OF_A_PAIR)
+        assert kind_of_data(b) == "LVM2_member" and b.run(LEFT_OF_A_PAIR)
         person = Person(b)
         person.opens_menu()
         person.commands("factory-reset", PASSWORD)
@@ -56,7 +46,7 @@ def test_one_half_of_a_pair_becomes_a_blank_machine(story: Story) -> None:
         person.reads("b restarts now, forgets the pair", within=TAKEOVER)
         person.reads("Nothing is left of the pair", within=BOOT)
         person.reads(FIRST_PAGE, within=BOOT)
-        assert content(b) == ""
+        assert kind_of_data(b) == ""
         assert b.run(LEFT_OF_A_PAIR) == ""
 
         story.await_numbers(20)
