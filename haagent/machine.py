@@ -239,6 +239,7 @@ class Machine:
             lately=self.lookout.lately,
             has_strange_disk=self.has_strange_disk,
             misunderstood_at=self.speech.misunderstood_at,
+            strangers=self.speech.strangers,
         )
         self._server.publish(to_dict(snapshot(state, lacking.sentences, around)))
 
