@@ -16,7 +16,14 @@ JUMPS = ("+1 hour", "-2 hours", "1970-01-02")  # as date(1) takes them
 RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"  # the battery's clock went on
 LONG_AGO = datetime(2001, 1, 1)  # of a clock whose battery is empty
 # All that the agent knows of what it promised. One that is stopped does not write it down again.
-LOSE_STATE = f"{signal('haagent', 'STOP')} && rm -r /state/haagent /state/haagent.saved && sync"
+# And the time that systemd begins with where the battery's clock is behind it (systemd(1)).
+LOSE_STATE = f"""
+set -e
+{signal("haagent", "STOP")}
+rm -r /state/haagent /state/haagent.saved
+rm -f /var/lib/systemd/timesync/clock
+sync
+"""
 
 
 @pytest.fixture

@@ -246,7 +246,7 @@ def test_the_power_goes_while_the_keys_change(
         person = begin_replacing(a, b)
         agree(person)
         times = happens(story, person)
-        story.await_protected(SETUP)
+        story.await_protected(2 * SETUP)  # a boot, the rest of a set-up, and a copy
         story.await_numbers(20)
         for machine in story.pair.both:
             assert runs_on(machine) == ["a"]
