@@ -244,6 +244,7 @@ class Machine:
             has_strange_disk=self.has_strange_disk,
             misunderstood_at=self.speech.misunderstood_at,
             crossed_at=self.stray.heard_at,
+            strangers=self.speech.strangers,
         )
         self._server.publish(to_dict(snapshot(state, lacking.sentences, around)))
 

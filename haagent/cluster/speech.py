@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MIT
 """What is said to the other machine, and heard of it, over every way there is.
 
-Owns the keys that hellos are signed with, and which of what comes in is a hello: of the peer, or of
-a machine that was replaced and does not know it. Which formats are spoken is core/speaking.py's to
-say; what a hello means is decided elsewhere.
+Owns the keys that hellos are signed with, and which of what comes in is a hello: of the peer, of a
+machine that was replaced and does not know it, or of one that has no key of this pair. Which
+formats are spoken is core/speaking.py's to say; what a hello means is decided elsewhere.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from haagent.cluster.datagrams import Address
-from haagent.cluster.wire import FORMATS, OtherFormat, decode, encode, is_of_another
+from haagent.cluster.wire import (
+    FORMATS,
+    OtherFormat,
+    decode,
+    encode,
+    is_of_a_stranger,
+    is_of_another,
+)
 from haagent.core import events
 from haagent.core.events import Event
 from haagent.core.model import NEVER, Hello, Pair, Path
@@ -37,6 +45,14 @@ class Courier(Carrier, Protocol):
     def answer(self, path: Path, sender: Address, data: bytes) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A machine that has no key of this pair. Nothing of it is proven, nor that it is one."""
+
+    address: str
+    at: float  # monotonic: when it last spoke
+
+
 class Speech:
     """The words between the two machines. Any thread may bring in what it heard."""
 
@@ -47,13 +63,16 @@ class Speech:
         replaced_keys: Sequence[bytes],
         datagrams: Courier,
         heartbeat: Carrier,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.misunderstood_at = NEVER  # when the peer last spoke in a format that is not ours
+        self.strangers: Mapping[Path, Stranger] = {}  # the one that is named of each path
         self._pair = pair
         self._key = key
         self._replaced_keys = replaced_keys
         self._datagrams = datagrams
         self._heartbeat = heartbeat
+        self._now = now
         self._replaced: tuple[Path, Address] | None = None  # where one spoke from last
         self._complain_again = 0.0
 
@@ -83,9 +102,11 @@ class Speech:
     def hear_stranger(self, post: Post, path: Path, data: bytes, sender: Address) -> bool:
         """Whether a machine that has no place here any more spoke; from wherever it now is."""
         if not is_of_another(data, self._replaced_keys, self._pair.me):
+            if is_of_a_stranger(data, (self._key, *self._replaced_keys)):
+                self._name(path, sender[0])
             return False
         self._replaced = path, sender
-        post(events.ReplacedHeard(time.monotonic()))
+        post(events.ReplacedHeard(self._now()))
         return True
 
     def hear(self, post: Post, path: Path, data: bytes) -> None:
@@ -94,7 +115,7 @@ class Speech:
             message = decode(data, self._key)
         except PeerError as error:
             if isinstance(error, OtherFormat):
-                self.misunderstood_at = time.monotonic()
+                self.misunderstood_at = self._now()
             self._complain(f"{path}: {error}")
             return
         theirs, ours = message.hello.scale, self._pair.scale
@@ -102,11 +123,20 @@ class Speech:
             # safety: a peer whose timers run otherwise keeps none of our promises about time.
             self._complain(f"the peer's time scale is {theirs:g}, ours is {ours:g}")
             return
-        post(events.HelloHeard(time.monotonic(), path, message.hello, message.version))
+        post(events.HelloHeard(self._now(), path, message.hello, message.version))
+
+    def _name(self, path: Path, address: str) -> None:
+        """ADDRESS is where a stranger on PATH is. Whoever takes another one in each word must not
+        make the screen change with it: one is named until it has been quiet for a while.
+        """
+        self._complain(f"{path}, from {address}: a message that is not signed with this pair's key")
+        known, now = self.strangers.get(path), self._now()
+        if known is None or known.address == address or now - known.at >= QUIET:
+            self.strangers = {**self.strangers, path: Stranger(address, now)}
 
     def _complain(self, message: str) -> None:
         """Logs what anybody on the LAN can make us say; a stranger must not fill the journal."""
-        now = time.monotonic()
+        now = self._now()
         if now >= self._complain_again:
             self._complain_again = now + QUIET
             log.warning("%s", message)

@@ -57,6 +57,7 @@ LONGEST_RELEASE = 32  # characters
 LARGEST_NUMBER = 2**63  # exclusive, either way
 
 _LABEL = b"shoestring hello\0"
+_BEGINNING = b'{"hello":{'  # of every body, in all formats so far
 _MAC = hashlib.sha256().digest_size
 
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
@@ -154,6 +155,18 @@ def is_of_another(data: bytes, keys: Iterable[bytes], me: int) -> bool:
         with contextlib.suppress(PeerError):
             return decode(data, key).hello.node != me
     return False
+
+
+def is_of_a_stranger(data: bytes, keys: Iterable[bytes]) -> bool:
+    """Whether DATA begins as a hello does, and is signed with none of KEYS: of a machine of another
+    pair, or of anybody who wants to look like one.
+
+    safety: nothing more of it is looked at, and nothing may follow from it but a sentence.
+    """
+    mac, body = data[:_MAC], data[_MAC:]
+    if len(data) > LARGEST or not body.startswith(_BEGINNING):
+        return False
+    return not any(hmac.compare_digest(mac, _sign(body, key)) for key in keys)
 
 
 def _sign(body: bytes, key: bytes) -> bytes:

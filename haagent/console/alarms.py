@@ -318,6 +318,18 @@ class Alarm(StrEnum):
         "The alarm goes away by itself.",
     )
 
+    STRANGER = (
+        "SHOE-407",
+        "A machine without this pair's key speaks to it",
+        "This is a note, and takes nothing from the pair's protection: what is not signed with the "
+        "key of this pair is refused. It may come from a machine of another pair, by a cable in "
+        "the wrong card or because two machines have the same address; from somebody who wants to "
+        "be taken for one; or from the other machine itself, over a cable that spoils its words.",
+        "On the crossover: see that its cable leads from one machine of this pair to the other, "
+        "and nowhere else. On the LAN: find the machine with the address that the screen names. If "
+        "it belongs to another pair, no two of the four machines may have the same address.",
+    )
+
     NO_REFEREE = (
         "SHOE-501",
         "No gateway answers both machines",

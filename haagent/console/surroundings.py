@@ -7,15 +7,18 @@ Whoever decides never looks at any of it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from haagent.cluster.speech import Stranger
 from haagent.core.foresight import Outlook
-from haagent.core.model import NEVER
+from haagent.core.model import NEVER, Path
 from haagent.storage.resync import Progress
 from haagent.update.news import News
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """A mapping is by the guest's name, and lacks those of which nothing is known."""
+    """A mapping is by the guest's name where no other is said, and lacks those of which nothing is
+    known.
+    """
 
     heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
     failed_units: tuple[str, ...] = ()
@@ -29,3 +32,4 @@ class Surroundings:
     has_strange_disk: bool = False  # the data disk is not the one of this machine
     misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours
     crossed_at: float = NEVER  # monotonic: when the peer's LAN card last spoke on the crossover
+    strangers: Mapping[Path, Stranger] = field(default_factory=dict)  # by the path they spoke on

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from haagent.cluster.speech import Stranger
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import Disk, Link
+from haagent.core.model import Path as Way
 from haagent.update.news import News
 from tests.unit.fake_state import (
     AROUND,
@@ -36,6 +38,7 @@ AROUNDS = (
     Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
     Surroundings(crossed_at=NOW),
 )
+STRANGE = replace(AROUND, strangers={Way.LAN: Stranger("192.0.2.7", NOW - 1)})
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
 # A code stays what it is for ever: a line is added here, and none is changed.
@@ -74,6 +77,7 @@ FOR_EVER = {
     "SHOE-404": "HEARTBEAT_LINK_DOWN",
     "SHOE-405": "LAN_CHANGES",
     "SHOE-406": "CROSSOVER_TO_LAN",
+    "SHOE-407": "STRANGER",
     "SHOE-501": "NO_REFEREE",
     "SHOE-502": "STANDS_DOWN",
     "SHOE-601": "UNIT_FAILED",
@@ -112,7 +116,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for c in look(gone, strange).complaints}
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
-    made |= {note.code for note in look(hello(release="0.2")(WELL)).notes}
+    made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
     assert made == set(Alarm)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.vm.frames import (
     ARP,
+    ETHERNET,
     TCP,
     UDP,
     carrying,
@@ -47,7 +48,8 @@ def sums_up(frame: bytes) -> bool:
     found = packet(frame)
     assert found is not None
     body = frame[found.header : found.end]
-    return checksum(ADDRESSES + struct.pack("!HH", found.protocol, len(body)) + body) == 0
+    addresses = frame[ETHERNET + 12 : ETHERNET + 20]
+    return checksum(addresses + struct.pack("!HH", found.protocol, len(body)) + body) == 0
 
 
 def test_the_ethertype() -> None:

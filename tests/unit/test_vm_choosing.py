@@ -54,6 +54,7 @@ def test_what_passed_now_is_left_out_and_why() -> None:
         {"images": {}},
         {"outcome": Outcome.FAILED},
         {"outcome": Outcome.SKIPPED},
+        {"outcome": Outcome.SPOILED},
     ],
     ids=str,
 )

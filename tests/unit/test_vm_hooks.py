@@ -89,6 +89,27 @@ def test_says_its_seed(record_property):
     record_property("seed", 11)
 """
 
+SPOILED = """\
+import pytest
+
+from tests.vm.runs import hooks
+
+
+@pytest.fixture
+def full(request):
+    request.node.stash[hooks.SPOILED] = "the disk of this host is full"
+    yield
+    raise RuntimeError("nothing could be put away")
+
+
+def test_fails(full):
+    assert False, "the guest did not come back"
+
+
+def test_passes(full):
+    pass
+"""
+
 
 @pytest.fixture
 def world(pytester: pytest.Pytester) -> pytest.Pytester:
@@ -132,6 +153,16 @@ def test_each_scenario_leaves_a_line(world: pytest.Pytester) -> None:
     assert found["test_says_its_seed"].accel == ""
     assert [found[name].seed for name in ("test_ends_badly[3]", "test_says_its_seed")] == [3, 11]
     assert found["test_fails"].kept == "failed/test_fails"
+
+
+def test_what_this_host_spoiled_says_nothing_of_the_pair(world: pytest.Pytester) -> None:
+    """However it ended; and nothing that came afterwards makes it a failure."""
+    file = world.makepyfile(test_spoiled=SPOILED)
+    run(world, str(file))
+    assert {name: (one.outcome, one.reason) for name, one in recorded(world).items()} == {
+        "test_fails": (Outcome.SPOILED, "the disk of this host is full"),
+        "test_passes": (Outcome.SPOILED, "the disk of this host is full"),
+    }
 
 
 def test_what_passed_is_left_out_until_something_changes(world: pytest.Pytester) -> None:

@@ -72,6 +72,14 @@ def test_a_failure_after_a_pass_is_one() -> None:
     assert look("A1", SCENARIOS, runs[::-1]).is_passed
 
 
+@pytest.mark.parametrize("outcome", [Outcome.SKIPPED, Outcome.SPOILED])
+def test_what_did_not_run_or_was_spoiled_takes_nothing_from_a_pass(outcome: Outcome) -> None:
+    name = "tests/vm/test_one.py::test_a"
+    seen = look("A1", SCENARIOS, [run(name=name), run(name=name, outcome=outcome)])
+    assert seen.is_passed and seen.cells()[1] == "1 of 1"
+    assert look("A1", SCENARIOS, [run(name=name, outcome=outcome)]).result == "not run yet"
+
+
 def test_the_newest_soak_and_chaos_are_summed_up() -> None:
     def cut(number: int, **changes: Any) -> Record:
         about = {"cut": number, "holder": "ab"[number % 2], "lost": [], "takeover": 80.0}
@@ -131,7 +139,8 @@ def test_runs_of_several_hosts_come_together_once_each(tmp_path: Path) -> None:
     results.append(other, kept)
     lines = tmp_path / "lines.jsonl"
     first, second = run(), run(when="2026-01-01T00:00:00+00:00", outcome=Outcome.FAILED)
-    for one in (first, run(is_dirty=True), run(outcome=Outcome.SKIPPED), second):
+    spoiled = run(outcome=Outcome.SPOILED)
+    for one in (first, run(is_dirty=True), run(outcome=Outcome.SKIPPED), spoiled, second):
         results.append(one, lines)
     assert reliability.take_in(lines, kept) == 2
     assert results.read(kept) == [other, first, second]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from haagent.cluster.wire import decode, encode
+from haagent.cluster.wire import decode, encode, is_of_a_stranger
 from haagent.core.model import Phase, owner
 from haagent.core.saying import hello
 from haagent.errors import PeerError
@@ -14,7 +14,16 @@ from tests.unit.states import holding
 from tests.unit.test_frames import sums_up, udp
 from tests.vm.cables import Said
 from tests.vm.frames import ARP, ethertype, packet
-from tests.vm.incidents.words import AHEAD, NO_KEY, STRANGER, again, claims, forged
+from tests.vm.incidents.words import (
+    AHEAD,
+    ANOTHER_KEY,
+    NO_KEY,
+    STRANGER,
+    again,
+    claims,
+    forged,
+    of_another_pair,
+)
 
 KEY = b"k" * 32
 
@@ -41,6 +50,19 @@ def test_a_forged_word_lacks_nothing_but_the_key(node: int) -> None:
         before = true.guests[guest]
         assert said.term > max(before.term, before.theirs) and owner(said.term) == node
         assert (said.phase, said.farewell) == (Phase.RELEASED, said.term)
+
+
+def test_a_word_of_another_pair_is_whole_and_its_own() -> None:
+    """By all that a card and a kernel look at; and signed, with another key."""
+    true = hello(holding())
+    frame = of_another_pair(Said(1.0, udp(encode(true, KEY))), "192.168.77.9").frame
+    found = packet(frame)
+    assert found is not None and sums_up(frame)
+    assert frame[6:12] == STRANGER
+    assert frame[26:30] == IPv4Address("192.168.77.9").packed
+    words = frame[found.payload : found.end]
+    assert is_of_a_stranger(words, (KEY,))
+    assert decode(words, ANOTHER_KEY).hello == true
 
 
 def test_a_stranger_claims_an_address() -> None:

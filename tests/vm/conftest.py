@@ -12,7 +12,7 @@ from tests.vm import tools
 from tests.vm.accel import acceleration
 from tests.vm.lab import FAILED, SHIPPED, TEST_FLAVOUR, Lab
 from tests.vm.pair import SCALE
-from tests.vm.runs import hooks, origin, results
+from tests.vm.runs import hooks, host, origin, results
 
 labs = pytest.StashKey[Lab]()
 
@@ -39,10 +39,27 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     lab = item.stash.get(labs, None)
+    if told := blame(call, lab):
+        item.stash[hooks.SPOILED] = told
+        if report.failed or report.when == "call":
+            report.sections.append(("What it met", report.longreprtext))
+            report.outcome, report.longrepr = "failed", told
     if report.failed and lab is not None:
-        report.sections.append(("What the machines said last", lab.keep_evidence(item.name)))
-        item.stash[hooks.KEPT] = FAILED / item.name
+        try:
+            said = lab.keep_evidence(item.name)
+            item.stash[hooks.KEPT] = FAILED / item.name
+        except OSError as error:
+            said = f"It could not be kept: {error}"
+        report.sections.append(("What the machines said last", said))
     return report
+
+
+def blame(call: pytest.CallInfo[None], lab: Lab | None) -> str:
+    """Why this host is at fault for what CALL of a scenario in LAB came to; empty if it is not."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    machines = lab.machines.values() if lab is not None else ()
+    broken = [f"{machine.name}: {told}" for machine in machines for told in machine.broken()]
+    return host.blame(error, lab.folder if lab is not None else None, broken)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +70,7 @@ def accel() -> str:
 
 @pytest.fixture
 def lab(accel: str, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    host.assert_room(Path("/tmp"), tools.BUILD)
     made = request.node.stash[labs] = Lab(accel)
     try:
         yield made

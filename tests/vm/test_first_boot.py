@@ -5,10 +5,14 @@ import pytest
 
 from tests.vm import evening
 from tests.vm.ear import Ear
+from tests.vm.incidents.disks import kind_of_data
 from tests.vm.lab import Lab
+from tests.vm.machine import Machine
 from tests.vm.pair import IDENTITIES, SCALE, SETUP, Pair, blank_pair, prepare
 from tests.vm.person import Person
 from tests.vm.wait import wait_until
+
+BLANK = "This machine is not set up"  # from its first page
 
 
 @pytest.fixture
@@ -92,6 +96,75 @@ def test_power_cuts_during_the_set_up(lab: Lab) -> None:
         machine.power_on()
     for machine in pair.both:
         Person(machine).reads(r"Continuing the set-up that was interrupted at step \d+ of \d+")
+        machine.control.wait_for_boot(SETUP)
+    wait_until("the guest's first number", pair.first_number, SETUP, 2)
+    pair.await_protected(SETUP)
+
+
+def lose_power(machine: Machine, seed: int) -> None:
+    """It is back at once."""
+    machine.power_cut(seed=seed)
+    machine.power_on()
+
+
+def are_agreed(pair: Pair) -> bool:
+    """Whether both machines go on by themselves, or else begin again; never one alone."""
+    begun = {
+        machine.name: Person(machine).reads(BLANK, r"\d+/\d+ Starting the network")[0] != BLANK
+        for machine in pair.both
+    }
+    assert len(set(begun.values())) == 1, f"they do not agree: {begun}"
+    return all(begun.values())
+
+
+def assert_blank(pair: Pair) -> None:
+    assert not are_agreed(pair), "nobody had consented"
+    for machine in pair.both:
+        assert kind_of_data(machine) == "", f"{machine.name}'s data disk was written to"
+
+
+def type_code(pair: Pair) -> evening.Seats:
+    seats = evening.sit_down(*pair.both)
+    seats.asks.answers("Type it here", seats.read_code())
+    return seats
+
+
+def type_to_the_consent(pair: Pair) -> evening.Seats:
+    seats = type_code(pair)
+    evening.go_on(seats.asks)
+    evening.answer_all(seats.asks)
+    return seats
+
+
+@pytest.mark.row("G2")
+def test_power_cuts_during_the_pairing(pair: Pair) -> None:
+    """Before the code was typed, before the questions, as the machine that asks writes down what
+    was agreed, and when the other one has: as long as one has not they are blank, and typed in
+    again; then they are a pair, and nobody types.
+    """
+    a, b = pair.both
+    seats = evening.sit_down(a, b)
+    seats.asks.reads("code > ")
+    seats.read_code()
+    lose_power(b, seed=91)
+    assert_blank(pair)
+
+    seats = type_code(pair)
+    seats.asks.reads("Press Enter to go on to the questions")
+    lose_power(a, seed=92)
+    seats.shows.reads("Nothing was written. Beginning again")
+    assert_blank(pair)
+
+    seats = type_to_the_consent(pair)
+    seats.asks.reads("Writing down on both machines what was agreed")
+    lose_power(a, seed=93)
+    if not are_agreed(pair):
+        seats = type_to_the_consent(pair)
+        seats.shows.reads("Waiting for the word of the other machine")
+        lose_power(b, seed=94)
+        if not are_agreed(pair):
+            type_to_the_consent(pair)
+    for machine in pair.both:
         machine.control.wait_for_boot(SETUP)
     wait_until("the guest's first number", pair.first_number, SETUP, 2)
     pair.await_protected(SETUP)

@@ -3,11 +3,14 @@
 
 import pytest
 
+from haagent.core.model import Path
 from tests.vm.chaos.faults import signal
-from tests.vm.incidents.standing import Standing, boot_id, runs_on, starts
+from tests.vm.incidents.network import is_two_way
+from tests.vm.incidents.programs import await_anew, main_pid, signal_all
+from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SETUP, flash, status
+from tests.vm.pair import SETUP, TIMING, flash, status
 from tests.vm.story import BOOT, Story
 from tests.vm.wait import wait_until
 
@@ -20,6 +23,11 @@ GIVE_STATE_BACK = f"cp -a {STATE}.kept/. {STATE}/"
 GIVE_SETTINGS_BACK = f"cp -a {SETTINGS}.kept {SETTINGS}"
 # systemd may have given up on it.
 START = "systemctl reset-failed haagent; systemctl restart haagent"
+
+GENERATION = "/var/lib/heartbeat/hb_generation"  # its start's number, which heartbeat counts up
+# heartbeat takes this for 0, and its peer takes what it says then for old words played again.
+MAKE_ZEROS = f"head --bytes=16 /dev/zero > {GENERATION} && sync"
+LOSE_BOTH = f"rm {GENERATION} {GENERATION}.highest && sync"
 
 
 def codes(machine: Machine) -> set[str]:
@@ -67,6 +75,54 @@ def test_the_state_and_the_settings_are_damaged(lab: Lab) -> None:
         story.await_numbers(20)
         assert runs_on(a) == runs_on(b) == ["a"]
         assert boot_id(a) == boots[0], "the holder was reset"
+        assert len(starts(story)) == 1, "the guest was started anew"
+        story.audit(may_freeze=True)
+
+
+def generation(machine: Machine) -> int:
+    return int(machine.run(f"cat {GENERATION}"))
+
+
+def await_heartbeat(machine: Machine) -> None:
+    """MACHINE's agent hears the other one by heartbeat, and is heard."""
+    wait_until(
+        f"{machine.name} to hear the other one by heartbeat",
+        lambda: is_two_way(machine, Path.HEARTBEAT),
+        BOOT,
+        2,
+    )
+
+
+@pytest.mark.row("F3")
+def test_heartbeats_generation_is_damaged(lab: Lab) -> None:
+    """On the standby it is zeros after a power cut; on the holder it is lost with the second file
+    that guards it, and heartbeat starts anew. Each time the other machine's heartbeat has run on,
+    and knows what came before.
+    """
+    story = Story(lab)
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        was = generation(b)
+        b.run(MAKE_ZEROS)
+        b.power_cut(seed=81)
+        story.await_line(a, "b is silent on every path")
+        story.return_of(b)
+        await_heartbeat(a)
+        assert generation(b) > was
+
+        before = Standing(story)
+        was, process = generation(a), main_pid(a, "heartbeat")
+        a.run(f"{LOSE_BOTH} && {signal_all('heartbeat', 'KILL')}")
+        await_anew(a, "heartbeat", process)
+        before.await_line(a, "heartbeat: signed on as")
+        await_time(b, 3 * TIMING.dead)  # a heartbeat that is not heard is missed by then
+        await_heartbeat(b)
+        story.await_protected()
+        assert generation(a) > was
+        story.await_numbers(20)
+        before.assert_nobody_was_missed()
+        before.assert_unmoved()
         assert len(starts(story)) == 1, "the guest was started anew"
         story.audit(may_freeze=True)
 

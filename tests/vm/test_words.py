@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who has no key says old words again, or new ones: neither proves anything."""
+"""Who has no key says old words again, or new ones, or is another pair's: nothing is proven."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +8,21 @@ import pytest
 from haagent.cluster.datagrams import PORT
 from haagent.cluster.speech import QUIET
 from tests.vm.cables import Said
-from tests.vm.incidents.network import HEARTBEAT, cables_of
+from tests.vm.evening import LAN
+from tests.vm.incidents.network import HEARTBEAT, await_complaint, cables_of
 from tests.vm.incidents.standing import Standing, await_time, runs_on
-from tests.vm.incidents.words import again, forged
+from tests.vm.incidents.words import again, forged, of_another_pair
 from tests.vm.lab import Lab
+from tests.vm.machine import Machine
 from tests.vm.mishaps import Which
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, Story, await_stopped, find, lines
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, find, lines
 from tests.vm.wait import wait_until
 
 REFUSED = "a message that is not signed with this pair's key"
+# Where a machine of another pair speaks from, by the cable; and what the screens call that.
+STRANGERS = {"xo": "192.168.77.9", "lan": LAN[1]}
+NAMED = {"the crossover cable": STRANGERS["xo"], "the LAN": STRANGERS["lan"]}
 
 Words = Mapping[str, Sequence[Said]]  # by the cable
 
@@ -114,3 +119,58 @@ def test_words_are_forged_without_the_key(story: Story) -> None:
         before.assert_nobody_was_missed()
         before.assert_unmoved()
         story.audit()
+
+
+def notes(machine: Machine) -> str:
+    """What MACHINE's screen says beside the verdict."""
+    return " ".join(note["what"] for note in status(machine).get("notes", ()))
+
+
+def await_named(machine: Machine, verdict: str) -> None:
+    """MACHINE names both strangers while it says VERDICT."""
+    wait_until(
+        f"{machine.name} to name who is on its cables, and to say {verdict}",
+        lambda: (
+            all(f"over {way}, from {address}." in notes(machine) for way, address in NAMED.items())
+            and status(machine).get("verdict") == verdict
+        ),
+        TAKEOVER,
+        1,
+    )
+
+
+@pytest.mark.row("F4")
+def test_a_machine_of_another_pair_is_on_the_cable(story: Story) -> None:
+    """It speaks to the holder, as to its own other half: on the crossover from an address of its
+    own, on the LAN from the standby's. First the standby is there, too; then the crossover leads to
+    the stranger alone. It is named all the time, and nothing moves.
+    """
+    a, b = story.pair.both
+    cables, seconds = cables_of(story), 8 * TIMING.dead
+    with story:
+        story.await_numbers(20)
+        words = listen(story, PORT)["b"]
+
+        def speak_to_the_holder() -> None:
+            for cable, address in STRANGERS.items():
+                strange = [of_another_pair(one, address) for one in words[cable]]
+                cables.say(cable, "ear", again(strange, seconds))
+
+        before = Standing(story)
+        story.await_protected()
+        speak_to_the_holder()
+        await_named(a, "PROTECTED")
+        cables.cut_between("xo", "a", "b")
+        speak_to_the_holder()
+        await_complaint(a, "Nothing comes from b over the crossover cable")
+        await_named(a, "NOT PROTECTED")
+        cables.plug("xo")
+        wait_until("a to name nobody any more", lambda: notes(a) == "", TAKEOVER, 1)
+        story.await_protected()
+        story.await_numbers(20)
+        told = [line for line in before.said(a) if REFUSED in line.text]
+        assert 0 < len(told) <= 2 * seconds / QUIET + 2, "too much or nothing"
+        assert notes(b) == ""
+        before.assert_nobody_was_missed()
+        before.assert_unmoved()
+        story.audit(may_freeze=True)

@@ -27,6 +27,6 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
     )
 
 
-def notes(state: NodeState) -> tuple[Complaint, ...]:
+def notes(state: NodeState, around: Surroundings) -> tuple[Complaint, ...]:
     """What is worth knowing, and keeps nobody from being protected."""
-    return tuple(machines.releases(state))
+    return (*ways.strangers(state, around), *machines.releases(state))

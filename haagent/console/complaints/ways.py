@@ -88,6 +88,25 @@ def paths(state: NodeState) -> Iterator[Complaint]:
             )
 
 
+def strangers(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
+    """A note about who speaks without the pair's key: anybody can, so it takes nothing from the
+    verdict.
+    """
+    me, peer = names(state)
+    for path, (way, _) in OWN_PATHS.items():
+        stranger = around.strangers.get(path)
+        if stranger is None or not is_recent(state, stranger.at):
+            continue
+        yield Complaint(
+            Alarm.STRANGER,
+            f"A machine without this pair's key speaks over {way}, from {stranger.address}.",
+            "It may be one of another pair. It is refused, and nothing moves because of it.",
+            f"See that the cable leads from {me} to {peer}, and nowhere else."
+            if path is Path.CROSSOVER
+            else f"Find who has that address: it takes {me} for the other half of its own pair.",
+        )
+
+
 def gateway(state: NodeState) -> Iterator[Complaint]:
     """About the referee, and what was promised for want of one."""
     # Addresses change without a referee, by promises: it is not the router that is to be looked at.

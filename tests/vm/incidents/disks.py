@@ -108,3 +108,11 @@ def superblock(table: str) -> int:
     assert found, f"it is not in one piece: {table!r}"
     length, start = (512 * int(sectors) for sectors in found.groups())
     return start + (length // BLOCK - 1) * BLOCK
+
+
+def kind_of_data(machine: Machine) -> str:
+    """What the data disk of MACHINE holds, as lsblk(8) calls it; empty: nothing that it knows."""
+    listed = machine.run("lsblk --noheadings --nodeps --output SERIAL,FSTYPE")
+    found = re.search(rf"^{machine.name}-data *(.*)$", listed, re.IGNORECASE | re.MULTILINE)
+    assert found, f"{machine.name} does not see its data disk: {listed!r}"
+    return found[1]

@@ -12,9 +12,10 @@ from ipaddress import IPv4Address
 from haagent.core.model import Phase, next_term
 from haagent.network.frames import arp_request, mac_bytes
 from tests.vm.cables import Said
-from tests.vm.frames import carrying, packet
+from tests.vm.frames import ETHERNET, carrying, packet
 
 NO_KEY = bytes(32)  # of a stranger, who does not have the pair's
+ANOTHER_KEY = b"another pair's".ljust(32)
 STRANGER = mac_bytes("02:00:00:00:00:99")  # locally administered, IEEE 802c: nobody's card
 SIGNATURE = 32  # bytes before what is signed, as cluster/wire.py has it
 LABEL = b"shoestring hello\0"
@@ -45,8 +46,22 @@ def forged(said: Said) -> Said:
         term = next_term(hello["node"], max(words["term"], words["theirs"]) + ABOVE)
         words |= {"term": term, "farewell": term, "phase": Phase.RELEASED}
     body = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    signature = hmac.digest(NO_KEY, LABEL + body, "sha256")
-    return Said(said.seconds, carrying(said.frame, signature + body))
+    return Said(said.seconds, carrying(said.frame, sign(body, NO_KEY) + body))
+
+
+def of_another_pair(said: Said, address: str) -> Said:
+    """SAID as a machine of another pair says it that has ADDRESS, and a card of its own."""
+    found = packet(said.frame)
+    assert found is not None
+    source = ETHERNET + 12  # RFC 791
+    frame = said.frame[:6] + STRANGER + said.frame[12:source] + IPv4Address(address).packed
+    frame += said.frame[source + 4 :]
+    body = said.frame[found.payload + SIGNATURE : found.end]
+    return Said(said.seconds, carrying(frame, sign(body, ANOTHER_KEY) + body))
+
+
+def sign(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, LABEL + body, "sha256")
 
 
 def claims(address: str, seconds: float, every: float = 0.5) -> list[Said]:

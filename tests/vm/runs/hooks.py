@@ -21,6 +21,8 @@ from tests.vm.runs.rows import UnknownRow, checked
 # where the evidence of a failure is.
 BOOTED = pytest.StashKey[frozenset[Path]]()
 KEPT = pytest.StashKey[Path]()
+# The same of what this host did to it, in a sentence, if anything.
+SPOILED = pytest.StashKey[str]()
 
 PHASES = ("setup", "call", "teardown")
 
@@ -143,7 +145,7 @@ class Runs:
         report = yield
         begun = item.stash.get(BEGUN, None)
         if begun is not None:
-            take(begun, report)
+            take(begun, report, item.stash.get(SPOILED, ""))
             if report.when == PHASES[-1]:
                 results.append(self._record(item, begun), self.file)
         return report
@@ -195,9 +197,11 @@ def seed_of(item: pytest.Item) -> int | None:
     return None
 
 
-def take(begun: Begun, report: pytest.TestReport) -> None:
-    """What one phase of it came to; a failure stays one."""
-    if report.failed and begun.outcome is not Outcome.FAILED:
+def take(begun: Begun, report: pytest.TestReport, spoiled: str = "") -> None:
+    """What one phase of it came to; a failure stays one, unless this host SPOILED the scenario."""
+    if spoiled or begun.outcome is Outcome.SPOILED:
+        begun.outcome, begun.reason = Outcome.SPOILED, spoiled or begun.reason
+    elif report.failed and begun.outcome is not Outcome.FAILED:
         begun.outcome, begun.reason = Outcome.FAILED, why(report)
     elif report.skipped and begun.outcome is Outcome.PASSED:
         begun.outcome, begun.reason = Outcome.SKIPPED, why(report)

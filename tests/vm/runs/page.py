@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.vm.runs.choosing import IS_RUN
 from tests.vm.runs.record import Outcome, Record
 from tests.vm.runs.rows import Row
 
@@ -84,7 +85,7 @@ def look(row: str, scenarios: Mapping[str, Sequence[str]], records: Sequence[Rec
     runs = [
         run
         for run in records
-        if run.outcome is not Outcome.SKIPPED
+        if run.outcome in IS_RUN
         and not run.is_dirty
         and (scenario_of(run) in showing or (is_long(run) and row in run.rows))
     ]

@@ -12,6 +12,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"  # it did not run; the reason says why
+    SPOILED = "spoiled"  # by this host: it says nothing of the pair; the reason says what happened
 
 
 @dataclass(frozen=True, slots=True)
