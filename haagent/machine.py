@@ -233,6 +233,7 @@ class Machine:
         self.stray.follow()
         around = Surroundings(
             heartbeat=None if self.revival.is_hanging else self.links,
+            is_heartbeat_deaf=self.revival.is_deaf,
             failed_units=self.failed_units,
             wall=time.time(),
             in_sync_at=self.last_in_sync.moments,

@@ -138,6 +138,7 @@ class Heartbeat:
         self.dropped = 0  # messages that heartbeat did not take
         self.ignored = 0  # messages of our kind that were not readable
         self.answered_at = time.monotonic()  # when it last gave us anything, be it our own words
+        self.signed_on_at: float | None = None  # to the one that runs; None: there is none
         self._load_library = load_library
         self._library: Library | None = None
         self._handle: Any = None
@@ -163,6 +164,7 @@ class Heartbeat:
         HeartbeatLost.
         """
         self.answered_at = time.monotonic()  # who is not there hangs up at once, and does not hang
+        self.signed_on_at = None
         self._sign_off()
         self._owner = threading.get_ident()
         with self._lock:
@@ -180,6 +182,7 @@ class Heartbeat:
         # A heartbeat that hangs must not hang us: better to lose what it does not take.
         self._call("set_send_block_mode", 0)
         self._name = _text(self._ops.get_mynodeid(self._handle))
+        self.signed_on_at = time.monotonic()
 
     def nodes(self) -> Mapping[str, str]:
         """Every node of ha.cf and its status: `up`, `active`, `dead`, ... Raises HeartbeatLost."""

@@ -329,6 +329,15 @@ class Alarm(StrEnum):
         "and nowhere else. On the LAN: find the machine with the address that the screen names. If "
         "it belongs to another pair, no two of the four machines may have the same address.",
     )
+    HEARTBEAT_DEAF = (
+        "SHOE-408",
+        "heartbeat takes what the other machine says for old words",
+        "The agents hear each other on both cables, and heartbeat hears the other machine too, but "
+        "drops what it says: a third way of hearing it is missing. That is so when the other one "
+        "has lost its count of starts while its clock was of long ago.",
+        "heartbeat is started again by itself, which mends that; later at ever longer distances. "
+        "If this stays: `systemctl status heartbeat` on both machines.",
+    )
 
     NO_REFEREE = (
         "SHOE-501",

@@ -21,6 +21,7 @@ class Surroundings:
     """
 
     heartbeat: Mapping[str, bool] | None = None  # its links, is each up; None: it does not answer
+    is_heartbeat_deaf: bool = False  # it has let nothing of a peer through that is there
     failed_units: tuple[str, ...] = ()
     wall: float = 0.0  # seconds since the epoch, now
     in_sync_at: Mapping[str, float] = field(default_factory=dict)  # when it last was, so too

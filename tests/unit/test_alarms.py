@@ -37,6 +37,7 @@ AROUNDS = (
     Surroundings({"crossover": True, "lan": False}, failed_units=("drbd.service",)),
     Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
     Surroundings(crossed_at=NOW),
+    replace(AROUND, is_heartbeat_deaf=True),
 )
 STRANGE = replace(AROUND, strangers={Way.LAN: Stranger("192.0.2.7", NOW - 1)})
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
@@ -78,6 +79,7 @@ FOR_EVER = {
     "SHOE-405": "LAN_CHANGES",
     "SHOE-406": "CROSSOVER_TO_LAN",
     "SHOE-407": "STRANGER",
+    "SHOE-408": "HEARTBEAT_DEAF",
     "SHOE-501": "NO_REFEREE",
     "SHOE-502": "STANDS_DOWN",
     "SHOE-601": "UNIT_FAILED",

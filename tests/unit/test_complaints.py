@@ -49,6 +49,8 @@ from tests.unit.fake_state import (
     silent,
 )
 
+LAN_DEAD = Surroundings({"crossover": True, "lan": False})
+
 
 @pytest.mark.parametrize(("what", "change"), NOT_PROTECTED)
 def test_whatever_does_not_hold_has_its_complaint(what: str, change: Change) -> None:
@@ -62,7 +64,9 @@ def test_whatever_does_not_hold_has_its_complaint(what: str, change: Change) -> 
     [
         ("heartbeat does not answer.", Surroundings()),
         ("heartbeat has no link", Surroundings(heartbeat={})),
-        ("heartbeat hears nothing on lan.", Surroundings({"crossover": True, "lan": False})),
+        ("heartbeat hears nothing on lan.", LAN_DEAD),
+        ("Nothing of berta comes by heartbeat,", replace(AROUND, is_heartbeat_deaf=True)),
+        ("heartbeat hears nothing on lan.", replace(LAN_DEAD, is_heartbeat_deaf=True)),
         ("drbd.service has failed.", replace(AROUND, failed_units=("drbd.service",))),
         ("The LAN card of berta is heard on", replace(AROUND, crossed_at=NOW - 1)),
     ],

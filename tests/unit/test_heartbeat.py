@@ -129,8 +129,14 @@ def test_whatever_it_gives_is_an_answer_be_it_our_own_words(
 def test_a_sign_on_begins_anew(fake: FakeHeartbeat) -> None:
     client = Heartbeat(fake.library)
     client.answered_at = 0.0
+    assert client.signed_on_at is None
     client.sign_on()
     assert client.answered_at > 0.0
+    assert client.signed_on_at is not None
+    fake.refuses = {"signon"}
+    with pytest.raises(HeartbeatLost):
+        client.sign_on()
+    assert client.signed_on_at is None, "there is none"
     client.close()
 
 

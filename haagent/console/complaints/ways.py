@@ -175,7 +175,16 @@ def heartbeat(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
     silent = {
         path.lower() for path in OWN_PATHS if not is_recent(state, _path(state, path).last_word)
     }
-    for link in sorted(link for link, is_up in around.heartbeat.items() if not is_up):
+    dead = sorted(link for link, is_up in around.heartbeat.items() if not is_up)
+    if not dead and around.is_heartbeat_deaf:
+        _, peer = names(state)
+        yield Complaint(
+            Alarm.HEARTBEAT_DEAF,
+            f"Nothing of {peer} comes by heartbeat, though both cables carry its words.",
+            f"heartbeat hears {peer} and takes what it says for old words. A third way is missing.",
+            "It is started again by itself. If this stays: `systemctl status heartbeat`.",
+        )
+    for link in dead:
         if link.lower() not in silent:
             yield Complaint(
                 Alarm.HEARTBEAT_LINK_DOWN,
