@@ -3,6 +3,7 @@
 
 import pytest
 
+from haagent.cluster.revival import PATIENCE
 from haagent.core.model import Path
 from tests.vm.chaos.faults import signal
 from tests.vm.incidents.network import is_two_way
@@ -11,7 +12,7 @@ from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, 
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SETUP, TIMING, flash, status
-from tests.vm.story import BOOT, Story
+from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.wait import wait_until
 
 STATE = "/state/haagent"
@@ -28,6 +29,9 @@ GENERATION = "/var/lib/heartbeat/hb_generation"  # its start's number, which hea
 # heartbeat takes this for 0, and its peer takes what it says then for old words played again.
 MAKE_ZEROS = f"head --bytes=16 /dev/zero > {GENERATION} && sync"
 LOSE_BOTH = f"rm {GENERATION} {GENERATION}.highest && sync"
+# As of a battery that is empty; its clock itself goes on, or the machine would seem to have slept.
+SET_LONG_AGO = "date --set=2001-01-01"
+SET_RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"
 
 
 def codes(machine: Machine) -> set[str]:
@@ -125,6 +129,42 @@ def test_heartbeats_generation_is_damaged(lab: Lab) -> None:
         before.assert_unmoved()
         assert len(starts(story)) == 1, "the guest was started anew"
         story.audit(may_freeze=True)
+
+
+@pytest.mark.row("F3")
+def test_heartbeats_generation_goes_back(lab: Lab) -> None:
+    """On the standby it is lost with the second file, and the clock is of long ago. The holder's
+    heartbeat takes what it says for old words, until its agent has it started again.
+    """
+    story = Story(lab)
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        was, process, deaf = generation(b), main_pid(b, "heartbeat"), main_pid(a, "heartbeat")
+        b.run(f"{SET_LONG_AGO} && {LOSE_BOTH} && {signal_all('heartbeat', 'KILL')}")
+        await_anew(b, "heartbeat", process)
+        before.await_line(b, "heartbeat: signed on as")
+        assert generation(b) < was
+        b.run(SET_RIGHT)
+        wait_until(
+            "a to hear nothing by heartbeat",
+            lambda: not is_two_way(a, Path.HEARTBEAT),
+            TAKEOVER,
+            2,
+        )
+        before.await_line(
+            a, "nothing of the other machine comes by heartbeat", PATIENCE * TIMING.dead + TAKEOVER
+        )
+        await_anew(a, "heartbeat", deaf)
+        for machine in (a, b):
+            await_heartbeat(machine)
+        story.await_protected()
+        story.await_numbers(20)
+        before.assert_nobody_was_missed()
+        before.assert_unmoved()
+        assert len(starts(story)) == 1, "the guest was started anew"
+        story.audit()
 
 
 @pytest.mark.row("D16")
