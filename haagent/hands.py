@@ -15,7 +15,7 @@ from haagent.core import actions
 from haagent.core.events import Deed, Done, Event, Failed
 from haagent.errors import ShoestringError
 
-GRACE = 60.0  # seconds that a guest may take to shut down
+GRACE = 60.0  # seconds, on real hardware, that a guest may take to shut down
 
 log = logging.getLogger(__name__)
 

@@ -127,7 +127,7 @@ class Machine:
             self._announce,
             post,
             patience=90.0 * self.config.pair.scale,
-            grace=GRACE,
+            grace=GRACE * self.config.pair.scale,
         )
         self._server = Server(SOCKET, list(self.config.guests), post)
         self._server.start()

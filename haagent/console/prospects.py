@@ -170,7 +170,8 @@ def _goes(shown: Snapshot, guest: GuestView) -> str:
 def _away(shown: Snapshot) -> str:
     return (
         f"A guest is away for its own shutdown and its own start, and about "
-        f"{HANDSHAKE * shown.scale:.0f} s more; a shutdown is forced after {GRACE:.0f} s."
+        f"{HANDSHAKE * shown.scale:.0f} s more; a shutdown is forced after "
+        f"{GRACE * shown.scale:.0f} s."
     )
 
 

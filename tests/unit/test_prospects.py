@@ -52,7 +52,8 @@ def test_of_a_move() -> None:
         AWAY,
     ]
     slow = replace(CALM, scale=4.0)
-    assert "about 8 s more" in prospects.of_move(slow, view())[1]
+    told = prospects.of_move(slow, view())[1]
+    assert "about 8 s more" in told and "forced after 240 s" in told
 
 
 def test_of_maintenance() -> None:

@@ -3,11 +3,13 @@
 
 import pytest
 
+from haagent.hands import GRACE
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.programs import MAY_TAKE_ALL, SHUT_DOWN, TAKE_ALL, begin
 from tests.vm.incidents.standing import Standing, boot_id, expect_takeover, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
+from tests.vm.pair import SCALE
 from tests.vm.story import BOOT, Story
 
 # It takes no notice of being asked to end, systemd.kill(5).
@@ -124,7 +126,7 @@ def test_a_guest_and_a_service_do_not_end_as_the_holder_goes_down(story: Story) 
         a.control.wait_for_boot(BOOT)
         assert boot_id(a) != before
         told = a.run("journalctl --boot=-1 --unit=haagent --output=cat --no-pager")
-        assert "counter: did not shut down in 60 s, destroyed" in told
+        assert f"counter: did not shut down in {GRACE * SCALE:.0f} s, destroyed" in told
         story.await_protected()
         assert runs_on(b) == ["b"], "it failed back"
         story.audit()
