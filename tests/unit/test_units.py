@@ -126,6 +126,14 @@ def test_the_page_has_a_menu_and_an_open_shell_holds_up_no_shutdown() -> None:
         assert unit["StartLimitIntervalSec"] == ["0"], "a limit would leave the screen dead"
 
 
+@pytest.mark.parametrize("name", ["rescue", "emergency"])
+def test_the_last_way_in_comes_back_however_often_it_died(name: str) -> None:
+    """systemd.unit(5): without it five ends in ten seconds would be the last."""
+    unit = settings(UNITS / f"{name}.service.d/50-shoestring.conf")
+    assert unit["ExecStart"] == ["", "-/usr/bin/haagent rescue"]
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["always"], ["0"])
+
+
 @pytest.mark.parametrize(
     ("result", "status", "is_told"),
     [
