@@ -414,13 +414,13 @@ class Mirror:
         return self.copies[node].link in CONNECTED and not is_up
 
     def promote(self, node: int, answer: int | None) -> None:
-        """Raises Refused. ANSWER is the handler's, if it was asked."""
+        """Raises Refused. ANSWER is the handler's, if it was asked. Not to be called while it
+        `waits_for_peer`.
+        """
         copy, peer = self.copies[node], self.copies[1 - node]
         if copy.role is Role.PRIMARY:
             return
         if copy.link in CONNECTED:
-            if self.waits_for_peer(node):  # it is lost in a moment, and nothing known of its disk
-                raise Refused("Refusing to be Primary while peer is not outdated")
             if peer.role is Role.PRIMARY:
                 raise Refused("Multiple primaries not allowed by config")
             if Disk.UP_TO_DATE not in (copy.disk, peer.disk):

@@ -26,6 +26,10 @@ class NotYetError(Exception):
     """What was to be done has to wait."""
 
 
+class HandlerAskedError(Exception):
+    """It goes on when DRBD's handler has answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hands:
     """Those of one machine's agent."""
@@ -75,6 +79,8 @@ class Hands:
                 return
             try:
                 do()
+            except HandlerAskedError:
+                return
             except (NotYetError, Refused) as refused:
                 if isinstance(refused, NotYetError) and ground.now < limit:
                     ground.after(STEP, fire)
@@ -134,16 +140,23 @@ class Hands:
             machine.later(0.2, lambda: events.Failed(machine.clock(), guest, Deed.PROMOTE, why))
             return
         if mirror.needs_handler(machine.node):
-            machine.promoting.add(guest)
-            machine.later(0.2, lambda: events.FenceAsked(machine.clock(), guest))
+            self._ask_handler(guest)
         else:
             self._work(guest, Deed.PROMOTE, 0.3, lambda: self._become_primary(guest, None))
+
+    def _ask_handler(self, guest: str) -> None:
+        machine = self.machine
+        machine.promoting.add(guest)
+        machine.later(0.2, lambda: events.FenceAsked(machine.clock(), guest))
 
     def _become_primary(self, guest: str, answer: FenceAnswer | None) -> None:
         self._wait_for_disk(guest)
         node, mirror = self.machine.node, self.machine.ground.mirrors[guest]
         if mirror.waits_for_peer(node):
             raise NotYetError
+        if answer is None and mirror.needs_handler(node):  # the peer was lost meanwhile
+            self._ask_handler(guest)
+            raise HandlerAskedError
         mirror.promote(node, answer)
 
     def _handler_ends(self, guest: str, answer: FenceAnswer) -> None:

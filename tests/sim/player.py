@@ -117,7 +117,11 @@ class Player:
         """Raises Refused."""
         mirror, copy = self.mirror, self.mirror.copies[node]
         match verb:
-            case "primary":
+            case "primary" | "rushes":
+                if verb == "rushes":
+                    self.deaf |= {0, 1}
+                if mirror.waits_for_peer(node):
+                    self._settle()
                 if copy.role is not Role.PRIMARY and mirror.needs_handler(node):
                     self.asked.append(node)
                 mirror.promote(node, code)

@@ -4,6 +4,7 @@
 Each sequence begins with both copies UpToDate, connected and Secondary. A step is words:
 
     a primary 7     drbdadm primary; the fence-peer handler, if it is asked, ends with 7 (else 1)
+    a rushes 7      the same in the moment in which the cable is cut: nobody has noticed yet
     a answer 4      the handler that a lost peer called, and that waits since, ends with 4
     a write         one block; whether it is acknowledged
     a dies          its power fails: the other notices only by silence, and its disk stays as it was
@@ -96,6 +97,14 @@ SEQUENCES: dict[str, str] = {
     ),
     "standby-goes-down-and-returns": f"{HOLDER}, b down, a write, b up, a write, a secondary",
     "farewell": f"{HOLDER}, a secondary, a down, b primary 7, b write, a up, b secondary",
+    # Both have to agree to it (cl_wide_st_chg), and no word gets there until the peer is lost. Then
+    # it goes on as if it had begun after that, and asks the handler (drbd_set_role).
+    "promoted-as-the-cable-goes": (
+        f"{HOLDER}, a secondary, b rushes 7, b primary 7, b write, plug, a primary"
+    ),
+    "promoted-as-it-goes-unproven": (
+        f"{HOLDER}, a secondary, b rushes 1, b primary 1, plug, b primary"
+    ),
     "farewell-both": f"{HOLDER}, a secondary, a down, b down, b up, b primary 5, a up, b primary",
     # Outdated. While connected it is taken back at once (sanitize_state): nothing to do, exit 0.
     "outdate-connected": "a outdate, a primary, b outdate, a outdate, a write",

@@ -108,6 +108,7 @@ ANSWER = f"timeout 30 sh -c 'echo {{code}} >/run/{NAME}/fifo'"
 QUIET = "udevadm settle --timeout=20\n"  # who looks at a device that changed has it open
 SCRIPTS = {
     "primary": PRIMARY,
+    "rushes": PRIMARY,
     "answer": ANSWER,
     "secondary": f"{QUIET}drbdadm secondary {NAME}",
     "down": f"{QUIET}drbdadm down {NAME}",
@@ -283,6 +284,8 @@ class Scratch:
             return self._write(step.node)
         if step.verb == "dies":
             return self._die(step.node)
+        if step.verb == "rushes":
+            self._cut(0, 1)
         if step.verb == "connect" and before[step.node].reading.link is not Link.STANDALONE:
             return "0"
         if step.verb == "down":

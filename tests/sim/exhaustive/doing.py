@@ -259,6 +259,8 @@ def _do(situation: Situation, node: Node, work: Work) -> bool:
         case actions.Promote(_, disconnect):
             if disconnect:
                 mirror.disconnect(me)
+            if mirror.waits_for_peer(me):
+                raise NotYetError
             if mirror.needs_handler(me):
                 node.is_promoting = node.is_fence_asked = node.state is not None
                 return False
