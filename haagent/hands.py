@@ -40,6 +40,7 @@ class Storage(Protocol):
     def discard(self, guest: str) -> None: ...
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None: ...
     def demote(self, guest: str) -> None: ...
+    def reconnect(self, guest: str) -> None: ...
     def down(self, guest: str) -> None: ...
 
 
@@ -95,6 +96,12 @@ class Hands:
         deed, work = self._deed(action)
         self._work[guest].put(lambda: self._carry_out(guest, deed, work))
 
+    def reconnect(self, guest: str) -> None:
+        """Has DRBD connect anew, between two deeds. Returns at once. No event comes of it: nothing
+        was decided, and a connection that stays down is taken up like any that DRBD dropped.
+        """
+        self._work[guest].put(lambda: self._reconnect(guest))
+
     def down(self, done: Callable[[], None]) -> None:
         """Takes every resource out of DRBD, then calls DONE. For the end of a boot."""
         waiting = set(self._work)
@@ -119,6 +126,12 @@ class Hands:
     def _serve(self, guest: str) -> None:
         while True:
             self._work[guest].get()()
+
+    def _reconnect(self, guest: str) -> None:
+        try:
+            self._storage.reconnect(guest)
+        except (ShoestringError, OSError) as error:
+            log.warning("%s: DRBD did not connect anew: %s", guest, error)
 
     def _carry_out(self, guest: str, deed: Deed, work: Callable[[], None]) -> None:
         try:

@@ -34,7 +34,7 @@ from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
 from haagent.keeping import Keeper
 from haagent.last_in_sync import LOOK, LastInSync
-from haagent.lookout import Lookout
+from haagent.lookout import PROC_DRBD, Lookout, minors
 from haagent.measures import Measures
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
@@ -45,6 +45,7 @@ from haagent.storage import spare
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 from haagent.storage.pulse import Pulse
+from haagent.storage.reconnection import Reconnection
 from haagent.update import news
 from haagent.update.news import News
 
@@ -104,6 +105,8 @@ class Machine:
         self.measures = Measures(config.guests, self.kept)
         timing = config.pair.timing
         self.pulse = Pulse(config.guests, timing.disk, timing.pulse)
+        devices = {name: minors(guest) for name, guest in config.guests.items()}
+        self.reconnection = Reconnection(devices, timing.dead, PROC_DRBD)
         self.addresses = lan.Addresses()
         self._spare: File | None = None  # DRBD's configuration, in memory
         self._is_opened = False  # the watchdog, or it was tried
@@ -149,6 +152,7 @@ class Machine:
             self._watch_stick,
             self._measure,
             self._feel_pulse,
+            self._end_resyncs,
         ):
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
@@ -229,6 +233,7 @@ class Machine:
         self.lookout.seen(state)
         self.measures.seen(state)
         self.pulse.seen(state)
+        self.reconnection.seen(state)
         self.revival.seen(state)
         self.stray.follow()
         around = Surroundings(
@@ -240,6 +245,7 @@ class Machine:
             addresses=self.lookout.addresses,
             outlooks=self.lookout.outlooks,
             resyncs=self.lookout.resyncs,
+            hanging_resyncs=self.reconnection.hanging,
             update=self.update,
             lately=self.lookout.lately,
             has_strange_disk=self.has_strange_disk,
@@ -350,6 +356,9 @@ class Machine:
 
     def _feel_pulse(self, post: Callable[[Event], None]) -> None:
         self.pulse.watch(post)
+
+    def _end_resyncs(self, post: Callable[[Event], None]) -> None:
+        self.reconnection.watch(self._hands.reconnect)
 
 
 def _guarded(

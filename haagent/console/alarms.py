@@ -115,7 +115,9 @@ class Alarm(StrEnum):
         "A copy is being brought up to date",
         "Only what is missing is copied. Until that is done, everything is on one machine alone, "
         "and the other could not take the guest over.",
-        "Wait, and leave both machines on. The screen shows how far it is.",
+        "Wait, and leave both machines on. The screen shows how far it is. DRBD may stay at 100 % "
+        "and never say that it is done; then the mirror is connected anew by itself, after half a "
+        "minute.",
     )
     DISK_NOT_UP_TO_DATE = (
         "SHOE-205",

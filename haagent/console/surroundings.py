@@ -28,6 +28,7 @@ class Surroundings:
     addresses: Mapping[str, str] = field(default_factory=dict)
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
+    hanging_resyncs: frozenset[str] = frozenset()  # guests: all is copied, and DRBD does not end it
     update: News | None = None  # None: nothing is known
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
     has_strange_disk: bool = False  # the data disk is not the one of this machine

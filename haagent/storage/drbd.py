@@ -198,6 +198,16 @@ class Drbd:
             else:
                 self._verify(guest, argv, lambda now: now.link is Link.STANDALONE)
 
+    def reconnect(self, guest: str) -> None:
+        """Takes the connection down and up again where the peer's copy is brought up to date, and
+        nowhere else. The peer's disk is Inconsistent to DRBD here, so a Primary is not frozen by
+        that, and the peer's is not outdated: tests/data/drbd-sequences.txt,
+        resync-is-left-by-its-source.
+        """
+        if self.read(guest).link is Link.SYNC_SOURCE:
+            self.disconnect(guest)
+            self.connect(guest)
+
     def outdate(self, guest: str) -> None:
         """Disconnects, marks our copy Outdated, and reads back that it is Outdated (or already
         Inconsistent), Secondary and not connected.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Owns what /proc/drbd tells of a resync: its text -> how far each device is, or how far apart.
 
-Pure. events2 does not carry it. A line that is not known is no progress, and no error: only a
-screen shows it, and nothing may ever be decided by it.
+Pure. events2 does not carry it. A line that is not known is no progress, and no error: a screen
+shows it, storage/reconnection.py has a resync that hangs at its end begun anew, and nothing else
+may ever be decided by it.
 
 The text is that of DRBD 8.4, drivers/block/drbd/drbd_proc.c: a block for each device that begins
 with ` 0: cs:SyncSource ...`, and while a resync runs
@@ -24,6 +25,7 @@ SYNCED = re.compile(r"sync'ed: *\d+\.\d% *\((?P<left>\d+)/(?P<total>\d+)\)(?P<un
 FINISH = re.compile(r"finish: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d) (?P<rest>.*)")
 OUT_OF_SYNC = re.compile(r"\boos:(?P<left>\d+)")
 STALLED = "(stalled)"
+SOURCE = "SyncSource"  # its resync runs; one that is paused, or begins, is called otherwise
 KIB = {"K": 1, "M": 1024}
 
 
@@ -67,6 +69,24 @@ def out_of_sync(text: str) -> dict[int, int]:
     return {
         int(n): int(found["left"]) for n, block in blocks if (found := OUT_OF_SYNC.search(block))
     }
+
+
+def copied(text: str, minors: Mapping[str, Iterable[int]]) -> frozenset[str]:
+    """Those of the guests of MINORS that are brought up to date from here, and of whose devices
+    none has anything left to copy: a resync that is about to end, or that never does.
+    """
+    left = out_of_sync(text)
+    _, *parts = DEVICE.split(text)
+    sources = {
+        int(minor)
+        for minor, block in zip(parts[::2], parts[1::2], strict=True)
+        if block.split(maxsplit=1)[:1] == [SOURCE]
+    }
+    return frozenset(
+        guest
+        for guest, numbers in minors.items()
+        if sources & set(numbers) and all(left.get(n) == 0 for n in numbers)
+    )
 
 
 def together(found: Iterable[Progress]) -> Progress | None:

@@ -23,6 +23,7 @@ METADATA = (
     "is_outdated",
     "marks_peer",
     "was_primary",
+    "has_missed_end",
 )
 IS_DOWN, IS_PRIMARY = 5, 6  # the peer: believed of an UpToDate disk alone; outdates our own disk
 
@@ -43,6 +44,7 @@ class Copy:
     is_outdated: bool = False
     marks_peer: Disk | None = None  # Outdated or Inconsistent, by our metadata
     was_primary: bool = False
+    has_missed_end: bool = False  # its peer was brought up to date, and it still has the bitmap
     secret: str = "first"
     has_failed: bool = False  # the disk; what is on it may be read again one day
     is_hanging: bool = False  # the disk: neither an answer nor an error comes
@@ -140,6 +142,8 @@ class Mirror:
         self._ready_since: float | None = None
         self._sync_done = 0.0  # when the resync under way ends; means nothing without one
         self._source = 0
+        self.missed_ends = 0  # so many resyncs more hang at their source, until it connects anew
+        self.is_end_unseen = False  # then by the target as well
 
     def go_on_from(self, other: "Mirror") -> None:
         """No generation is numbered as one of OTHER's, whose copies these are."""
@@ -160,6 +164,7 @@ class Mirror:
         twin.copies = (zero, one)
         twin._generation, twin._ready_since = self._generation, self._ready_since
         twin._sync_done, twin._source = self._sync_done, self._source
+        twin.missed_ends, twin.is_end_unseen = self.missed_ends, self.is_end_unseen
         return twin
 
     def under_way(self, now: float) -> tuple[float | None, int, float]:
@@ -171,8 +176,17 @@ class Mirror:
         copy, peer = self.copies[node], self.copies[1 - node]
         known = (copy.marks_peer if copy.is_attached else None) or Disk.UNKNOWN
         peer_disk = peer.disk if copy.link in CONNECTED else known
+        if self.is_stuck(node):
+            peer_disk = Disk.INCONSISTENT
         waits = copy.is_suspended or copy.lacks_data
         return Resource(copy.role, copy.link, copy.disk, peer_disk, waits)
+
+    def is_stuck(self, node: int) -> bool:
+        """It is the source of a resync that has copied all, and goes on. drbd_receiver.c,
+        receive_state: it is told once, and that may overtake what marks the last blocks as copied.
+        """
+        copy = self.copies[node]
+        return copy.has_missed_end and copy.link is Link.SYNC_SOURCE
 
     def data_of(self, node: int) -> set[int]:
         """What NODE reads: its own copy, or over the wire the other one."""
@@ -212,7 +226,8 @@ class Mirror:
             self._shake_hands(now, sync)
         source, target = self.copies[self._source], self.copies[1 - self._source]
         is_syncing = (source.link, target.link) == (Link.SYNC_SOURCE, Link.SYNC_TARGET)
-        if is_syncing and is_up and now >= self._sync_done and not is_hanging:
+        is_done = now >= self._sync_done and not self.is_stuck(self._source)
+        if is_syncing and is_up and is_done and not is_hanging:
             self._finish_sync()
 
     def _is_owed_for_long(self, node: int, now: float) -> bool:
@@ -226,7 +241,8 @@ class Mirror:
 
     def lose(self, node: int) -> None:
         copy, peer = self.copies[node], self.copies[1 - node]
-        known = peer.disk if peer.disk is Disk.INCONSISTENT else None
+        is_part = peer.disk is Disk.INCONSISTENT or self.is_stuck(node)
+        known = Disk.INCONSISTENT if is_part else None
         copy.link, copy.broken_since, copy.owed_since = Link.CONNECTING, None, None
         if not copy.has_disk:
             # "Not fencing peer, I'm not even Consistent myself": conn_try_outdate_peer.
@@ -242,6 +258,8 @@ class Mirror:
         self.changed(node)
 
     def _write_alone(self, node: int) -> None:
+        if self.copies[node].has_missed_end:
+            return  # drbd_state.c, after_state_ch: not while there is a bitmap since the resync
         self._generation += 1
         self.copies[node].new_generation(self._generation)
 
@@ -334,6 +352,7 @@ class Mirror:
         copy, peer = self.copies[node], self.copies[1 - node]
         was_connected = copy.link in CONNECTED and peer.link in CONNECTED
         was_standalone = copy.link is Link.STANDALONE
+        stuck = {one for one in (node, 1 - node) if self.is_stuck(one)}
         is_heard = was_connected and self._carries(0, 1) and self._carries(1, 0)
         if is_heard and any(c.role is Role.PRIMARY and not c.has_disk for c in (copy, peer)):
             raise Refused("State change was refused by peer node")
@@ -344,7 +363,9 @@ class Mirror:
         elif is_heard:
             peer.link = Link.CONNECTING
             for one, other in ((node, peer), (1 - node, copy)):
-                if self.copies[one].role is Role.PRIMARY:
+                if one in stuck:
+                    self.copies[one].marks_peer = Disk.INCONSISTENT
+                elif self.copies[one].role is Role.PRIMARY:
                     if other.has_disk and not other.is_inconsistent:
                         other.is_outdated, other.disk = True, Disk.OUTDATED
                     self.copies[one].marks_peer = other.disk if other.has_disk else Disk.OUTDATED
@@ -352,6 +373,8 @@ class Mirror:
             self.changed(1 - node)
         elif copy.role is Role.PRIMARY and not copy.has_disk:
             copy.lacks_data = True
+        elif node in stuck:
+            copy.marks_peer = Disk.INCONSISTENT
         elif copy.role is Role.PRIMARY and not copy.marks_peer and not was_standalone:
             # Only now hangs the receiver up, and asks again: drbd_receiver.c, conn_disconnect.
             copy.is_suspended = True
@@ -531,6 +554,7 @@ class Mirror:
                 peer.data |= copy.data  # what was under way is sent again
             copy.marks_peer, copy.is_suspended, copy.is_outdated = None, False, False
             copy.link, copy.disk, copy.discards = Link.CONNECTED, Disk.UP_TO_DATE, False
+            copy.has_missed_end = False
             if source < 0:
                 copy.was_primary = False  # drbd_state.c, after_state_ch: both are UpToDate
         if source >= 0:
@@ -588,6 +612,8 @@ class Mirror:
         if zero.is_inconsistent or one.is_inconsistent:
             return 1 if zero.is_inconsistent else 0
         if zero.current == one.current:
+            if zero.has_missed_end != one.has_missed_end:
+                return 0 if zero.has_missed_end else 1  # rule 34, and 36
             if zero.was_primary != one.was_primary and Role.PRIMARY not in (zero.role, one.role):
                 return 0 if zero.was_primary else 1  # its activity log is copied
             return -1
@@ -603,11 +629,19 @@ class Mirror:
         source, target = self.copies[self._source], self.copies[1 - self._source]
         self._discarded(1 - self._source, target.data - source.data)
         target.data = set(source.data)
+        source.has_missed_end = self.missed_ends > 0
+        self.missed_ends = max(0, self.missed_ends - 1)
+        if source.has_missed_end and self.is_end_unseen:
+            return
         target.history |= source.history | {target.current, source.bitmap}
         target.current, target.bitmap = source.current, 0
+        target.is_inconsistent, target.disk = False, Disk.UP_TO_DATE
+        if source.has_missed_end:
+            target.was_primary, target.link = False, Link.CONNECTED
+            self.changed(1 - self._source)
+            return
         source.history.add(source.bitmap)
         source.bitmap = 0
-        target.is_inconsistent, target.disk = False, Disk.UP_TO_DATE
         for copy in self.copies:
             copy.was_primary, copy.link = False, Link.CONNECTED
         for node in (0, 1):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STEP = 0.25  # seconds between two looks of the kernel, and two writes of a guest
 GRACE = 60.0  # a guest that does not shut down by itself is ended then
 LIMIT = 60.0  # seconds until a deed that hangs has failed
+ANEW = 0.5  # seconds from one end of a connection to the beginning of the next
 
 
 class NotYetError(Exception):
@@ -104,6 +105,23 @@ class Hands:
 
     def _connect(self, guest: str) -> None:
         self.machine.ground.mirrors[guest].connect(self.machine.node)
+
+    def reconnect(self, guest: str) -> None:
+        """What storage/drbd.py does where a resync hangs at its end."""
+        machine, mirror, ground = (
+            self.machine,
+            self.machine.ground.mirrors[guest],
+            self.machine.ground,
+        )
+        ground.note(f"-- {machine.name}'s mirror of {guest} is to connect anew")
+        mirror.disconnect(machine.node)
+        agent = machine.agent_epoch
+
+        def connect() -> None:
+            if machine.agent_epoch == agent:
+                mirror.connect(machine.node)
+
+        ground.after(ANEW, connect)
 
     def _keep(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground

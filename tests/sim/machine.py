@@ -17,6 +17,7 @@ from haagent.core.invariants import check
 from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
 from haagent.journal import LAST_WORDS
+from haagent.storage.reconnection import Hang, may_reconnect
 from tests.sim.drbd import Refused
 from tests.sim.hands import Hands
 from tests.sim.wires import AS_IT_IS, Formats
@@ -79,6 +80,9 @@ class Machine:
     hung: set[str] = field(default_factory=set)  # guests whose disks owe a read, as the agent knows
     is_state_damaged: bool = False  # both copies of it, on its stick: its agent decides nothing
     handled: int = 0  # events
+    hangs: dict[str, Hang] = field(
+        default_factory=dict
+    )  # what the agent saw of each guest's resync
 
     @property
     def name(self) -> str:
@@ -267,9 +271,22 @@ class Machine:
         self.turn_after(ground.random.uniform(0.0, 0.4))
 
     def turn_after(self, seconds: float) -> None:
-        """The agent's loop turns then, and from then on."""
+        """The agent's loop turns then, and from then on; and it looks at resyncs."""
         epoch = self.agent_epoch
         self.ground.after(seconds, lambda: self._tick(epoch))
+        self.hangs = {guest: Hang() for guest in self.ground.guests}
+        self.ground.after(self.ground.timing.dead, lambda: self._look_at_resyncs(epoch))
+
+    def _look_at_resyncs(self, epoch: int) -> None:
+        """As storage/reconnection.py does, and from then on."""
+        if self.agent_epoch != epoch or self.state is None:
+            return
+        if self.is_awake:
+            for guest, hang in self.hangs.items():
+                is_stuck = self.ground.mirrors[guest].is_stuck(self.node)
+                if hang.look(is_stuck and may_reconnect(self.state, guest)):
+                    Hands(self).reconnect(guest)
+        self.ground.after(self.ground.timing.dead, lambda: self._look_at_resyncs(epoch))
 
     def end_maintenance(self) -> None:
         self.post(lambda: events.MaintenanceAsked(self.clock(), False))

@@ -15,6 +15,7 @@ from tests.sim.hangs import HANGS
 from tests.sim.moves import MOVES
 from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
+from tests.sim.resyncs import RESYNCS
 from tests.sim.sticks import STICKS
 from tests.sim.successions import SUCCESSIONS
 from tests.sim.telling import Scenario
@@ -29,5 +30,6 @@ ORDINARY: Mapping[str, Scenario] = {
     **STICKS,
     **DISKS,
     **HANGS,
+    **RESYNCS,
 }
 SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}

@@ -41,6 +41,7 @@ from haagent.core.model import (
     Phase,
 )
 from haagent.core.turn import Decision, Turn
+from haagent.storage.reconnection import Hang
 from tests.sim import machine as simulated
 from tests.sim.cables import paths_cut_apart
 from tests.sim.drbd import Mirror
@@ -391,6 +392,15 @@ def a_disk_that_hangs_whatever_the_other_has(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(hanging, "can_peer_go_on", lambda state, guest: True)
 
 
+def a_resync_that_may_hang_for_ever(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(Hang, "look", lambda hang, is_copied: False)
+
+
+def the_word_of_drbd_that_misses_an_end(plant: pytest.MonkeyPatch) -> None:
+    """Who would not be frozen without the other says that the two are connected."""
+    plant.setattr(saying, "_misses_end", lambda state, guest: False)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -457,6 +467,9 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_start_that_failed_for_ever, "promotion-fails-after-a-farewell"),
     (a_start_that_failed_for_ever, "what-could-not-start-is-in-sync-again"),
     (a_dead_disk_that_is_not_told_of, "standbys-disk-is-dead-at-the-start"),
+    (a_resync_that_may_hang_for_ever, "resync-hangs-at-its-end"),
+    (the_word_of_drbd_that_misses_an_end, "holder-dies-as-its-mirror-connects-anew"),
+    (the_word_of_drbd_that_misses_an_end, "holder-is-cut-off-while-a-resync-hangs"),
 )
 
 

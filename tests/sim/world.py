@@ -58,6 +58,8 @@ class World(Ground):
         self.twice.clear()
         self.gateway, self.ghost = True, False
         self.cut_at_save = None
+        for mirror in self.mirrors.values():
+            mirror.missed_ends = 0
         for machine in self.machines:
             self.repair_state(machine.node)
             self.repair_disk(machine.node)
@@ -91,6 +93,14 @@ class World(Ground):
         if all(copy.link in CONNECTED for copy in mirror.copies):
             for node in (0, 1):
                 mirror.lose(node)
+
+    def miss_ends(self, times: int = 1, *, by_both: bool = False, guest: str = "g") -> None:
+        """So many resyncs hang at their end, which the source does not see until the two connect
+        anew; nor does the target, if it is missed BY_BOTH.
+        """
+        self.note(f"-- the next {times} resyncs of {guest} hang at their end")
+        self.mirrors[guest].missed_ends = times
+        self.mirrors[guest].is_end_unseen = by_both
 
     def set_gateway(self, is_there: bool) -> None:
         self.note(f"-- the gateway is {'back' if is_there else 'gone'}")

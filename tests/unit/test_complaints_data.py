@@ -77,6 +77,25 @@ def test_what_is_in_the_way_of_a_choice_is_told(change: Change, words_: tuple[st
     assert do in complaint.do
 
 
+def test_a_resync_whose_end_is_missed_is_told_on_both_screens() -> None:
+    missed = resource(link=Link.SYNC_SOURCE, peer_disk=Disk.INCONSISTENT)(WELL)
+    around = replace(AROUND, hanging_resyncs=frozenset({"counter"}))
+    (here,) = look(missed, around).complaints
+    (there,) = look(words(is_connected=False)(WELL)).complaints
+    assert here.code is there.code is Alarm.RESYNC
+    assert "the copy on berta is up to date, and DRBD on anna does not see it" in here.what
+    assert "the copy on anna is up to date, and DRBD on berta does not see it" in there.what
+    assert "connected anew by itself" in here.do
+    (copying,) = look(missed).complaints
+    assert "is being brought up to date" in copying.what
+
+
+def test_what_the_peer_sees_is_not_said_of_one_that_is_silent_or_has_just_started() -> None:
+    starts = words(is_connected=False, disk=Disk.UNKNOWN)
+    for change in (both(words(is_connected=False), silent), node(peer=Peer()), starts):
+        assert Alarm.RESYNC not in {c.code for c in look(change(WELL)).complaints}
+
+
 def test_what_a_chooser_wants_to_know_is_there() -> None:
     measured = Measured(100, {"counter": 20}, {"counter": 5})
     told = both(node(measured=measured), hello(room=50), APART)

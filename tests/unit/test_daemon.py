@@ -220,6 +220,11 @@ class Kit:
     def demote(self, guest: str) -> None:
         self.done.append("demote")
 
+    def reconnect(self, guest: str) -> None:
+        if self.is_stubborn:
+            raise ToolError(["drbdadm", "disconnect", guest], None, "")
+        self.done.append("reconnect")
+
     def down(self, guest: str) -> None:
         self.done.append("down")
 
@@ -276,6 +281,29 @@ def test_a_deed_that_fails_is_told_with_its_reason() -> None:
     event = loop.events.get(timeout=10)
     assert isinstance(event, events.Failed)
     assert "Refusing to be Primary" in event.why
+
+
+def test_drbd_connects_anew_between_two_deeds_and_nothing_is_told_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kit, loop = Kit(), Loop(survivor(), Recorded())
+    ours = hands(kit, loop)
+    for deed in (actions.Outdate("g"), actions.Connect("g")):
+        ours.do(deed)
+        ours.reconnect("g")
+    told = [loop.events.get(timeout=10) for _ in range(2)]
+    assert [event.deed for event in told if isinstance(event, events.Done)] == [
+        events.Deed.OUTDATE,
+        events.Deed.CONNECT,
+    ]
+    kit.is_stubborn = True
+    ours.reconnect("g")
+    ours.do(actions.Outdate("g"))
+    assert isinstance(loop.events.get(timeout=10), events.Done), "a failure is no end"
+    assert kit.done == ["outdate", "reconnect", "connect", "reconnect", "outdate"]
+    (line,) = caplog.messages
+    assert line.startswith("g: DRBD did not connect anew: drbdadm")
+    assert loop.events.empty()
 
 
 def test_a_machine_that_stood_still_is_noticed(tmp_path: File) -> None:

@@ -29,6 +29,7 @@ class Kernel:
         self.connection = connection
         self.disk = "UpToDate"
         self.peer_disk = "UpToDate" if connection == "Connected" else "DUnknown"
+        self.replication = "Established"
         self.refusals: list[tuple[int | None, str]] = []
         self.is_idle = False  # says yes, and does nothing
         self.done: list[str] = []
@@ -64,7 +65,7 @@ class Kernel:
             self.role = {"primary": "Primary", "secondary": "Secondary"}[verb]
 
     def dump(self) -> str:
-        replication = "Established" if self.connection == "Connected" else "Off"
+        replication = self.replication if self.connection == "Connected" else "Off"
         told = (
             f"exists resource name:counter role:{self.role} suspended:no\n"
             f"exists connection name:counter connection:{self.connection} role:Unknown\n"
@@ -216,6 +217,19 @@ def test_data_that_was_not_given_up_is_told() -> None:
     kernel.is_idle = True
     with pytest.raises(ToolError, match="counter is Secondary, StandAlone"):
         drbd(kernel).discard("counter")
+
+
+@pytest.mark.parametrize("role", ["Primary", "Secondary"])
+def test_only_the_source_of_a_resync_connects_anew(role: str) -> None:
+    kernel = Kernel(role)
+    for kernel.replication in ("Established", "SyncTarget"):
+        drbd(kernel).reconnect("counter")
+    assert kernel.done == []
+    kernel.replication = "SyncSource"
+    drbd(kernel).reconnect("counter")
+    assert (kernel.done, kernel.connection) == (["disconnect", "connect"], "Connecting")
+    drbd(kernel).reconnect("counter")
+    assert len(kernel.done) == 2, "there is nothing to take down"
 
 
 def test_outdate_disconnects_first() -> None:

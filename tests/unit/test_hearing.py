@@ -11,6 +11,7 @@ from haagent.core.actions import Destroy
 from haagent.core.decide import decide
 from haagent.core.model import (
     NEVER,
+    Disk,
     Farewell,
     Figures,
     GuestState,
@@ -36,6 +37,7 @@ from tests.unit.states import (
     with_ledger,
     with_peer,
     with_resource,
+    with_words,
 )
 
 AT = NOW + 1
@@ -202,6 +204,24 @@ def test_another_boot_is_asked_once_the_known_one_is_silent() -> None:
     met = hears(lately(silent), starts()).state
     assert not met.peer.met and not met.peer.met_numbers and met.peer.past_boots == {"a1"}
     assert saying.hello(met).heard_boot == "a2"
+
+
+def says_connected(link: Link, **words: object) -> bool:
+    state = with_words(with_resource(holding(), link=link), phase=Phase.RELEASED, **words)
+    return saying.hello(state).guests["g"].is_connected
+
+
+def test_who_does_not_see_that_the_peers_copy_is_whole_does_not_say_that_it_is_connected() -> None:
+    """DRBD would not freeze it without the peer, whose copy would seem to be the newest."""
+    assert not says_connected(Link.SYNC_SOURCE, disk=Disk.UP_TO_DATE)
+    assert says_connected(Link.SYNC_SOURCE, disk=Disk.INCONSISTENT)
+    assert says_connected(Link.SYNC_TARGET, disk=Disk.UP_TO_DATE)
+    assert says_connected(Link.CONNECTED, disk=Disk.UP_TO_DATE)
+    assert not says_connected(Link.CONNECTING, disk=Disk.UP_TO_DATE)
+    unheard = with_peer(with_resource(holding(), link=Link.SYNC_SOURCE), hello=None)
+    assert saying.hello(unheard).guests["g"].is_connected
+    not_told = with_guest(holding(), resource=None)
+    assert not saying.hello(not_told).guests["g"].is_connected
 
 
 def test_what_was_heard_of_a_boot_that_is_met_is_known_by_path() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from haagent.storage.resync import Progress, by_guest, out_of_sync, parse, together
+from haagent.storage.resync import Progress, by_guest, copied, out_of_sync, parse, together
 
-TEXT = (Path(__file__).parents[1] / "data/drbd/proc-resync.txt").read_text()
+DATA = Path(__file__).parents[1] / "data/drbd"
+TEXT = (DATA / "proc-resync.txt").read_text()
 
 
 def test_only_what_is_being_copied_has_a_progress() -> None:
@@ -62,3 +63,19 @@ def test_what_is_marked_as_different_is_told_of_every_device() -> None:
 def test_an_estimate_that_is_missing_is_none() -> None:
     text = " 0: cs:SyncSource\n\t[=>..] sync'ed:  3.6% (459876/476792)K\n"
     assert parse(text) == {0: Progress(459876, 476792, None)}
+
+
+def test_one_that_runs_and_has_something_to_copy_is_not_at_its_end() -> None:
+    assert copied(
+        TEXT, {"counter": (0,), "mail": (1,), "web": (2,), "files": (4,), "x": (12,)}
+    ) == (frozenset())
+    hangs = (DATA / "proc-resync-hangs.txt").read_text()
+    assert parse(hangs)[0] == Progress(0, 524288, None)
+    assert copied(hangs, {"counter": (0,), "mail": (1,), "web": ()}) == {"counter"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 0: cs:", " 0: cs:SyncSource\n", " 0: cs:SyncSource\n    oos:many\n"]
+)
+def test_what_is_not_understood_has_not_ended(text: str) -> None:
+    assert copied(text, {"counter": (0,)}) == frozenset()

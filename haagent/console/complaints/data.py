@@ -35,6 +35,8 @@ def copies(state: NodeState, around: Surroundings, guest: str) -> Iterator[Compl
         )
     elif not state.guests[guest].is_in_sync:
         yield _not_in_sync(state, around, guest)
+    elif _misses_end(state, guest):
+        yield _end_not_seen(guest, me, peer)
     if guest in hanging.hung_below(state) and not state.is_fenced:
         yield Complaint(
             Alarm.DISK_HANGS,
@@ -98,6 +100,8 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
     match resource.link:
         case Link.SYNC_SOURCE | Link.SYNC_TARGET:
             old, new = (peer, me) if resource.link is Link.SYNC_SOURCE else (me, peer)
+            if guest in around.hanging_resyncs:
+                return _end_not_seen(guest, peer, me)
             return Complaint(
                 Alarm.RESYNC,
                 f"{guest}: the copy on {old} is being brought up to date.",
@@ -126,6 +130,24 @@ def _not_in_sync(state: NodeState, around: Surroundings, guest: str) -> Complain
         + last_same(state, around, guest),
         do,
     )
+
+
+def _end_not_seen(guest: str, whole: str, unaware: str) -> Complaint:
+    """The copy on WHOLE is up to date, and DRBD on UNAWARE goes on with the resync."""
+    return Complaint(
+        Alarm.RESYNC,
+        f"{guest}: the copy on {whole} is up to date, and DRBD on {unaware} does not see it.",
+        f"Until it does, {whole} could not take {guest} over.",
+        "Wait, and leave both machines on. The mirror is connected anew by itself.",
+    )
+
+
+def _misses_end(state: NodeState, guest: str) -> bool:
+    """The peer's DRBD does not see that our copy is whole, as core/saying.py of it tells."""
+    words = proofs.hello_of(state, guest)
+    if words is None or not is_talking(state):
+        return False  # what it sees is not known
+    return words.disk is Disk.UP_TO_DATE and not words.is_connected
 
 
 def _without_disk(state: NodeState, guest: str) -> Complaint | None:
