@@ -73,7 +73,7 @@ def _about(state: NodeState, guest: str, mine: GuestState, ledger: Ledger) -> Gu
         theirs=ledger.theirs,
         phase=mine.phase,
         disk=resource.disk if resource else Disk.UNKNOWN,
-        is_connected=mine.is_connected and not _misses_end(state, guest),
+        is_connected=mine.is_connected and not _is_source(mine),
         is_alone=ledger.alone is not None,
         request=mine.request,
         grant=mine.grant if is_answered else None,
@@ -91,12 +91,11 @@ def _about(state: NodeState, guest: str, mine: GuestState, ledger: Ledger) -> Gu
     )
 
 
-def _misses_end(state: NodeState, guest: str) -> bool:
-    """The peer calls its copy whole, and our DRBD still brings it up to date.
+def _is_source(mine: GuestState) -> bool:
+    """Our DRBD brings the peer's copy up to date.
 
-    safety: DRBD here would not freeze us without the peer, as to us that copy is not whole: we
-    would write alone at once. So the two were not one by our last word, whatever the peer sees.
+    safety: it would not freeze us without a peer whose copy is not whole: we would write alone at
+    once. The peer sees the end of a resync before we do, and we may miss it. So by our last word
+    the two are not one, whatever the peer sees.
     """
-    resource, words = state.guests[guest].resource, proofs.hello_of(state, guest)
-    is_source = resource is not None and resource.link is Link.SYNC_SOURCE
-    return is_source and words is not None and words.disk is Disk.UP_TO_DATE
+    return mine.resource is not None and mine.resource.link is Link.SYNC_SOURCE

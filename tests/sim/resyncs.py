@@ -14,15 +14,18 @@ from tests.sim.world import World
 ENDS = 45.0  # seconds: what a resync that hangs is given, and the one that follows
 
 
-def hangs(world: World, times: int = 1, *, by_both: bool = False) -> None:
-    """B was away for a while, and its copy is up to date again. A does not know, or neither."""
+def hangs(world: World, times: int = 1, *, by_both: bool = False, is_told: bool = True) -> None:
+    """B was away for a while, and its copy is up to date again. A does not know, or neither; they
+    have told each other what they see, unless it IS_TOLD no more.
+    """
     world.power_off(B)
     wait(world, 20)
     world.miss_ends(times, by_both=by_both)
     world.power_on(B)
     world.run_until(lambda: world.mirrors["g"].is_stuck(A), world.now + 60)
     assert disk(world, B) is (Disk.INCONSISTENT if by_both else Disk.UP_TO_DATE)
-    wait(world, 3)
+    if is_told:
+        wait(world, 3)
 
 
 def connects_anew(world: World) -> None:
@@ -96,13 +99,24 @@ def holder_is_cut_off_while_a_resync_hangs(world: World) -> None:
     assert world.holders() == [A]
 
 
+def holder_is_cut_off_as_a_resync_ends(world: World) -> None:
+    """The same, before anybody could say what he sees."""
+    hangs(world, is_told=False)
+    world.kill_nics(A)
+    stays(world, A, 60)
+    assert world.serves(A)
+    recovers(world)
+    assert world.holders() == [A]
+
+
 def holder_leaves_while_a_resync_hangs(world: World) -> None:
-    """It signs off while both copies are the same, which the other one knows."""
+    """B was never told that both copies are one, and takes nothing over: A starts it again."""
     hangs(world)
     world.leave(A)
-    expect(world, B, 16)
+    wait(world, 12)
+    assert world.holders() == []
     recovers(world)
-    stays(world, B, 30)
+    assert len(world.holders()) == 1
 
 
 def agent_dies_as_its_mirror_connects_anew(world: World) -> None:
@@ -121,6 +135,7 @@ RESYNCS: Mapping[str, Scenario] = named(
     holder_dies_while_a_resync_hangs,
     holder_dies_as_its_mirror_connects_anew,
     holder_is_cut_off_while_a_resync_hangs,
+    holder_is_cut_off_as_a_resync_ends,
     holder_leaves_while_a_resync_hangs,
     agent_dies_as_its_mirror_connects_anew,
 )

@@ -398,7 +398,7 @@ def a_resync_that_may_hang_for_ever(plant: pytest.MonkeyPatch) -> None:
 
 def the_word_of_drbd_that_misses_an_end(plant: pytest.MonkeyPatch) -> None:
     """Who would not be frozen without the other says that the two are connected."""
-    plant.setattr(saying, "_misses_end", lambda state, guest: False)
+    plant.setattr(saying, "_is_source", lambda mine: False)
 
 
 PLANTS: tuple[tuple[Plant, str], ...] = (
@@ -470,6 +470,7 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_resync_that_may_hang_for_ever, "resync-hangs-at-its-end"),
     (the_word_of_drbd_that_misses_an_end, "holder-dies-as-its-mirror-connects-anew"),
     (the_word_of_drbd_that_misses_an_end, "holder-is-cut-off-while-a-resync-hangs"),
+    (the_word_of_drbd_that_misses_an_end, "holder-is-cut-off-as-a-resync-ends"),
 )
 
 
