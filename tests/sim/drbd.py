@@ -144,6 +144,7 @@ class Mirror:
         self._source = 0
         self.missed_ends = 0  # so many resyncs more hang at their source, until it connects anew
         self.is_end_unseen = False  # then by the target as well
+        self._is_end_told = False  # of the resync that has copied all
 
     def go_on_from(self, other: "Mirror") -> None:
         """No generation is numbered as one of OTHER's, whose copies these are."""
@@ -165,6 +166,7 @@ class Mirror:
         twin._generation, twin._ready_since = self._generation, self._ready_since
         twin._sync_done, twin._source = self._sync_done, self._source
         twin.missed_ends, twin.is_end_unseen = self.missed_ends, self.is_end_unseen
+        twin._is_end_told = self._is_end_told
         return twin
 
     def under_way(self, now: float) -> tuple[float | None, int, float]:
@@ -226,6 +228,9 @@ class Mirror:
             self._shake_hands(now, sync)
         source, target = self.copies[self._source], self.copies[1 - self._source]
         is_syncing = (source.link, target.link) == (Link.SYNC_SOURCE, Link.SYNC_TARGET)
+        is_over = self.is_stuck(self._source) and target.link is Link.CONNECTED
+        if is_over and self._is_end_told and is_up and not is_hanging:
+            self._see_end()
         is_done = now >= self._sync_done and not self.is_stuck(self._source)
         if is_syncing and is_up and is_done and not is_hanging:
             self._finish_sync()
@@ -629,20 +634,21 @@ class Mirror:
         source, target = self.copies[self._source], self.copies[1 - self._source]
         self._discarded(1 - self._source, target.data - source.data)
         target.data = set(source.data)
-        source.has_missed_end = self.missed_ends > 0
+        source.has_missed_end = True  # it is told with the next step, at the earliest
+        self._is_end_told = not self.missed_ends
         self.missed_ends = max(0, self.missed_ends - 1)
-        if source.has_missed_end and self.is_end_unseen:
+        if self.is_end_unseen and not self._is_end_told:
             return
         target.history |= source.history | {target.current, source.bitmap}
         target.current, target.bitmap = source.current, 0
         target.is_inconsistent, target.disk = False, Disk.UP_TO_DATE
-        if source.has_missed_end:
-            target.was_primary, target.link = False, Link.CONNECTED
-            self.changed(1 - self._source)
-            return
+        target.was_primary, target.link = False, Link.CONNECTED
+        self.changed(1 - self._source)
+
+    def _see_end(self) -> None:
+        source = self.copies[self._source]
         source.history.add(source.bitmap)
-        source.bitmap = 0
-        for copy in self.copies:
-            copy.was_primary, copy.link = False, Link.CONNECTED
+        source.bitmap, source.has_missed_end = 0, False
+        source.was_primary, source.link = False, Link.CONNECTED
         for node in (0, 1):
             self.changed(node)

@@ -105,6 +105,7 @@ def _mirror(situation: Situation) -> Shape:
             copy.is_outdated,
             copy.marks_peer,
             copy.was_primary,
+            copy.has_missed_end,
             copy.is_attached,
             copy.role,
             copy.link,
@@ -131,7 +132,13 @@ def _unwritten(copy: Copy) -> tuple[int, int, Shape]:
     kept = copy.on_disk
     if kept is None:
         return 0, 0, ()
-    marks = (kept.is_inconsistent, kept.is_outdated, kept.marks_peer, kept.was_primary)
+    marks = (
+        kept.is_inconsistent,
+        kept.is_outdated,
+        kept.marks_peer,
+        kept.was_primary,
+        kept.has_missed_end,
+    )
     return kept.current, kept.bitmap, (*marks, len(copy.history - kept.history))
 
 
