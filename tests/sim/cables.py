@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from haagent.core import proofs
 from haagent.core.model import Disk, Link, Path, Policy
-from tests.sim.drbd import Copy
+from tests.sim.copies import Copy
 from tests.sim.telling import A, B, Scenario, disk, expect, named, recovers, stays, wait
 from tests.sim.world import World
 

@@ -12,7 +12,7 @@ from haagent.cluster.wire import FORMATS, Message
 from haagent.core import events
 from haagent.core.model import Hello, Path, Taking
 from tests.sim.audit import Audit
-from tests.sim.drbd import Copy
+from tests.sim.copies import Copy
 from tests.sim.ground import HELLO_TAKES
 from tests.sim.machine import NAMES, Machine
 from tests.sim.wires import Formats

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from haagent.core.model import Policy
 from tests.sim.audit import Audit
-from tests.sim.drbd import Copy
+from tests.sim.copies import Copy
 from tests.sim.hands import STEP
 from tests.sim.machine import Machine
 from tests.sim.wires import Formats

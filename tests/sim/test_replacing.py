@@ -12,7 +12,7 @@ from haagent.core import replacing
 from haagent.core.invariants import InvariantBroken
 from haagent.core.model import Link, NodeState
 from tests.sim import shadow as shadows
-from tests.sim.drbd import Copy
+from tests.sim.copies import Copy
 from tests.sim.machine import Machine
 from tests.sim.shadow import blank_copy, steps
 from tests.sim.successions import SUCCESSIONS, survive

@@ -11,7 +11,8 @@ import pytest
 
 from haagent.core.model import Disk, Link
 from tests.sim import drbd
-from tests.sim.drbd import Copy, Mirror
+from tests.sim.copies import Copy
+from tests.sim.drbd import Mirror
 from tests.sim.player import Player
 from tests.sim.readings import RECORDED, Row, differences, read, write
 from tests.sim.sequences import SEQUENCES, UNLIKE, steps

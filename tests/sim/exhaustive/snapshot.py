@@ -8,7 +8,7 @@ a test lets those that were merged go on side by side.
 """
 
 from haagent.core.model import Link, Path
-from tests.sim.drbd import Copy
+from tests.sim.copies import Copy
 from tests.sim.exhaustive.minds import Names, Shape, age, in_flight, ledger_of, state_of
 from tests.sim.exhaustive.situation import GUEST, WIRES, Node, Situation
 
