@@ -42,6 +42,15 @@ def is_waited_for(world: World) -> None:
     assert world.holders() == [A]
 
 
+def goes_on_alone(world: World) -> None:
+    """A is cut off. DRBD does not freeze it, so nobody else may have the guest."""
+    world.kill_nics(A)
+    stays(world, A, 60)
+    assert world.serves(A)
+    recovers(world)
+    assert world.holders() == [A]
+
+
 def resync_hangs_at_its_end(world: World) -> None:
     """It is begun anew, and has nothing to copy. The guest does not notice."""
     hangs(world)
@@ -92,21 +101,13 @@ def holder_dies_as_its_mirror_connects_anew(world: World) -> None:
 def holder_is_cut_off_while_a_resync_hangs(world: World) -> None:
     """DRBD does not freeze it, and it goes on alone."""
     hangs(world)
-    world.kill_nics(A)
-    stays(world, A, 60)
-    assert world.serves(A)
-    recovers(world)
-    assert world.holders() == [A]
+    goes_on_alone(world)
 
 
 def holder_is_cut_off_as_a_resync_ends(world: World) -> None:
     """The same, before anybody could say what he sees."""
     hangs(world, is_told=False)
-    world.kill_nics(A)
-    stays(world, A, 60)
-    assert world.serves(A)
-    recovers(world)
-    assert world.holders() == [A]
+    goes_on_alone(world)
 
 
 def holder_leaves_while_a_resync_hangs(world: World) -> None:
