@@ -8,10 +8,9 @@ import pytest
 from haagent.cluster.datagrams import PORT
 from haagent.cluster.speech import QUIET
 from tests.vm.cables import Said
-from tests.vm.evening import LAN
 from tests.vm.incidents.network import HEARTBEAT, await_complaint, cables_of
 from tests.vm.incidents.standing import Standing, await_time, runs_on
-from tests.vm.incidents.words import again, forged, of_another_pair
+from tests.vm.incidents.words import again, forged, of_another_pair, speaker
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import Which
@@ -20,9 +19,7 @@ from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, find, lines
 from tests.vm.wait import wait_until
 
 REFUSED = "a message that is not signed with this pair's key"
-# Where a machine of another pair speaks from, by the cable; and what the screens call that.
-STRANGERS = {"xo": "192.168.77.9", "lan": LAN[1]}
-NAMED = {"the crossover cable": STRANGERS["xo"], "the LAN": STRANGERS["lan"]}
+WAYS = {"xo": "the crossover cable", "lan": "the LAN"}  # what the screens call them
 
 Words = Mapping[str, Sequence[Said]]  # by the cable
 
@@ -126,12 +123,13 @@ def notes(machine: Machine) -> str:
     return " ".join(note["what"] for note in status(machine).get("notes", ()))
 
 
-def await_named(machine: Machine, verdict: str) -> None:
-    """MACHINE names both strangers while it says VERDICT."""
+def await_named(machine: Machine, addresses: Mapping[str, str], verdict: str) -> None:
+    """MACHINE names who speaks from ADDRESSES, by the cable, while it says VERDICT."""
+    named = [f"over {WAYS[cable]}, from {address}." for cable, address in addresses.items()]
     wait_until(
         f"{machine.name} to name who is on its cables, and to say {verdict}",
         lambda: (
-            all(f"over {way}, from {address}." in notes(machine) for way, address in NAMED.items())
+            all(words in notes(machine) for words in named)
             and status(machine).get("verdict") == verdict
         ),
         TAKEOVER,
@@ -141,29 +139,29 @@ def await_named(machine: Machine, verdict: str) -> None:
 
 @pytest.mark.row("F4")
 def test_a_machine_of_another_pair_is_on_the_cable(story: Story) -> None:
-    """It speaks to the holder, as to its own other half: on the crossover from an address of its
-    own, on the LAN from the standby's. First the standby is there, too; then the crossover leads to
-    the stranger alone. It is named all the time, and nothing moves.
+    """It speaks to the holder, as to its own other half, from the standby's addresses. First the
+    standby is there, too; then the crossover leads to the stranger alone. It is named all the time,
+    and nothing moves.
     """
     a, b = story.pair.both
     cables, seconds = cables_of(story), 8 * TIMING.dead
     with story:
         story.await_numbers(20)
         words = listen(story, PORT)["b"]
+        addresses = {cable: speaker(said[0]) for cable, said in words.items()}
 
         def speak_to_the_holder() -> None:
-            for cable, address in STRANGERS.items():
-                strange = [of_another_pair(one, address) for one in words[cable]]
-                cables.say(cable, "ear", again(strange, seconds))
+            for cable, said in words.items():
+                cables.say(cable, "ear", again([of_another_pair(one) for one in said], seconds))
 
         before = Standing(story)
         story.await_protected()
         speak_to_the_holder()
-        await_named(a, "PROTECTED")
+        await_named(a, addresses, "PROTECTED")
         cables.cut_between("xo", "a", "b")
         speak_to_the_holder()
         await_complaint(a, "Nothing comes from b over the crossover cable")
-        await_named(a, "NOT PROTECTED")
+        await_named(a, addresses, "NOT PROTECTED")
         cables.plug("xo")
         wait_until("a to name nobody any more", lambda: notes(a) == "", TAKEOVER, 1)
         story.await_protected()

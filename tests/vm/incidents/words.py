@@ -49,15 +49,20 @@ def forged(said: Said) -> Said:
     return Said(said.seconds, carrying(said.frame, sign(body, NO_KEY) + body))
 
 
-def of_another_pair(said: Said, address: str) -> Said:
-    """SAID as a machine of another pair says it that has ADDRESS, and a card of its own."""
+def of_another_pair(said: Said) -> Said:
+    """SAID as a machine of another pair says it, from a card of its own. It has the same address as
+    SAID's speaker: pairs that were set up alike have chosen alike.
+    """
     found = packet(said.frame)
     assert found is not None
-    source = ETHERNET + 12  # RFC 791
-    frame = said.frame[:6] + STRANGER + said.frame[12:source] + IPv4Address(address).packed
-    frame += said.frame[source + 4 :]
+    frame = said.frame[:6] + STRANGER + said.frame[12:]
     body = said.frame[found.payload + SIGNATURE : found.end]
     return Said(said.seconds, carrying(frame, sign(body, ANOTHER_KEY) + body))
+
+
+def speaker(said: Said) -> str:
+    """The address that SAID comes from (RFC 791)."""
+    return str(IPv4Address(said.frame[ETHERNET + 12 : ETHERNET + 16]))
 
 
 def sign(body: bytes, key: bytes) -> bytes:
