@@ -28,7 +28,7 @@ START = "systemctl reset-failed haagent; systemctl restart haagent"
 GENERATION = "/var/lib/heartbeat/hb_generation"  # its start's number, which heartbeat counts up
 # heartbeat takes this for 0, and its peer takes what it says then for old words played again.
 MAKE_ZEROS = f"head --bytes=16 /dev/zero > {GENERATION} && sync"
-LOSE_BOTH = f"rm {GENERATION} {GENERATION}.highest && sync"
+LOSE_BOTH = f"rm --force {GENERATION} {GENERATION}.highest && sync"
 # As of a battery that is empty; its clock itself goes on, or the machine would seem to have slept.
 SET_LONG_AGO = "date --set=2001-01-01"
 SET_RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"
