@@ -155,6 +155,21 @@ def move(guest: str, path: Path = SOCKET) -> None:
     _ask({"ask": Ask.MOVE, "guest": guest}, path)
 
 
+def start(guest: str, path: Path = SOCKET) -> None:
+    """GUEST is to run from now on; returns when that is written down here. Raises as `move`."""
+    _ask({"ask": Ask.START, "guest": guest}, path)
+
+
+def stop(guest: str, path: Path = SOCKET) -> None:
+    """GUEST is to be off from now on, on either machine. As `start`."""
+    _ask({"ask": Ask.STOP, "guest": guest}, path)
+
+
+def restart(guest: str, path: Path = SOCKET) -> None:
+    """Has GUEST, which runs here, start anew; returns when it is about to be asked to."""
+    _ask({"ask": Ask.RESTART, "guest": guest}, path)
+
+
 def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET, *, about: int = 0) -> None:
     """Says that NODE's copy of GUEST counts; returns when that is on its way to the other machine.
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -86,9 +87,19 @@ class CommandLine:
             dest="command", required=True, metavar="COMMAND"
         )
 
-    def add(self, name: str, run: Command, help: str) -> Parser:
-        command: Parser = self._commands.add_parser(
-            name, help=help, description=help, epilog=self._codes
+    def add(self, name: str, run: Command, help: str, example: str = "") -> Parser:
+        return self._add(self._commands, name, run, help, example)
+
+    def group(self, name: str, help: str) -> Callable[[str, Command, str, str], Parser]:
+        """What adds a command `NAME VERB`, as `add` does."""
+        parser = self._commands.add_parser(name, help=help, description=help, epilog=self._codes)
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        return partial(self._add, verbs)
+
+    def _add(self, to: Any, name: str, run: Command, help: str, example: str) -> Parser:
+        shown = f"example: {example}  --  " if example else ""
+        command: Parser = to.add_parser(
+            name, help=help, description=help, epilog=f"{shown}{self._codes}"
         )
         command.set_defaults(run=run)
         return command

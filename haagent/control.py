@@ -12,6 +12,8 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "fence", "guest": NAME}   {"answer": 1 | 4 | 7}, when the core says so
     {"ask": "confirm", "guest": NAME} {"accepted": true}; what comes of it, a snapshot tells
     {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
+    {"ask": "start", "guest": NAME}   the same; it is to run from now on. And for "stop"
+    {"ask": "restart", "guest": NAME} the same, for one that runs here
     {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT, "choice": NUMBER}
                                       the same: {"accepted": true} is on its way to the peer
     {"ask": "lan", "first": A, "second": A, "gateway": A}
@@ -48,8 +50,11 @@ from haagent.core.events import (
     MaintenanceAsked,
     MoveAsked,
     OperatorConfirmed,
+    RestartAsked,
+    WishAsked,
 )
 from haagent.core.model import FenceAnswer
+from haagent.core.wish import Target
 from haagent.errors import OperatorError
 
 SOCKET = Path("/run/shoestring/agent.sock")
@@ -68,6 +73,9 @@ class Ask(StrEnum):
     FENCE = "fence"
     CONFIRM = "confirm"
     MOVE = "move"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
     RESOLVE = "resolve"
     LAN = "lan"
     MAINTENANCE_ON = "maintenance on"
@@ -77,7 +85,8 @@ class Ask(StrEnum):
 
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
-OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.MOVE})
+ACTS_ON_A_GUEST = (Ask.MOVE, Ask.START, Ask.STOP, Ask.RESTART)
+OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, *ACTS_ON_A_GUEST})
 WITH_MORE = frozenset({Ask.RESOLVE, Ask.LAN})  # not only a guest
 OF_THE_MACHINE = (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF, Ask.LAN)
 LONGEST_STAMP = 32  # characters
@@ -155,14 +164,13 @@ class Server:
         self._do(lambda: self._answer(Ask.FENCE, guest, line))
 
     def answer_operator(self, guest: str, refusal: str | None) -> None:
-        """Answers everybody who asked to move or to resolve GUEST or, with "", about maintenance
-        or for other addresses.
+        """Answers everybody who asked for an act on GUEST, such as to move it, or, with "", about
+        maintenance or for other addresses.
 
         Who asks both in one moment gets one answer for both; what is then shown tells them apart.
         """
         line = _line({"accepted": True} if refusal is None else {"refused": refusal})
-        asks_of_a_guest = (Ask.MOVE, Ask.RESOLVE)
-        for ask in asks_of_a_guest if guest else OF_THE_MACHINE:
+        for ask in (*ACTS_ON_A_GUEST, Ask.RESOLVE) if guest else OF_THE_MACHINE:
             self._do(partial(self._answer, ask, guest, line))
 
     def finish_leaving(self) -> None:
@@ -254,6 +262,11 @@ class Server:
                 self._send(client, _line({"accepted": True}), is_last=True)
             case Ask.MOVE:
                 self._post(MoveAsked(now, client.guest))
+            case Ask.START | Ask.STOP:
+                target = Target.STARTED if client.ask is Ask.START else Target.STOPPED
+                self._post(WishAsked(now, client.guest, target))
+            case Ask.RESTART:
+                self._post(RestartAsked(now, client.guest))
             case Ask.RESOLVE:
                 self._post(ChoiceAsked(now, client.guest, *parse_choice(line)))
             case Ask.LAN:

@@ -28,6 +28,7 @@ GuestAction = (
     | actions.Promote
     | actions.Create
     | actions.Shutdown
+    | actions.Restart
     | actions.Destroy
 )
 
@@ -49,6 +50,7 @@ class Guests(Protocol):
 
     def create(self, guest: str) -> None: ...
     def shutdown(self, guest: str, grace: float) -> bool: ...
+    def restart(self, guest: str) -> None: ...
     def destroy(self, guest: str) -> None: ...
 
 
@@ -158,6 +160,8 @@ class Hands:
                 return Deed.CREATE, lambda: self._create(guest)
             case actions.Shutdown(guest):
                 return Deed.SHUTDOWN, lambda: self._shut_down(guest)
+            case actions.Restart(guest):
+                return Deed.RESTART, lambda: self._xen.restart(guest)
             case actions.Destroy(guest):
                 return Deed.DESTROY, lambda: self._destroy(guest)
 

@@ -8,7 +8,7 @@ decided is carried out.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path as File
@@ -27,6 +27,7 @@ from haagent.control import SOCKET, Server
 from haagent.core import actions, events, feeding, lacking
 from haagent.core.events import Event
 from haagent.core.model import Durable, FenceAnswer, Hello, NodeState, Path, Resource
+from haagent.core.wish import Ended
 from haagent.errors import ToolError
 from haagent.fencing.watchdog import Watchdog, WatchdogError
 from haagent.guests.definition import Guest
@@ -268,9 +269,10 @@ class Machine:
         self.drbd.watch(seen, self.config.guests)
 
     def _watch_xen(self, post: Callable[[Event], None]) -> None:
-        def seen(running: frozenset[str]) -> None:
+        def seen(domains: Mapping[str, Ended | None]) -> None:
             for guest in self.config.guests:
-                post(events.DomainSeen(time.monotonic(), guest, guest in running))
+                ended = domains.get(guest)
+                post(events.DomainSeen(time.monotonic(), guest, guest in domains, ended))
 
         self.xen.watch(seen)
 

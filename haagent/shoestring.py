@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from haagent import client, handover, password, report, resolution, saving
+from haagent import client, handover, password, report, resolution, running, saving
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
 from haagent.console.render import guest_line, render
@@ -27,6 +27,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     program = CommandLine("shoestring", "What your pair does, and the everyday acts.")
     add_status(program)
     program.add("guests", guests, "list the guests, and whether each can be moved from here")
+    add_guest(program)
     move = program.add("move", handover.move, "shut a guest down here and start it on the other")
     move.add_argument("guest", metavar="GUEST")
     rest = program.add(
@@ -61,6 +62,21 @@ def add_status(program: CommandLine) -> None:
     command.add_argument("--json", action="store_true", help="everything there is, for programs")
 
 
+def add_guest(program: CommandLine) -> None:
+    add = program.group("guest", "start, stop, restart and move guests, one at a time")
+    add("list", guests, "list the guests, as `shoestring guests`", "shoestring guest list")
+    for verb, act, help in (
+        ("start", running.start, "start a guest that is off, on this machine if it can"),
+        ("stop", running.stop, "shut a guest down, on either machine, and leave it off"),
+        ("restart", running.restart, "shut a guest down and start it anew, where it runs"),
+        ("move", handover.move, "shut a guest down here and start it on the other machine"),
+    ):
+        command = add(verb, act, help, f"shoestring guest {verb} web")
+        command.add_argument("guest", metavar="GUEST")
+        if verb != "start":
+            command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+
+
 def add_resolve(program: CommandLine) -> None:
     help = "end a split brain: choose which of two copies counts, and keep the other aside"
     command = program.add("resolve", resolution.resolve, help)
@@ -68,13 +84,14 @@ def add_resolve(program: CommandLine) -> None:
 
 
 def add_start(program: CommandLine) -> None:
-    command = program.add("start", start, "start a guest in spite of what the agent misses")
+    help = "start a guest in spite of what the agent misses, or one that was stopped"
+    command = program.add("start", start, help)
     command.add_argument("guest", metavar="GUEST")
     command.add_argument(
         "--anyway",
         action="store_true",
         required=True,
-        help="needed: the agent starts a guest by itself as soon as that is safe",
+        help="needed: what is to run is started by itself as soon as that is safe",
     )
 
 
@@ -134,13 +151,17 @@ def guests(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def start(arguments: argparse.Namespace, places: Places) -> Exit:
-    """safety: the one way past the proofs. It takes a person who saw both histories."""
+    """safety: the one way past the proofs. It takes a person who saw both histories. What its owner
+    stopped lacks no proof, but a word.
+    """
+    _, shown = look(places)
+    if not running.is_wanted(before := guest_of(shown, arguments.guest)):
+        return running.start_again(shown, before, places)
     if not is_at_a_terminal():
         raise OperatorError(
             "A start in spite of all takes a person at a terminal.",
             "Log in, and type the command yourself; no script may do it.",
         )
-    _, shown = look(places)
     view = _startable(shown, arguments.guest)
     print("\n".join(_histories(shown, view)))
     if ask(f"Type the guest's name to start it on {shown.me}: ") != view.name:

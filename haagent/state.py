@@ -25,6 +25,7 @@ from types import NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from haagent.core.model import Choice, Durable, LanChange
+from haagent.core.wish import Wish
 from haagent.errors import BugError, OperatorError
 from haagent.folder import Folder
 
@@ -335,13 +336,15 @@ def _ledger_from_1(ledger: Any) -> Any:
 
 
 def _from_2(durable: Any) -> Any:
-    """Nobody had ever chosen between two copies, nobody was replaced, and the addresses stayed."""
+    """Nobody had ever chosen between two copies, nobody was replaced, the addresses stayed, and
+    every guest was to run.
+    """
     match durable:
         case {"ledgers": dict() as ledgers, **rest} if "mark" not in rest and all(
             isinstance(ledger, dict) and "choice" not in ledger for ledger in ledgers.values()
         ):
-            none = _plain(Choice())
-            upgraded = {guest: {**ledger, "choice": none} for guest, ledger in ledgers.items()}
+            none = {"choice": _plain(Choice()), "wish": _plain(Wish())}
+            upgraded = {guest: {**ledger, **none} for guest, ledger in ledgers.items()}
             return {**rest, "ledgers": upgraded, "mark": "", "lan": _plain(LanChange())}
     raise NotUnderstood("durable is not what that format had")
 

@@ -51,12 +51,12 @@ def flaws(raw: Any, kind: str, rules: Mapping[str, Any]) -> Iterator[str]:
 def differences(before: dict[str, Any], now: dict[str, Any]) -> tuple[set[str], set[str]]:
     """What NOW has that BEFORE has not; and what it lacks, or has otherwise."""
     new, gone = set(), set()
-    for record in before["records"].keys() | now["records"].keys():
-        old, made = before["records"].get(record, {}), now["records"].get(record, {})
+    for record in before["records"]:  # those of a new one, too
+        old, made = before["records"][record], now["records"].get(record, {})
         new |= {f"{record}.{name}" for name in made.keys() - old.keys()}
         gone |= {f"{record}.{name}" for name in old if made.get(name) != old[name]}
-    for kind in before["words"].keys() | now["words"].keys():
-        words, spoken = before["words"].get(kind, []), now["words"].get(kind, [])
+    for kind in before["words"]:  # those of a new kind come with a field that has them
+        words, spoken = before["words"][kind], now["words"].get(kind, [])
         new |= {f"{kind}.{word}" for word in spoken if word not in words}
         gone |= {f"{kind}.{word}" for word in words if word not in spoken}
     return new, gone

@@ -25,6 +25,7 @@ from haagent.core.model import (
     Phase,
     Request,
 )
+from haagent.core.wish import Target, Wish
 from tests.decoders import named
 
 FOLDER = File(__file__).parent / "data" / "wire"
@@ -77,6 +78,7 @@ PARTED = GuestHello(
     is_refused=True,
     has_dropped=True,
     differs=12,
+    wish=Wish(6, Target.RETRIED),
 )
 FULL = Hello(
     node=0,

@@ -17,6 +17,8 @@ is new, and what becomes of it in the format before:
     Hello.release       is left out    it is read by people only: no rule asks for it
     Hello.is_stateless  is left out    who hears it makes us no promise; one that is made all the
                                        same is not relied on by a machine that is stateless
+    GuestHello.wish     is left out    nothing is stopped or given up while the other machine speaks
+                                       format 3: core/wishing.py starts again what ends
 
 A field may be left out if nothing is lost by not knowing it but words on a screen, or a promise
 that nobody uses. What a proof, a promise or an agreement rests on may not: whoever did not hear it
@@ -48,6 +50,7 @@ from haagent.core.model import (
     Phase,
     Request,
 )
+from haagent.core.wish import Target, Wish
 from haagent.errors import BugError, PeerError
 
 VERSION = 4
@@ -61,8 +64,8 @@ _BEGINNING = b'{"hello":{'  # of every body, in all formats so far
 _MAC = hashlib.sha256().digest_size
 
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
-_RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice, LanChange})
-_WORDS = frozenset({Path, Phase, Disk, LanStage})
+_RECORDS = frozenset({Hello, GuestHello, Figures, Request, Choice, LanChange, Wish})
+_WORDS = frozenset({Path, Phase, Disk, LanStage, Target})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class New:
 
 # The table above. safety: a release that leaves out what the other one acts on lies to it.
 _NEW: Mapping[type, Mapping[str, New]] = {
-    Hello: {"release": New("", may_lack=True), "is_stateless": New(False, may_lack=True)}
+    Hello: {"release": New("", may_lack=True), "is_stateless": New(False, may_lack=True)},
+    GuestHello: {"wish": New(Wish(), may_lack=True)},
 }
 # What we read and write, the newest first.
 FORMATS: tuple[int, ...] = (

@@ -88,6 +88,23 @@ class Alarm(StrEnum):
         "off: `shoestring start GUEST --anyway`, which gives up whatever it wrote last.",
     )
 
+    CRASHED = (
+        "SHOE-109",
+        "A guest crashed again and again, and was given up",
+        "It was started again where it ran, three times within ten minutes; then the other machine "
+        "had a try, where there was one; and it crashed there as well. So it is the guest that is "
+        "broken, most likely, and it is left alone.",
+        "`shoestring guest start GUEST` tries it again. If it crashes at once, what it says on its "
+        "console before that is what to look for.",
+    )
+    TRIED_ELSEWHERE = (
+        "SHOE-110",
+        "A guest crashed too often on one machine, and runs on the other",
+        "That may be the guest's fault or the machine's. If it runs for ten minutes where it is "
+        "now, it is a guest like any other again, and this note goes away.",
+        "Nothing has to be done. If several guests crash on that machine, test its memory.",
+    )
+
     SPLIT_BRAIN = (
         "SHOE-201",
         "Split brain: the two copies of a disk do not connect",

@@ -11,6 +11,7 @@ from haagent.core.model import (
     NodeState,
 )
 from haagent.core.together import names
+from haagent.core.wish import Target
 
 
 def moment(at: float) -> float | None:
@@ -38,6 +39,12 @@ def runs_on(state: NodeState, guest: str) -> tuple[str, ...]:
     here = mine.phase in HELD and mine.is_running is not False
     there = hello is not None and hello.phase in HELD and is_talking(state)
     return (me,) * here + (peer,) * there
+
+
+def is_as_meant(state: NodeState, guest: str) -> bool:
+    """GUEST runs, or is off because somebody wants it so."""
+    target = state.durable.ledgers[guest].wish.target
+    return target in (Target.STOPPED, Target.OFF) or bool(runs_on(state, guest))
 
 
 def troubles_of_peer(state: NodeState) -> Mapping[str, str]:

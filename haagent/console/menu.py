@@ -26,6 +26,7 @@ class Asked(StrEnum):
 
     GUEST = "guest"
     SWITCH = "on or off"
+    VERB = "start, stop or restart, and a guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,12 @@ ACTS = (
         "put the system on an internal disk; the stick is free then",
         "Says first what is erased, and asks. The guests go to {peer}, for {me} restarts.",
     ),
+    Act(
+        "guest",
+        "start, stop or restart a guest",
+        "What is stopped is off on both machines, until it is started again.",
+        asked=Asked.VERB,
+    ),
 )
 BY_NAME = {
     **{act.word: act for act in ACTS},
@@ -153,6 +160,8 @@ class Chosen:
     @property
     def needs(self) -> Asked | None:
         """What is still to be asked."""
+        if self.act.asked is Asked.VERB and len(self.arguments) == 1:
+            return Asked.GUEST
         return None if self.arguments else self.act.asked
 
     def command(self, *answers: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
 from haagent.core.model import CONNECTED, GONE, Disk, LanStage, Phase
+from haagent.core.wish import RUNS
 from haagent.hands import GRACE
 
 ALIVE = (Phase.PROMOTING, Phase.CREATING, Phase.HOLDING, Phase.FROZEN)
@@ -27,6 +28,14 @@ def going(shown: Snapshot) -> list[GuestView]:
 
 def of_move(shown: Snapshot, guest: GuestView) -> list[str]:
     return [_goes(shown, guest), _away(shown)]
+
+
+def of_stop(shown: Snapshot, guest: GuestView) -> list[str]:
+    where = f" on {' and '.join(guest.runs_on)}" if guest.runs_on else ""
+    return [
+        f"{guest.name} shuts down{where}; that is forced after {GRACE * shown.scale:.0f} s.",
+        f"It stays off until you say `shoestring guest start {guest.name}`, on either machine.",
+    ]
 
 
 def of_maintenance(shown: Snapshot, is_on: bool) -> list[str]:
@@ -129,7 +138,8 @@ def _anyway(shown: Snapshot, guest: GuestView) -> str:
 def _not_alone(shown: Snapshot, guest: GuestView) -> str | None:
     me, peer = shown.me, shown.peer
     if guest.phase != Phase.HOLDING:
-        return f"{guest.name} does not run on {me}"
+        stopped = f": `shoestring guest start {guest.name}`" if guest.target not in RUNS else ""
+        return f"{guest.name} does not run on {me}{stopped}"
     if guest.newest_term > guest.term:
         return f"{peer} has a newer copy of {guest.name}"
     if guest.disk != Disk.UP_TO_DATE:

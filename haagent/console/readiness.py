@@ -10,6 +10,7 @@ from haagent.console.snapshot import GuestView, OutlookView, Snapshot
 from haagent.console.times import age
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, Disk
+from haagent.core.wish import RUNS
 
 NAMED = 3  # guests of one fate that are named; the others are counted
 
@@ -22,7 +23,7 @@ def sentences(shown: Snapshot) -> list[str]:
     bad: dict[str, list[str]] = {}
     good: dict[tuple[str, str, str], list[str]] = {}
     for guest in shown.guests:
-        if guest.outlook is None:
+        if guest.outlook is None or guest.target not in RUNS:
             continue
         if guest.outlook.fate is Fate.NOT:
             bad.setdefault(_not(shown, guest, guest.outlook), []).append(guest.name)
@@ -39,7 +40,8 @@ def sentences(shown: Snapshot) -> list[str]:
 def is_good(shown: Snapshot) -> bool:
     """No guest is known to be lost with the other machine."""
     return all(
-        guest.outlook is None or guest.outlook.fate is not Fate.NOT for guest in shown.guests
+        guest.outlook is None or guest.outlook.fate is not Fate.NOT or guest.target not in RUNS
+        for guest in shown.guests
     )
 
 

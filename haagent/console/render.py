@@ -11,6 +11,7 @@ from haagent.console import readiness
 from haagent.console.complaints.complaint import Complaint
 from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
 from haagent.console.times import age, clock, span
+from haagent.core.wish import Target
 from haagent.errors import OperatorError
 
 NOT_KNOWN = "NOT KNOWN"
@@ -137,11 +138,22 @@ def guest_line(guest: GuestView, column: int) -> str:
 
 
 def _is_well(guest: GuestView) -> bool:
-    return len(guest.runs_on) == 1 and guest.is_in_sync
+    is_as_meant = len(guest.runs_on) == (0 if guest.target in MEANT else 1)
+    return is_as_meant and guest.is_in_sync
+
+
+MEANT = (Target.STOPPED, Target.OFF)
+OFF = {
+    Target.STOPPED: "stopped by you",
+    Target.OFF: "switched itself off",
+    Target.FAILED: "given up",
+}
 
 
 def _where(guest: GuestView) -> str:
-    return f"on {' AND '.join(guest.runs_on)}" if guest.runs_on else "not running"
+    if guest.runs_on:
+        return f"on {' AND '.join(guest.runs_on)}"
+    return OFF.get(Target(guest.target), "not running")
 
 
 def _copies(guest: GuestView) -> str:

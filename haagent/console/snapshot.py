@@ -15,7 +15,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.core.foresight import Fate
 from haagent.errors import PeerError
 
-VERSION = 6  # of this shape; a console of another version says so instead of guessing
+VERSION = 7  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 
@@ -89,6 +89,7 @@ class GuestView:
     unfit: tuple[str | None, ...]  # why node 0's copy, and node 1's, cannot be chosen; None: it can
     troubles: tuple[str, str]  # why a choice does not get on: here, on the peer
     differs: tuple[int, int]  # KiB written alone: here, on the peer; -1: not known
+    target: str  # what is to become of it: one of core/wish.py's Target
     copy_needs: int  # MiB that a copy of its volume takes; -1: not known
 
 

@@ -83,7 +83,7 @@ def _lan(state: NodeState) -> LanView:
 
 
 def _verdict(state: NodeState, found: tuple[Complaint, ...]) -> Verdict:
-    if not all(facts.runs_on(state, guest) for guest in state.guests):
+    if not all(facts.is_as_meant(state, guest) for guest in state.guests):
         return Verdict.STOPPED
     return Verdict.NOT_PROTECTED if found else Verdict.PROTECTED
 
@@ -120,6 +120,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         unfit=tuple(resolving.blocker(state, guest, node) for node in (0, 1)),
         troubles=(mine.trouble, facts.troubles_of_peer(state).get(guest, "")),
         differs=(state.measured.differs.get(guest, -1), hello.differs if hello else -1),
+        target=str(ledger.wish.target),
         copy_needs=state.measured.needs.get(guest, -1),
     )
 

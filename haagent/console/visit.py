@@ -137,13 +137,21 @@ class Visit:
                 return ()
             case Asked.SWITCH:
                 answer = self._ask("on or off? Enter alone goes back: ").split()
+            case Asked.VERB:
+                verb = self._ask("start, stop or restart? Enter alone goes back: ").split()
+                guest = self._which_guest() if len(verb) == 1 else ()
+                return (*verb, *guest) if verb and guest is not None else None
             case Asked.GUEST:
-                if len(self._view.guests) == 1:
-                    return self._view.guests
-                names = ", ".join(self._view.guests) or "none is known just now"
-                self._tell(f"The guests: {names}.")
-                answer = self._ask("Which guest? Enter alone goes back: ").split()
+                return self._which_guest()
         return tuple(answer) or None
+
+    def _which_guest(self) -> tuple[str, ...] | None:
+        """A guest; None: none is wanted."""
+        if len(self._view.guests) == 1:
+            return self._view.guests
+        names = ", ".join(self._view.guests) or "none is known just now"
+        self._tell(f"The guests: {names}.")
+        return tuple(self._ask("Which guest? Enter alone goes back: ").split()) or None
 
     def _admit(self) -> bool:
         """Whether the password was typed in this visit."""

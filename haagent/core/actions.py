@@ -89,7 +89,9 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Start the guest's domain and announce its address."""
+    """Start the guest's domain and announce its address. What is left of one that ended by itself
+    is destroyed before.
+    """
 
     guest: str
 
@@ -97,6 +99,15 @@ class Create:
 @dataclass(frozen=True, slots=True)
 class Shutdown:
     """Shut the guest down in order, by force if it takes too long, then demote."""
+
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Ask the guest to start anew. Its domain ends by that, and the agent is told so; one that does
+    not listen goes on.
+    """
 
     guest: str
 
@@ -172,6 +183,7 @@ Action = (
     | Promote
     | Create
     | Shutdown
+    | Restart
     | Destroy
     | AnswerFence
     | AnswerOperator

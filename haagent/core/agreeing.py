@@ -5,7 +5,7 @@ A request is answered, and a promise relied on, only when that is on disk. Wheth
 proven is core/proofs.py's to say; what a node may start is core/starting.py's.
 """
 
-from haagent.core import doubting, moving, proofs, starting, stateless
+from haagent.core import doubting, moving, proofs, starting, stateless, wishing
 from haagent.core.model import (
     GONE,
     PRESENT,
@@ -141,6 +141,7 @@ def _has_reason_to_ask(state: NodeState, guest: str) -> bool:
     # The last holder goes first, or whom it was handed to; the other if nothing comes of it.
     is_last_holder = owner(max(ledger.term, ledger.theirs)) == state.me
     goes_first = is_last_holder and not moving.is_handed_over(state, guest)
+    goes_first = goes_first or wishing.is_our_turn(state, guest)
     return goes_first or state.now - max(mine.since, state.started) >= state.timing.take
 
 

@@ -21,6 +21,9 @@ class Blocker(Enum):
     PAUSED = "what was tried here failed, and {me} waits a moment before a start"
 
     # what was promised, or a person's word
+    STOPPED = "a person stopped it"
+    OFF = "it switched itself off"
+    CRASHED = "it crashed again and again, and was given up"
     CHOICE = "a person chose the copy on {peer}, and that is being carried out"
     STANDS_DOWN = "we promised {peer} not to start it while no gateway answers both of us"
 

@@ -21,6 +21,7 @@ from haagent.core import (
     rules,
     starting,
     stateless,
+    wishing,
 )
 from haagent.core.actions import AnswerFence, AnswerOperator, Create, Reset
 from haagent.core.copying import replace
@@ -43,6 +44,7 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Decision, Turn
+from haagent.core.wish import Target
 
 
 def first_state(
@@ -127,10 +129,14 @@ def _resource_changed(turn: Turn, event: events.ResourceChanged) -> None:
 
 
 def _domain_seen(turn: Turn, event: events.DomainSeen) -> None:
-    turn.set_guest(event.guest, is_running=event.is_running)
-    if turn.mine(event.guest).phase is Phase.HOLDING and not event.is_running:
-        turn.move(event.guest, Phase.CREATING, "it ended by itself")
-        turn.act(Create(event.guest))
+    guest, ended = event.guest, event.ended
+    # What is told late may be of a domain that was dealt with, and another one is there by now.
+    is_news = ended is not None and ended.domain != turn.mine(guest).buried
+    turn.set_guest(guest, is_running=event.is_running, ended=ended if is_news else None)
+    if turn.mine(guest).phase is Phase.HOLDING and not event.is_running:
+        wishing.again(turn, guest, "it ended by itself")
+    else:
+        wishing.look(turn, guest)
 
 
 def _disk_hangs(turn: Turn, event: events.DiskHangs) -> None:
@@ -146,6 +152,8 @@ def _done(turn: Turn, event: events.Done) -> None:
             turn.write(event.guest, is_parted=False)  # else it is about to be taken down again
     elif event.deed in (Deed.KEEP, Deed.DISCARD):
         resolving.done(turn, event.guest, event.deed)
+    elif event.deed is Deed.RESTART:
+        turn.say(event.guest, "it was asked to start anew")
     elif handler:
         handler(turn, event.guest)
     else:
@@ -169,6 +177,8 @@ def _failed(turn: Turn, event: events.Failed) -> None:
             rules.destroy(turn, event.guest, "it could not be started")
         case _, Deed.KEEP | Deed.DISCARD:
             resolving.failed(turn, event.guest, event.why)
+        case _, Deed.RESTART:
+            pass  # it goes on as it is
         case Phase.STOPPING, Deed.SHUTDOWN:
             rules.destroy(turn, event.guest, "it could not be shut down")
         case Phase.FORFEITING, _ if mine.resource is not None and mine.resource.disk in GONE:
@@ -220,7 +230,7 @@ def _is_gone(turn: Turn, guest: str) -> None:
     resource = turn.mine(guest).resource
     if resource is not None:
         resource = replace(resource, role=Role.SECONDARY, is_suspended=False)
-    turn.set_guest(guest, is_running=False, resource=resource)
+    turn.set_guest(guest, is_running=False, ended=None, resource=resource)
 
 
 DONE: Mapping[tuple[Phase, Deed], Callable[[Turn, str], None]] = {
@@ -275,6 +285,8 @@ def _operator_confirmed(turn: Turn, event: events.OperatorConfirmed) -> None:
     if (why := lacking.unstartable(turn.state, event.guest)) is not None:
         turn.say(event.guest, f"a person wants it here, in vain: {why}")
         return
+    if not wishing.is_wanted(turn.state, event.guest):
+        wishing.wish(turn, event.guest, Target.STARTED)
     turn.set_guest(event.guest, is_confirmed=True)
     turn.say(event.guest, "a person confirmed to start it here, whatever the peer has")
 
@@ -287,6 +299,15 @@ def _move_asked(turn: Turn, event: events.MoveAsked) -> None:
     else:
         turn.say(guest, f"it is not moved: {why}")
     turn.act(AnswerOperator(guest, why))
+
+
+def _wish_asked(turn: Turn, event: events.WishAsked) -> None:
+    why = wishing.ask(turn, event.guest, event.target)
+    turn.act(AnswerOperator(event.guest, why))
+
+
+def _restart_asked(turn: Turn, event: events.RestartAsked) -> None:
+    turn.act(AnswerOperator(event.guest, wishing.ask_restart(turn, event.guest)))
 
 
 def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
@@ -344,6 +365,8 @@ HANDLERS: Mapping[type[Event], Callable[[Turn, Any], None]] = {
     events.Leave: _leave,
     events.OperatorConfirmed: _operator_confirmed,
     events.MoveAsked: _move_asked,
+    events.WishAsked: _wish_asked,
+    events.RestartAsked: _restart_asked,
     events.MaintenanceAsked: _maintenance_asked,
     events.ChoiceAsked: _choice_asked,
     events.MeasuresTaken: _measures_taken,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from haagent.core.model import Hello, Measured, Path, Resource
+from haagent.core.wish import Ended, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ class ResourceChanged:
 
 @dataclass(frozen=True, slots=True)
 class DomainSeen:
-    """Xen has, or has not, a domain for GUEST."""
+    """Xen has, or has not, a domain for GUEST; and that one has ENDED by itself, if so."""
 
     at: float
     guest: str
     is_running: bool
+    ended: Ended | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Deed(StrEnum):
     PROMOTE = "promote"
     CREATE = "create"
     SHUTDOWN = "shut down"
+    RESTART = "restart"
     DESTROY = "destroy"
 
 
@@ -150,6 +153,23 @@ class OperatorConfirmed:
 @dataclass(frozen=True, slots=True)
 class MoveAsked:
     """A person wants GUEST to stop here and to start on the other machine."""
+
+    at: float
+    guest: str
+
+
+@dataclass(frozen=True, slots=True)
+class WishAsked:
+    """A person wants GUEST to be STARTED, or STOPPED."""
+
+    at: float
+    guest: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAsked:
+    """A person wants GUEST, which runs here, to start anew."""
 
     at: float
     guest: str
@@ -229,6 +249,8 @@ Event = (
     | Leave
     | OperatorConfirmed
     | MoveAsked
+    | WishAsked
+    | RestartAsked
     | MaintenanceAsked
     | ChoiceAsked
     | MeasuresTaken

@@ -5,7 +5,7 @@ Owns what is known of the peer and of its boots; what is proven by that is core/
 and what is agreed on with it core/agreeing.py's.
 """
 
-from haagent.core import agreeing, events, relocating, resolving, rules, speaking
+from haagent.core import agreeing, events, relocating, resolving, rules, speaking, wishing
 from haagent.core.copying import replace
 from haagent.core.model import NEVER, Farewell, Hello, NodeState, Path, PathState, Phase, owner
 from haagent.core.turn import Turn
@@ -114,6 +114,7 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
         # safety: from here on the peer may do things that we would not notice.
         turn.set_guest(guest, is_unbroken=False)
 
+    wishing.hear(turn, guest, words)
     # safety: a farewell is void at the first sign of anything newer.
     farewell = None
     if words.farewell is not None:
@@ -121,7 +122,8 @@ def _words_about(turn: Turn, guest: str, hello: Hello, is_new_boot: bool) -> Non
     if ledger.farewell != farewell:
         turn.write(guest, farewell=farewell)
 
-    if words.returned >= ledger.promise and turn.ledger(guest).stands_down:
+    is_returned = words.returned >= ledger.promise and turn.ledger(guest).stands_down
+    if is_returned and not turn.state.is_stateless:
         turn.write(guest, stands_down=False)
         turn.say(guest, "our promise not to start it was given back")
     agreeing.keep_promise_of_peer(turn, guest, words)

@@ -33,6 +33,7 @@ from haagent.core.model import (
     owner,
 )
 from haagent.core.turn import Decision
+from haagent.core.wish import RUNS
 
 
 class InvariantBroken(Exception):
@@ -53,6 +54,7 @@ def check(before: NodeState, decision: Decision) -> None:
             "a promise that was given back is no evidence",
         )
         require(new.choice.number >= old.choice.number, guest, "choices are numbered upwards")
+        require(new.wish.number >= old.wish.number, guest, "wishes are numbered upwards")
         if new.alone is not None and (new.alone, new.term) != (old.alone, old.term):
             has_disk = mine.resource is not None and mine.resource.disk not in GONE
             require(has_disk, guest, "nobody goes on alone without a disk")
@@ -99,6 +101,7 @@ def _check_stateless(before: NodeState, after: NodeState) -> None:
             evidence=old.evidence if new.evidence == 0 else new.evidence,
             farewell=old.farewell if new.farewell is None else new.farewell,
             held_in=old.held_in if new.held_in == "" else new.held_in,
+            wish=new.wish if new.wish.target in RUNS else old.wish,
         )
         require(same == old, guest, "no claim and no promise that cannot be written down")
 
@@ -115,6 +118,8 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
                 resource.is_connected or resource.disk in (Disk.UP_TO_DATE, Disk.CONSISTENT)
             )
             require(may_serve, guest, "no term is taken for a copy that DRBD will not start")
+            is_wanted = after.durable.ledgers[guest].wish.target in RUNS
+            require(is_wanted, guest, "what is not to run is not started")
             taking = after.guests[guest].taking
             by_person = taking is not None and taking.peer_off is PeerOff.OPERATOR
             require(

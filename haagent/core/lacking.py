@@ -7,7 +7,7 @@ the screens'; of it only `unstartable` is a rule.
 
 from collections.abc import Iterator
 
-from haagent.core import hanging, proofs, resolving
+from haagent.core import hanging, proofs, resolving, wishing
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.model import GONE, STALE, Blocked, Disk, Link, NodeState, Phase, Policy
@@ -19,6 +19,8 @@ AWAY = frozenset({Phase.RELEASED, Phase.FORFEITING})
 
 def blockers(state: NodeState, guest: str) -> tuple[Blocker, ...]:
     """What stands between this node and starting GUEST; empty if nothing does."""
+    if (off := wishing.blocker(state, guest)) is not None:
+        return (*_found_on_this_machine(state), off)  # what else it lacks is nobody's concern
     is_confirmed = state.guests[guest].is_confirmed
     find = _found_against_a_person if is_confirmed else _found_by_itself
     return (*_found_on_this_machine(state), *find(state, guest))
@@ -41,7 +43,8 @@ def tell(turn: Turn, guest: str) -> None:
     A wait that ends by itself, as a start-up and a move have them, is shorter.
     """
     state, before = turn.state, turn.mine(guest).blocked
-    by = blockers(state, guest) if _is_nowhere(state, guest) else ()
+    is_missed = _is_nowhere(state, guest) and wishing.is_wanted(state, guest)
+    by = blockers(state, guest) if is_missed else ()
     if by != before.by:
         turn.set_guest(guest, blocked=Blocked(by, state.now, before.said if by else ()))
     elif by != before.said and state.now - before.since >= state.timing.dead:

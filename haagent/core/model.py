@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 
 from haagent.core.blockers import Blocker
 from haagent.core.timing import Timing
+from haagent.core.wish import Ended, Wish
 
 NEVER = float("-inf")  # a moment before every other
 
@@ -258,6 +259,7 @@ class Ledger:
     is_parted: bool = False  # we took DRBD's connection down ourselves
     held_in: str = ""  # the boot in which we held the guest; empty if we let it go
     choice: Choice = field(default_factory=Choice)  # the newest
+    wish: Wish = field(default_factory=Wish)  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +296,7 @@ class GuestHello:
     is_refused: bool = False  # DRBD hung up by itself: it will not connect the two copies
     has_dropped: bool = False  # we told DRBD to give up what our copy has, and it waits for yours
     differs: int = -1  # KiB written here since the two parted, as DRBD counts; -1: not known
+    wish: Wish = field(default_factory=Wish)  # what is on our disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +384,10 @@ class GuestState:
     since: float = NEVER  # when the phase began
     resource: Resource | None = None  # None until DRBD was first asked
     is_running: bool | None = None  # whether Xen has its domain; None until asked
+    ended: Ended | None = None  # that domain ended by itself, and nothing followed from it yet
+    buried: int = 0  # the number of the last domain whose end was dealt with
+    crashes: tuple[float, ...] = ()  # when it crashed here, of late
+    wished: float = NEVER  # when its newest wish came to be known
     is_disk_hanging: bool = False  # its volume here owes the answer to a read
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
     is_only_copy: bool = False  # the peer's disk failed while ours had all; not in sync since

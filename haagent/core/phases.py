@@ -21,7 +21,10 @@ EDGES: Mapping[tuple[Phase, Phase], str] = {
     (Phase.HOLDING, Phase.CREATING): "the guest ended by itself; it starts again here",
     (Phase.HOLDING, Phase.FROZEN): "DRBD lost the peer; writes wait",
     (Phase.FROZEN, Phase.HOLDING): "DRBD is connected again, or evidence came and the term rose",
-    (Phase.HOLDING, Phase.STOPPING): "a person moves it; the machine leaves, or is in maintenance",
+    (
+        Phase.HOLDING,
+        Phase.STOPPING,
+    ): "a person moves or stops it; the machine leaves; the guest ended",
     (Phase.HOLDING, Phase.DESTROYING): "a higher term was heard",
     (Phase.FROZEN, Phase.DESTROYING): "no evidence in time, or a higher term was heard",
     (Phase.STOPPING, Phase.DESTROYING): "it would not stop, no evidence in time, or a higher term",

@@ -20,7 +20,7 @@ PROVEN. From then on it waits for the verdict; if none comes, it waits at the ol
 power cut at any moment ends with both on the same.
 """
 
-from haagent.core import proofs, together
+from haagent.core import proofs, together, wishing
 from haagent.core.actions import LanOrder, TakeUpLan
 from haagent.core.copying import replace
 from haagent.core.events import LanAsked
@@ -70,7 +70,10 @@ def _not_safe(state: NodeState, guest: str) -> str | None:
     """For a moment neither can take over from the other: both must be well before it begins."""
     mine, words = state.guests[guest], proofs.hello_of(state, guest)
     phases = {mine.phase, words.phase if words else None}
-    if words is None or phases != {Phase.HOLDING, Phase.RELEASED}:
+    where_it_is_to_be = (
+        {Phase.HOLDING, Phase.RELEASED} if wishing.is_wanted(state, guest) else {Phase.RELEASED}
+    )
+    if words is None or phases != where_it_is_to_be:
         return f"{guest} does not run on exactly one of the two machines, and quietly"
     if not mine.is_in_sync or not words.is_connected:
         return f"the two copies of {guest} are not connected and the same"
@@ -286,6 +289,8 @@ def _is_promised(state: NodeState, guest: str) -> bool:
     words = proofs.hello_of(state, guest)
     if words is None:
         return False
+    if not wishing.is_wanted(state, guest):
+        return words.wish == ledger.wish  # nobody starts it
     if mine.phase is Phase.HOLDING:
         return words.stands_down and ledger.evidence == words.promise
     is_relied_on = words.evidence == ledger.promise

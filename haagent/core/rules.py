@@ -20,11 +20,11 @@ from haagent.core import (
     speaking,
     starting,
     stateless,
+    wishing,
 )
 from haagent.core.actions import (
     AnswerFence,
     Connect,
-    Create,
     Destroy,
     Feed,
     FinishLeaving,
@@ -71,6 +71,7 @@ def turn_over(turn: Turn) -> None:
         agreeing.stand_down(turn, guest)
         _hold(turn, guest)
         _leave(turn, guest)
+        wishing.look(turn, guest)
         moving.maintain(turn, guest)
         _revive(turn, guest)
         resolving.look(turn, guest)
@@ -261,8 +262,7 @@ def _revive(turn: Turn, guest: str) -> None:
     state, mine = turn.state, turn.mine(guest)
     is_away = mine.phase is Phase.HOLDING and mine.is_running is False
     if is_away and state.now - mine.since >= state.timing.dead:  # no news of its start on the way
-        turn.move(guest, Phase.CREATING, "it ended by itself")
-        turn.act(Create(guest))
+        wishing.again(turn, guest, "it ended by itself")
 
 
 def destroy(turn: Turn, guest: str, why: str) -> None:

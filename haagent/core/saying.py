@@ -88,6 +88,7 @@ def _about(state: NodeState, guest: str, mine: GuestState, ledger: Ledger) -> Gu
         is_refused=proofs.is_refused(mine, ledger),
         has_dropped=mine.has_dropped,
         differs=state.measured.differs.get(guest, -1),
+        wish=ledger.wish,
     )
 
 

@@ -4,7 +4,7 @@
 Whether something is proven is core/proofs.py's to say.
 """
 
-from haagent.core import hanging, lacking, proofs, resolving
+from haagent.core import hanging, lacking, proofs, resolving, wishing
 from haagent.core.actions import Promote
 from haagent.core.model import Evidence, Newest, NodeState, PeerOff, Phase, Taking, next_term
 from haagent.core.turn import Turn
@@ -25,6 +25,7 @@ def may_start(state: NodeState, guest: str) -> bool:
         and not hanging.is_hung(state, guest)
         and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
         and (mine.is_confirmed or not state.durable.in_maintenance)
+        and wishing.is_wanted(state, guest)
         and (mine.is_confirmed or not resolving.is_giving_up(state, guest))
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from haagent.core.blockers import Blocker
 from haagent.core.model import GONE, NEVER, STALE, GuestHello, Ledger, NodeState, Phase
+from haagent.core.wish import RUNS
 
 if TYPE_CHECKING:
     from haagent.core.turn import Turn
@@ -72,6 +73,8 @@ def _binds(name: str, value: Any, ledger: Ledger) -> bool:
             return bool(value == 0)
         case "held_in":
             return bool(value == "")
+        case "wish":
+            return value.target not in RUNS  # so we start it as little as without it
     return name == "is_parted"  # whether we look for the peer; it claims nothing
 
 

@@ -37,6 +37,7 @@ class Timing:
     take: float = 16.0  # a survivor may take over after this much silence
     trial: float = 120.0  # new addresses on the LAN that are not proven by then are given up
     pulse: float = 2.0  # between two reads of a data disk
+    crashes: float = 600.0  # crashes of a guest within so long are counted together
     disk: float = 10.0  # a data disk that owes the answer to one read for this long hangs
     drbd_ping: float = 1.0  # DRBD's ping-int
     drbd_timeout: float = 2.0  # DRBD's timeout and ping-timeout: for an answer of the peer

@@ -85,7 +85,7 @@ def definition(guest: Guest) -> str:
         for vdev, device in guest.disks
     )
     # safety: a guest never starts by itself, not even again; only the agent knows whether this
-    # node still holds it.
+    # node still holds it. What has ended stays until the agent has seen how, and destroys it.
     return f"""\
 name = "{guest.name}"
 uuid = "{identity(guest.name)}"
@@ -95,9 +95,9 @@ memory = {guest.memory}
 vcpus = {guest.vcpus}
 disk = [ {disks} ]
 vif = [ "mac={guest.mac},bridge={guest.bridge}" ]
-on_poweroff = "destroy"
-on_reboot = "destroy"
-on_crash = "destroy"
-on_watchdog = "destroy"
-on_soft_reset = "destroy"
+on_poweroff = "preserve"
+on_reboot = "preserve"
+on_crash = "preserve"
+on_watchdog = "preserve"
+on_soft_reset = "preserve"
 """

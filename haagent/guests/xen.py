@@ -8,11 +8,12 @@ for granted; each looks again afterwards. Everything goes through xl(1).
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from haagent.core.wish import End, Ended
 from haagent.errors import ParseError, ToolError
 from haagent.guests.definition import Guest, definition, identity
 from haagent.guests.name import checked
@@ -31,12 +32,16 @@ EVENTS = ("xenstore-watch", "@introduceDomain", "@releaseDomain")
 
 NAMELESS = "(null)"  # what xl prints for a domain that xenstored has forgotten
 # tools/xl/xl_info.c, list_domains: name, number, memory in MiB, processors, six flags, time, UUID,
-# then the reason code and the security label, which we leave alone.
+# then why it has shut down, or -, and the security label, which we leave alone.
 LINE = re.compile(
     r"(?P<name>\S.*?) +(?P<number>\d+) +\d+ +\d+ +"
     r"[r-][b-](?P<paused>[p-])(?P<shut_down>[s-])[-rscwS?](?P<dying>[d-]) +\d+\.\d "
-    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) .*"
+    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(?P<reason>-|[0-9a-f]+) .*"
 )
+
+# xen/include/public/sched.h, SHUTDOWN_*. What is none of these was not meant: the guest's own
+# watchdog fired (4), it suspended itself (2), which nobody here asks for, or it crashed (3).
+ENDS = {0: End.POWEROFF, 1: End.REBOOT, 5: End.REBOOT}  # 5: a soft reset, as for kexec
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,14 @@ class Domain:
     is_paused: bool = False
     is_shut_down: bool = False  # it ended, and waits to be destroyed
     is_dying: bool = False  # destroyed; it exists until nobody uses its memory any more
+    reason: int | None = None  # why it has shut down
+
+    @property
+    def ended(self) -> Ended | None:
+        """How it ended by itself, if it did."""
+        if not self.is_shut_down or self.is_dying or self.reason is None:
+            return None
+        return Ended(self.number, ENDS.get(self.reason, End.CRASH))
 
 
 def parse_list(text: str) -> tuple[Domain, ...]:
@@ -69,6 +82,7 @@ def parse_list(text: str) -> tuple[Domain, ...]:
                 is_paused=found["paused"] == "p",
                 is_shut_down=found["shut_down"] == "s",
                 is_dying=found["dying"] == "d",
+                reason=None if found["reason"] == "-" else int(found["reason"], 16),
             )
         )
     return tuple(domain for domain in domains if domain.number != 0)
@@ -81,6 +95,10 @@ def create_domain(definition_file: Path) -> tuple[str, ...]:
 def shutdown_domain(number: int) -> tuple[str, ...]:
     """--wait once: until it has shut down, whether somebody then destroys it or not."""
     return ("xl", "shutdown", "--wait", str(number))
+
+
+def reboot_domain(number: int) -> tuple[str, ...]:
+    return ("xl", "reboot", str(number))
 
 
 def destroy_domain(number: int) -> tuple[str, ...]:
@@ -141,10 +159,14 @@ class Xen:
     def create(self, guest: str) -> None:
         """Starts the guest as `define` wrote it down, and sees it exist and not paused.
 
-        What a failed attempt of ours leaves behind is destroyed before the error is raised, as
-        nobody would finish it. A domain that was there before is an error and stays.
+        What is left of one that ended by itself is destroyed before. What a failed attempt of ours
+        leaves behind is destroyed before the error is raised, as nobody would finish it. A domain
+        that was there before, and has not ended, is an error and stays.
         """
         argv = create_domain(self._definition_file(checked(guest)))
+        found = self._domains_of(guest)
+        if found and all(domain.ended for domain in found):
+            self.destroy(guest)
         if self._domains_of(guest):
             raise ToolError(argv, 0, f"not tried: a domain of {guest} exists already")
         try:
@@ -163,7 +185,7 @@ class Xen:
         """
         is_willing = True
         for domain in self._domains_of(checked(guest)):
-            if not domain.is_dying:
+            if not domain.is_dying and not domain.is_shut_down:
                 try:
                     self._run(shutdown_domain(domain.number), timeout=grace)
                 except ToolError:  # whatever the reason, what is left to us is the same
@@ -171,6 +193,12 @@ class Xen:
         # Also after a willing end: the xl that waits for it to destroy it may be dead.
         self.destroy(guest)
         return is_willing
+
+    def restart(self, guest: str) -> None:
+        """Asks the guest to start anew. Whether it does, `watch` tells."""
+        for domain in self._domains_of(checked(guest)):
+            if not domain.is_dying and not domain.is_shut_down:
+                self._run(reboot_domain(domain.number), timeout=self._limit)
 
     def destroy(self, guest: str) -> None:
         """Ends the guest at once, without its consent, and sees that no domain of it exists."""
@@ -194,8 +222,9 @@ class Xen:
                 )
             self._pause(LOOK_AGAIN)
 
-    def watch(self, post: Callable[[frozenset[str]], None]) -> None:
-        """Calls POST with `running()` now, and whenever it has changed, until `stop`.
+    def watch(self, post: Callable[[Mapping[str, Ended | None]], None]) -> None:
+        """Calls POST with the guests of which a domain exists now, and how it ended if it did by
+        itself; and whenever that has changed, until `stop`.
 
         Blocks. Raises ToolError when the stream of events ends or does not begin, or xl fails.
         """
@@ -203,7 +232,7 @@ class Xen:
             if self._is_stopping:
                 return
             self._watched = self._open(EVENTS)
-        posted: frozenset[str] | None = None
+        posted: Mapping[str, Ended | None] | None = None
         wait: float | None = self._limit
         with self._watched as stream:
             while (lines := stream.read(QUIET, wait)) is not None:
@@ -212,7 +241,9 @@ class Xen:
                     raise ToolError(EVENTS, None, "xenstored does not answer")
                 domains = self.domains()
                 wait = LOOK_AGAIN if any(domain.is_dying for domain in domains) else None
-                now = frozenset(self._guest_of(domain) for domain in domains)
+                now: dict[str, Ended | None] = {}
+                for domain in sorted(domains, key=lambda domain: domain.ended is None):
+                    now[self._guest_of(domain)] = domain.ended  # what runs tells more
                 if now != posted:
                     posted = now
                     post(now)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from haagent.core.model import Path, Policy
+from haagent.core.wish import End, Target
 from tests.sim.faults import Value
 from tests.sim.scripts import Script, Step
 
@@ -101,6 +102,16 @@ def _move(random: Random) -> Arguments:
     return {"who": who, "guest": random.choice("ggh")}
 
 
+def _end(random: Random) -> Arguments:
+    how = random.choice((End.CRASH, End.CRASH, End.REBOOT, End.POWEROFF))
+    return {"guest": random.choice("ggh"), "how": str(how)}
+
+
+def _want(random: Random) -> Arguments:
+    target = random.choice((Target.STOPPED, Target.STOPPED, Target.STARTED))
+    return {"who": _who(random), "guest": random.choice("ggh"), "target": str(target)}
+
+
 def _choose(random: Random) -> Arguments:
     return {
         "who": _who(random),
@@ -150,7 +161,8 @@ DRAWN: Mapping[str, tuple[int, Callable[[Random], Arguments], bool]] = {
     "zombies": (1, _somebody, False),
     "freeze": (1, _freeze, False),
     "clocks": (1, _stall, False),
-    "crash": (3, _guest, False),
+    "crash": (1, _guest, False),
+    "end": (4, _end, False),
     "full": (2, _somebody, True),
     "stick": (1, _somebody, True),
     "full-stick": (1, _somebody, True),
@@ -159,6 +171,8 @@ DRAWN: Mapping[str, tuple[int, Callable[[Random], Arguments], bool]] = {
     "hanging-disk": (1, _somebody, True),
     "leave": (4, _somebody, False),
     "move": (6, _move, False),
+    "want": (3, _want, False),
+    "restart": (1, _move, False),
     "maintain": (2, _somebody, True),
     "choose": (2, _choose, False),
     "confirm": (1, _confirm, False),
@@ -282,6 +296,24 @@ def _after_farewell(random: Random) -> list[Step]:
     ]
 
 
+def _off_and_on(random: Random) -> list[Step]:
+    """A guest is stopped, or switches itself off, and perhaps started again, while more fails."""
+    steps = [one_of(random, 0.5, ("end", "want"))]
+    steps += [one_of(random, random.uniform(0.5, 20.0), ("want", "end"))]
+    for _ in range(random.choice((0, 1, 1, 2))):
+        names = random.choice((ANY, STOPPING, CUTTING, ("leave", "move", "stick", "maintain")))
+        steps.append(one_of(random, random.uniform(0.0, 20.0), names))
+    return steps
+
+
+def _crashes(random: Random) -> list[Step]:
+    """A guest crashes again and again, while something fails."""
+    between = random.choice((0.3, 2.0, 4.0))
+    count = random.choice((3, 4, 5, 6))
+    steps = [_step(0.5 + between * n, "end", guest="g", how=str(End.CRASH)) for n in range(count)]
+    return [*steps, one_of(random, random.uniform(0.0, 15.0))]
+
+
 def _on_tour(random: Random) -> list[Step]:
     """A guest is moved again and again, sooner than it is up, while something fails."""
     between = random.choice((3, 5))
@@ -345,6 +377,8 @@ THEMES: Mapping[Theme, int] = {
     _at_farewell: 6,
     _after_farewell: 1,
     _on_tour: 1,
+    _off_and_on: 3,
+    _crashes: 1,
     _without_a_stick: 1,
     _a_disk_fails: 2,
     _a_disk_hangs: 2,

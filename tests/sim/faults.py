@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from haagent.core.model import Path
+from haagent.core.wish import End, Target
 from tests.sim.ground import Frames
 from tests.sim.wires import BEFORE, NOW
 from tests.sim.world import World
@@ -242,8 +243,17 @@ def clocks(world: World, who: str, seconds: float) -> Mend:
     return None
 
 
+def end(world: World, guest: str, how: str) -> Mend:
+    """The guest ends by itself: HOW is one of wish.End. It starts again where it was, but for one
+    that switched itself off, or crashed too often.
+    """
+    for node in world.holders(guest):
+        world.end(node, guest, End(how))
+    return None
+
+
 def crash(world: World, guest: str) -> Mend:
-    """The guest dies. It starts again where it was."""
+    """Somebody destroys its domain. It starts again where it was."""
     for node in world.holders(guest):
         world.crash(node, guest)
     return None
@@ -319,6 +329,18 @@ def move(world: World, who: str, guest: str) -> Mend:
     return None
 
 
+def want(world: World, who: str, guest: str, target: str) -> Mend:
+    """A guest is stopped, or started, from either machine. What is stopped is started by nobody."""
+    world.want(node_of(world, who, guest), Target(target), guest)
+    return None
+
+
+def restart(world: World, who: str, guest: str) -> Mend:
+    """A guest is asked to start anew, where it runs or, by mistake, where it does not."""
+    world.want_restart(node_of(world, who, guest), guest)
+    return None
+
+
 def maintain(world: World, who: str) -> Mend:
     """Nothing starts there by itself, and what runs there goes to the other one."""
     node = node_of(world, who)
@@ -360,6 +382,8 @@ def release(world: World, who: str, to: str, ordered: bool) -> Mend:
 PERSONS: Mapping[str, Callable[..., Mend]] = {
     "leave": leave,
     "move": move,
+    "want": want,
+    "restart": restart,
     "maintain": maintain,
     "choose": choose,
     "confirm": confirm,
@@ -395,6 +419,7 @@ FAULTS: Mapping[str, Callable[..., Mend]] = {
     "freeze": freeze,
     "clocks": clocks,
     "crash": crash,
+    "end": end,
     "full": full,
     "stick": stick,
     "full-stick": full_stick,

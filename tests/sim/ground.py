@@ -259,7 +259,8 @@ class Ground:
             detect, sync = self._detect(), self.random.uniform(2.0, 6.0)
             mirror.step(self.now, detect, self.sync_takes or sync)
             for machine in self.machines:
-                if guest in machine.domains.keys() - machine.zombies and machine.is_live:
+                is_here = guest in machine.domains and guest not in machine.ended
+                if is_here and guest not in machine.zombies and machine.is_live:
                     number = next(self.write_numbers)
                     waiting = mirror.copies[machine.node].pending
                     if mirror.write(machine.node, number):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from haagent.core import actions, events
 from haagent.core.events import Deed, Event
 from haagent.core.model import FenceAnswer, Role
+from haagent.core.wish import RUNS, End
 from tests.sim.drbd import Refused
 
 if TYPE_CHECKING:
@@ -56,15 +57,25 @@ class Hands:
             case actions.Shutdown(guest):
                 limit = self.machine.ground.now + GRACE
                 self._work(guest, Deed.SHUTDOWN, 2.0, partial(self._shut_down, guest, limit))
+            case actions.Restart(guest):
+                self._work(guest, Deed.RESTART, 1.0, lambda: self._restart(guest))
             case actions.Destroy(guest):
                 self._work(guest, Deed.DESTROY, 0.4, lambda: self._destroy(guest))
 
     def stop_domain(self, guest: str) -> None:
         machine, ground = self.machine, self.machine.ground
+        machine.ended.pop(guest, None)
         if machine.domains.pop(guest, None) is not None:
             machine.zombies.discard(guest)
             ground.audit.stopped(ground.now, guest, machine.node)
             machine.domain_changed(guest)
+
+    def end_domain(self, guest: str, how: End) -> None:
+        """The guest ends by itself. It is there until it is destroyed, and writes no more."""
+        machine = self.machine
+        machine.ground.mirrors[guest].copies[machine.node].pending = None
+        machine.ended[guest] = how
+        machine.domain_changed(guest)
 
     def _work(self, guest: str, deed: Deed, takes: float, do: Callable[[], None]) -> None:
         """One action of an adapter: it takes time, and ends in Done or Failed."""
@@ -150,6 +161,9 @@ class Hands:
 
     def _promote(self, guest: str, disconnect: bool) -> None:
         machine, mirror = self.machine, self.machine.ground.mirrors[guest]
+        if machine.kept and machine.kept.ledgers[guest].wish.target not in RUNS:
+            what = f"{guest} is about to be started, and is to be off"
+            machine.ground.audit.violations.append(f"{machine.ground.now:.2f}: {what}")
         try:
             if disconnect:
                 mirror.disconnect(machine.node)
@@ -201,6 +215,8 @@ class Hands:
             raise Refused("the device is not Primary")
         if machine.is_full:
             raise Refused("not enough memory")
+        if guest in machine.ended:
+            self.stop_domain(guest)
         machine.domains[guest] = next(ground.start_numbers)
         ground.note(f"{machine.name}: {guest}: running")
         taking = machine.state.guests[guest].taking if machine.state else None
@@ -214,6 +230,10 @@ class Hands:
         if ground.mirrors[guest].copies[machine.node].pending is not None and ground.now < limit:
             raise NotYetError
         self._destroy(guest)
+
+    def _restart(self, guest: str) -> None:
+        if guest in self.machine.domains and guest not in self.machine.ended:
+            self.end_domain(guest, End.REBOOT)
 
     def _destroy(self, guest: str) -> None:
         if self.machine.is_hanging:

@@ -16,6 +16,7 @@ from haagent.core.events import Event
 from haagent.core.invariants import check
 from haagent.core.model import Durable, LanStage, NodeState, Pair
 from haagent.core.resolving import RESTING
+from haagent.core.wish import End, Ended
 from haagent.journal import LAST_WORDS
 from haagent.storage.reconnection import Hang, may_reconnect
 from tests.sim.drbd import Refused
@@ -59,6 +60,7 @@ class Machine:
     zombies: set[str] = field(default_factory=set)
     handlers: set[str] = field(default_factory=set)  # guests whose fence-peer handler waits
     domains: dict[str, int] = field(default_factory=dict)  # guest -> the start's number
+    ended: dict[str, End] = field(default_factory=dict)  # those of them that ended by themselves
     promoting: set[str] = field(default_factory=set)
     resets: int = 0
     has_watchdog: bool = True
@@ -304,7 +306,9 @@ class Machine:
 
     def domain_changed(self, guest: str) -> None:
         def seen() -> Event:
-            return events.DomainSeen(self.clock(), guest, guest in self.domains)
+            how, number = self.ended.get(guest), self.domains.get(guest)
+            ended = Ended(number, how) if how and number else None
+            return events.DomainSeen(self.clock(), guest, number is not None, ended)
 
         if self.is_hanging:
             self.later(self.hangs_until - self.ground.now, seen)

@@ -19,6 +19,7 @@ from tests.sim.resyncs import RESYNCS
 from tests.sim.sticks import STICKS
 from tests.sim.successions import SUCCESSIONS
 from tests.sim.telling import Scenario
+from tests.sim.wishes import WISHES
 
 # Of two machines and two addresses that stay the same.
 ORDINARY: Mapping[str, Scenario] = {
@@ -32,4 +33,4 @@ ORDINARY: Mapping[str, Scenario] = {
     **HANGS,
     **RESYNCS,
 }
-SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES}
+SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES, **WISHES}

@@ -6,9 +6,11 @@ wants: faults, and what a person types. All of them act at once, and are in the 
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from haagent.core import events
 from haagent.core.model import CONNECTED, Path
+from haagent.core.wish import RUNS, End, Target
 from tests.sim.ground import Frames, Ground
 from tests.sim.hands import Hands
 from tests.sim.machine import BOOT_TAKES, NAMES, Machine
@@ -16,6 +18,7 @@ from tests.sim.wires import Formats
 
 LOOK_AT_STICK = 60.0  # seconds between two looks of the agent
 LEAVES_AGAIN = 30.0  # seconds
+LOOKS_AGAIN = 10.0  # seconds
 
 
 class World(Ground):
@@ -46,8 +49,8 @@ class World(Ground):
         self.nic_dead -= {(Path.CROSSOVER, node), (Path.LAN, node)}
 
     def heal(self) -> None:
-        """Every cable, card and gateway works again, whoever is off is switched on, and no machine
-        is in maintenance.
+        """Every cable, card and gateway works again, whoever is off is switched on, no machine is
+        in maintenance, and all guests are to run.
         """
         self.note("-- all is mended")
         self.cut.clear()
@@ -68,6 +71,8 @@ class World(Ground):
             machine.dies_until, machine.has_zombies = 0.0, False
             machine.is_full = machine.is_stick_gone = machine.is_stick_full = False
             self.restart_where_needed(machine.node)
+            # Who stands still may take note of its stick later.
+            self.after(LEAVES_AGAIN, partial(self.restart_where_needed, machine.node))
             on_stick = (machine.kept, machine.torn)  # a torn one is found at the next start
             is_kept = any(one is not None and one.in_maintenance for one in on_stick)
             if is_kept or machine.node in self.told_to_maintain:  # who stands still has not heard
@@ -75,6 +80,17 @@ class World(Ground):
                 machine.end_maintenance()
             if not machine.is_on and not machine.is_booting:
                 self.power_on(machine.node)
+
+        self._want_all()
+
+    def _want_all(self) -> None:
+        """A person starts what is not to run, and looks again: not every agent hears it."""
+        for machine in self.machines:
+            ledgers = machine.state.durable.ledgers if machine.state else {}
+            for guest, ledger in ledgers.items():
+                if ledger.wish.target not in RUNS and machine.is_awake:
+                    self.want(machine.node, Target.STARTED, guest)
+        self.after(LOOKS_AGAIN, self._want_all)
 
     def lose(self, kind: Frames, path: Path, *nodes: int) -> None:
         """Loses the frames of KIND that NODES (or both) send on PATH, and no others."""
@@ -233,11 +249,29 @@ class World(Ground):
             self.after(LEAVES_AGAIN, lambda: self.restart_where_needed(node))
 
     def crash(self, node: int, guest: str) -> None:
-        """The guest ends by itself. Xen tells at once."""
+        """Its domain is gone, by somebody else's hand. Xen tells at once."""
         if self.machines[node].is_live and guest in self.machines[node].domains:
             self.note(f"-- {guest} crashes on {NAMES[node]}")
             self.mirrors[guest].copies[node].pending = None
             Hands(self.machines[node]).stop_domain(guest)
+
+    def end(self, node: int, guest: str, how: End) -> None:
+        """It crashes, restarts or switches itself off. Xen tells at once, and keeps what is left
+        of it.
+        """
+        machine = self.machines[node]
+        if machine.is_live and guest in machine.domains and guest not in machine.ended:
+            self.note(f"-- {guest} ends on {NAMES[node]}: {how}")
+            Hands(machine).end_domain(guest, how)
+
+    def want(self, node: int, target: Target, guest: str = "g") -> None:
+        """A person at NODE wants GUEST to be TARGET."""
+        self.note(f"-- a person at {NAMES[node]} wants {guest} {target}")
+        self.post(node, lambda: events.WishAsked(self.clock(node), guest, target))
+
+    def want_restart(self, node: int, guest: str = "g") -> None:
+        self.note(f"-- a person at {NAMES[node]} wants {guest} to start anew")
+        self.post(node, lambda: events.RestartAsked(self.clock(node), guest))
 
     def jump_clock(self, node: int, seconds: float) -> None:
         """The machine's other clocks leave the monotonic one, as if it had stood still."""
@@ -352,12 +386,14 @@ class World(Ground):
     def serves(self, node: int, guest: str = "g") -> bool:
         """The guest runs on NODE alone, and its writes are acknowledged."""
         copy = self.mirrors[guest].copies[node]
-        is_alive = self.holders(guest) == [node] and guest not in self.machines[node].zombies
+        machine = self.machines[node]
+        is_alive = self.holders(guest) == [node] and guest not in {*machine.zombies, *machine.ended}
         return is_alive and not copy.is_suspended and copy.pending is None
 
     def is_healthy(self) -> bool:
         return all(
             len(self.holders(guest)) == 1
+            and not any(guest in machine.ended for machine in self.machines)
             and all(mirror.show(node).is_in_sync for node in (0, 1))
             and len({m.state.durable.ledgers[guest].term for m in self.machines if m.state}) == 1
             for guest, mirror in self.mirrors.items()

@@ -23,6 +23,8 @@ from haagent.core.events import (
     Leave,
     MaintenanceAsked,
     MoveAsked,
+    RestartAsked,
+    WishAsked,
 )
 from haagent.core.model import Phase
 from haagent.errors import ToolError
@@ -87,7 +89,12 @@ class Agent:
         while (event := self._queue.get()) is not None:
             self.heard.append(event)
             match event:
-                case MoveAsked(_, name) | ChoiceAsked(_, name, _, _):
+                case (
+                    MoveAsked(_, name)
+                    | ChoiceAsked(_, name, _, _)
+                    | WishAsked(_, name, _)
+                    | RestartAsked(_, name)
+                ):
                     self.server.answer_operator(name, self.refusal)
                 case MaintenanceAsked() | LanAsked():
                     self.server.answer_operator("", self.refusal)

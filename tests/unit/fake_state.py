@@ -36,6 +36,7 @@ from haagent.core.model import (
     Resource,
     Role,
 )
+from haagent.core.wish import Target, Wish
 from tests.unit import states
 
 NOW = 1000.0
@@ -232,6 +233,10 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
 ]
 
 STOPPED: list[tuple[str, Change]] = [
+    (
+        "counter crashed again and again, and was given up.",
+        both(guest(phase=Phase.RELEASED), ledger(wish=Wish(3, Target.FAILED))),
+    ),
     ("counter runs nowhere.", guest(phase=Phase.RELEASED)),
     ("counter runs nowhere.", guest(phase=Phase.HOLDING, is_running=False)),
     ("counter is being started on anna.", guest(phase=Phase.PROMOTING)),

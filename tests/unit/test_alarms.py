@@ -14,6 +14,7 @@ from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import Disk, Link
 from haagent.core.model import Path as Way
+from haagent.core.wish import Target, Wish
 from haagent.update.news import News
 from tests.unit.fake_state import (
     AROUND,
@@ -24,6 +25,7 @@ from tests.unit.fake_state import (
     Change,
     both,
     hello,
+    ledger,
     look,
     node,
     resource,
@@ -52,6 +54,8 @@ FOR_EVER = {
     "SHOE-106": "CHANGES_ELSEWHERE",
     "SHOE-107": "RUNS_NOWHERE",
     "SHOE-108": "LOST_WITH_PEER",
+    "SHOE-109": "CRASHED",
+    "SHOE-110": "TRIED_ELSEWHERE",
     "SHOE-201": "SPLIT_BRAIN",
     "SHOE-202": "CHOSEN_COPY",
     "SHOE-203": "DISK_NOT_KNOWN",
@@ -119,6 +123,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
+    made |= {note.code for note in look(ledger(wish=Wish(3, Target.RETRIED))(WELL)).notes}
     assert made == set(Alarm)
 
 

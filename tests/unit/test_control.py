@@ -481,6 +481,7 @@ def test_a_request_is_parsed() -> None:
     assert parse(lan_line(), []) == (Ask.LAN, "")
     assert parse_lan(lan_line()) == ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
     with pytest.raises(
-        BadRequest, match="snapshot, watch, fence, confirm, move, resolve, lan, maintenance on"
+        BadRequest,
+        match="fence, confirm, move, start, stop, restart, resolve, lan, maintenance on",
     ):
-        parse(b'{"ask": "stop"}\n', [])
+        parse(b'{"ask": "sleep"}\n', [])

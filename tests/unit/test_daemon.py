@@ -235,6 +235,9 @@ class Kit:
         self.done.append("shutdown")
         return True
 
+    def restart(self, guest: str) -> None:
+        self.done.append("restart")
+
     def destroy(self, guest: str) -> None:
         self.done.append("destroy")
 
@@ -260,6 +263,7 @@ DEEDS: tuple[tuple[GuestAction, list[str], events.Deed], ...] = (
     (actions.Promote("g", True), ["promote"], events.Deed.PROMOTE),
     (actions.Create("g"), ["create", "announce"], events.Deed.CREATE),
     (actions.Shutdown("g"), ["shutdown", "demote"], events.Deed.SHUTDOWN),
+    (actions.Restart("g"), ["restart"], events.Deed.RESTART),
     (actions.Destroy("g"), ["destroy", "demote"], events.Deed.DESTROY),
 )
 

@@ -29,6 +29,7 @@ from haagent.core.model import (
 )
 from haagent.core.phases import EDGES
 from haagent.core.turn import Decision, Turn, UnknownMove
+from haagent.core.wish import End, Ended, Target
 from tests.unit.states import (
     HELLO,
     NOW,
@@ -49,6 +50,7 @@ EVENTS: tuple[events.Event, ...] = (
     events.ResourceChanged(AT, "g", Resource()),
     events.DomainSeen(AT, "g", True),
     events.DomainSeen(AT, "g", False),
+    *(events.DomainSeen(AT, "g", True, Ended(4, how)) for how in End),
     events.DiskHangs(AT, "g", True),
     events.DiskHangs(AT, "g", False),
     *(events.Done(AT, "g", deed) for deed in events.Deed),
@@ -59,6 +61,8 @@ EVENTS: tuple[events.Event, ...] = (
     events.Leave(AT),
     events.OperatorConfirmed(AT, "g"),
     events.MoveAsked(AT, "g"),
+    *(events.WishAsked(AT, "g", target) for target in Target),
+    events.RestartAsked(AT, "g"),
     events.MaintenanceAsked(AT, True),
     events.MaintenanceAsked(AT, False),
     events.ChoiceAsked(AT, "g", 0, "20260102-0304"),

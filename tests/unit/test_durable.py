@@ -22,6 +22,7 @@ from haagent.core.model import (
     Pair,
 )
 from haagent.core.turn import Turn
+from haagent.core.wish import Target, Wish
 
 FIRST = Ledger(term=0)
 FULL = Ledger(
@@ -37,6 +38,7 @@ FULL = Ledger(
     is_parted=True,
     held_in="b1",
     choice=Choice(1, 0, "20260102-0304", True, True, True),
+    wish=Wish(3, Target.STOPPED),
 )
 KEPT = Durable(
     {"g": FULL},

@@ -26,6 +26,7 @@ from haagent.core.model import (
     Referee,
 )
 from haagent.core.turn import Turn
+from haagent.core.wish import Target, Wish
 from tests.unit.states import (
     NOW,
     SILENT,
@@ -96,6 +97,18 @@ WHY: dict[Blocker, tuple[Change, str]] = {
     Blocker.CHOICE: (
         lambda s: with_ledger(s, choice=Choice(2, 0, "", True, True)),
         "a person chose the copy on a, and that is being carried out",
+    ),
+    Blocker.STOPPED: (
+        lambda s: with_ledger(s, wish=Wish(2, Target.STOPPED)),
+        "a person stopped it",
+    ),
+    Blocker.OFF: (
+        lambda s: with_ledger(s, wish=Wish(2, Target.OFF)),
+        "it switched itself off",
+    ),
+    Blocker.CRASHED: (
+        lambda s: with_ledger(s, wish=Wish(2, Target.FAILED)),
+        "it crashed again and again, and was given up",
     ),
     Blocker.STANDS_DOWN: (
         lambda s: with_ledger(s, stands_down=True),

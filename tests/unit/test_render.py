@@ -12,6 +12,7 @@ from haagent.console.surroundings import Surroundings
 from haagent.console.times import age, clock
 from haagent.core.foresight import Fate
 from haagent.core.model import Disk, Link, Path, Peer, Phase
+from haagent.core.wish import Target
 from tests.unit.fake_state import (
     AROUND,
     NOT_PROTECTED,
@@ -312,7 +313,7 @@ LATELY = tuple((1000.0 - n, "counter: released -> promoting: " + "x " * 40) for 
 def test_a_usual_terminal_holds_what_matters(change: Change) -> None:
     """The verdict, the guest, its outlook, and all of the worst complaint."""
     shown = look(change(WELL))
-    view = replace(shown.guests[0], outlook=LONG, address="192.168.100.200")
+    view = replace(shown.guests[0], outlook=LONG, address="192.168.100.200", target=Target.STARTED)
     shown = replace(shown, guests=(view,), lately=LATELY, wall=1000.0)
     whole, page = render(shown, 79, 1000), render(shown, 79, 24)
     assert page[0].startswith(str(shown.verdict))

@@ -21,6 +21,7 @@ from haagent.core.model import (
     LanStage,
     Ledger,
 )
+from haagent.core.wish import Target, Wish
 from haagent.errors import BugError
 from haagent.folder import Folder
 from haagent.state import (
@@ -59,6 +60,7 @@ FULL = Durable(
             is_parted=True,
             held_in="1c2d",
             choice=CHOICE,
+            wish=Wish(5, Target.OFF),
         ),
         "mail": Ledger(term=1),
     },
@@ -266,19 +268,22 @@ def test_nothing_that_is_kept_is_left_out_of_the_tests() -> None:
 def test_the_golden_file_of_version_1() -> None:
     """It knew of no maintenance, and of no farewell but that of a machine that went down."""
     copy = decode((DATA / "version-1.json").read_bytes())
-    assert copy.durable == replace(without_choice(), in_maintenance=False)
+    assert copy.durable == replace(without_words(), in_maintenance=False)
     assert copy.counter == 42
 
 
-def without_choice() -> Durable:
+def without_words() -> Durable:
     """What older versions could say."""
-    ledgers = {guest: replace(ledger, choice=Choice()) for guest, ledger in FULL.ledgers.items()}
+    ledgers = {
+        guest: replace(ledger, choice=Choice(), wish=Wish())
+        for guest, ledger in FULL.ledgers.items()
+    }
     return replace(FULL, ledgers=ledgers, mark="", lan=LanChange())
 
 
 def test_the_golden_file_of_version_2() -> None:
     """Nobody could choose between two copies yet, and it knew of no pair but one."""
-    assert decode((DATA / "version-2.json").read_bytes()).durable == without_choice()
+    assert decode((DATA / "version-2.json").read_bytes()).durable == without_words()
 
 
 def test_the_golden_file_of_version_3() -> None:
@@ -297,7 +302,7 @@ def test_a_state_of_version_1_is_taken_over_and_written_anew(tmp_path: Path) -> 
     durable = state.load(FULL.ledgers)
     assert durable is not None and state.warnings == ()
     state.save(replace(durable, in_maintenance=True))
-    assert {(folder / name).read_bytes() for name in NAMES} == {encode(without_choice(), 43)}
+    assert {(folder / name).read_bytes() for name in NAMES} == {encode(without_words(), 43)}
 
 
 @pytest.mark.parametrize("version", [1, 2])

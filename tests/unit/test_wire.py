@@ -34,6 +34,7 @@ from haagent.core.model import (
 )
 from haagent.core.resolving import LONGEST_TROUBLE
 from haagent.core.saying import TOLD
+from haagent.core.wish import Target, Wish
 from haagent.errors import BugError, PeerError
 
 KEY = b"k" * 32
@@ -134,6 +135,7 @@ def largest_guest() -> GuestHello:
     largest: dict[Any, Any] = {bool: False, int: -(2**63) + 1}
     largest |= {Phase: max(Phase, key=len), Disk: max(Disk, key=len)}
     largest[Choice] = Choice(2**63 - 1, 1, "20260102-0304")
+    largest[Wish] = Wish(2**63 - 1, max(Target, key=len))
     request = Request(2**63 - 1, 2**63 - 1)
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(GuestHello).items():

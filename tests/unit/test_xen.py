@@ -2,13 +2,14 @@
 """xl's lists, the definition of a guest, and the verbs against a small Xen."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from haagent.core.wish import End, Ended
 from haagent.errors import OperatorError, ParseError, ToolError
 from haagent.guests.definition import Guest, definition, identity
 from haagent.guests.xen import Domain, Xen, parse_list
@@ -26,6 +27,9 @@ GUEST = Guest(
     mac="00:16:3e:00:00:01",
     bridge="lan",
 )
+
+
+Seen = Mapping[str, Ended | None]
 
 
 class Hypervisor:
@@ -77,7 +81,10 @@ class Hypervisor:
             )
         )
         name = domain.name or "(null)"
-        return f"{name:40} {domain.number:5}   192     1     {flags}       1.0 {domain.uuid} - -"
+        why = "-" if domain.reason is None else domain.reason
+        return (
+            f"{name:40} {domain.number:5}   192     1     {flags}       1.0 {domain.uuid} {why} -"
+        )
 
 
 def running(number: int = 3) -> Domain:
@@ -169,7 +176,7 @@ def test_a_guest_is_never_started_by_xl() -> None:
     assert {way for way, _ in ways} == {
         f"on_{way}" for way in ("poweroff", "reboot", "crash", "watchdog", "soft_reset")
     }
-    assert {what for _, what in ways} == {'"destroy"'}
+    assert {what for _, what in ways} == {'"preserve"'}
 
 
 def test_an_identity_never_changes() -> None:
@@ -308,14 +315,12 @@ def test_a_zombie_is_not_asked_to_shut_down(tmp_path: Path) -> None:
     assert hypervisor.done == []
 
 
-def watched(
-    hypervisor: Hypervisor, script: str, posts: list[frozenset[str]], stop_after: int
-) -> None:
+def watched(hypervisor: Hypervisor, script: str, posts: list[Seen], stop_after: int) -> None:
     adapter = Xen(["counter"], run=hypervisor, stream=lambda argv: Stream(("sh", "-c", script)))
 
     guard = threading.Timer(20, adapter.stop)
 
-    def post(names: frozenset[str]) -> None:
+    def post(names: Seen) -> None:
         posts.append(names)
         hypervisor.domains = [] if names else [running()]
         if len(posts) == stop_after:
@@ -329,34 +334,78 @@ def watched(
 
 
 def test_watch_posts_the_start_and_each_change() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     script = "echo @introduceDomain; sleep 0.2; echo @releaseDomain; sleep 600"
     watched(Hypervisor(), script, posts, stop_after=2)
-    assert posts == [frozenset(), {"counter"}]
+    assert posts == [{}, {"counter": None}]
 
 
 def test_watch_looks_after_zombies_without_an_event() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     zombie = Domain(3, None, COUNTER, is_dying=True)
     watched(Hypervisor(zombie), "echo @releaseDomain; sleep 600", posts, stop_after=2)
-    assert posts == [{"counter"}, frozenset()]
+    assert posts == [{"counter": None}, {}]
 
 
 def test_the_end_of_the_events_is_an_error() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     script = "echo @introduceDomain; echo xenstored is gone >&2; exit 1"
     with pytest.raises(ToolError, match="xenstored is gone"):
         watched(Hypervisor(), script, posts, stop_after=9)
-    assert posts == [frozenset()]
+    assert posts == [{}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "how"),
+    [(0, End.POWEROFF), (1, End.REBOOT), (2, End.CRASH), (3, End.CRASH), (4, End.CRASH)],
+)
+def test_watch_tells_how_a_domain_ended(reason: int, how: End) -> None:
+    posts: list[Seen] = []
+    over = replace(running(), is_shut_down=True, reason=reason)
+    watched(Hypervisor(over), "echo @releaseDomain; sleep 600", posts, stop_after=1)
+    assert posts == [{"counter": Ended(3, how)}]
+
+
+def test_what_is_destroyed_has_not_ended_by_itself() -> None:
+    posts: list[Seen] = []
+    gone = replace(running(), is_shut_down=True, is_dying=True, reason=0)
+    watched(Hypervisor(gone), "echo @releaseDomain; sleep 600", posts, stop_after=1)
+    assert posts == [{"counter": None}]
+
+
+def test_beside_what_is_left_of_one_the_domain_that_runs_is_told() -> None:
+    posts: list[Seen] = []
+    over = replace(running(2), is_shut_down=True, reason=3)
+    for domains in ((over, running()), (running(), over)):
+        watched(Hypervisor(*domains), "echo @releaseDomain; sleep 600", posts, stop_after=1)
+        assert posts.pop() == {"counter": None}
+
+
+def test_create_clears_away_what_has_ended(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(replace(running(), is_shut_down=True, reason=3))
+    xen(hypervisor, tmp_path).create("counter")
+    assert [verb for verb, *_ in hypervisor.done] == ["destroy", "create"]
+
+
+def test_a_guest_that_has_ended_is_not_asked_to_shut_down(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(replace(running(), is_shut_down=True, reason=0))
+    assert xen(hypervisor, tmp_path).shutdown("counter", grace=30)
+    assert hypervisor.done == [("destroy", "3")]
+
+
+def test_restart_asks_the_guest(tmp_path: Path) -> None:
+    hypervisor = Hypervisor(running())
+    xen(hypervisor, tmp_path).restart("counter")
+    assert hypervisor.done == [("reboot", "3")]
 
 
 def test_an_event_that_changes_nothing_is_not_posted() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     script = "echo @introduceDomain; sleep 0.2; echo @releaseDomain; exit 1"
     adapter = Xen([], run=Hypervisor(), stream=lambda argv: Stream(("sh", "-c", script)))
     with pytest.raises(ToolError):
         adapter.watch(posts.append)
-    assert posts == [frozenset()]
+    assert posts == [{}]
 
 
 def test_watches_that_are_never_set_are_an_error() -> None:
@@ -368,16 +417,16 @@ def test_watches_that_are_never_set_are_an_error() -> None:
 
 
 def test_a_xenstored_that_has_answered_may_be_silent() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     stream = lambda argv: Stream(("sh", "-c", "echo @releaseDomain; sleep 0.5; exit 1"))  # noqa: E731
     adapter = Xen(["counter"], run=Hypervisor(), stream=stream, limit=0.1)
     with pytest.raises(ToolError, match="exit"):
         adapter.watch(posts.append)
-    assert posts == [frozenset()]
+    assert posts == [{}]
 
 
 def test_the_first_look_is_not_before_the_watches_are_set() -> None:
-    posts: list[frozenset[str]] = []
+    posts: list[Seen] = []
     with pytest.raises(ToolError):
         watched(Hypervisor(), "exit 1", posts, stop_after=9)
     assert posts == []

@@ -3,6 +3,7 @@
 
 import pytest
 
+from haagent.core.wishing import MOST_CRASHES
 from tests.vm.incidents.domains import give_memory_back, panic, take_memory
 from tests.vm.incidents.network import await_complaint
 from tests.vm.incidents.programs import move
@@ -26,19 +27,22 @@ def story(lab: Lab) -> Story:
     return Story(lab)
 
 
-@pytest.mark.row("E1", "E2", "E3")
-def test_the_guest_panics_switches_itself_off_and_hangs(story: Story) -> None:
-    """Whatever ends it, it is started again where it was. While it merely hangs, for longer than a
-    takeover waits, nobody touches it.
+@pytest.mark.row("E1", "E2")
+def test_the_guest_panics_and_hangs(story: Story) -> None:
+    """It is started again where it was. While it merely hangs, for longer than a takeover waits,
+    nobody touches it.
     """
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
         boots = boot_id(a), boot_id(b)
-        for ends in (lambda: panic(a), lambda: a.run("xl shutdown counter")):
+        for ends, words in (
+            (lambda: panic(a), "it crashed"),
+            (lambda: a.run("xl reboot counter"), "it ended by itself"),
+        ):
             before = Standing(story)
             ends()
-            before.await_line(a, "holding -> creating: it ended by itself")
+            before.await_line(a, f"holding -> creating: {words}")
             before.await_next_start()
             story.await_numbers(10)
             story.await_protected()
@@ -53,6 +57,93 @@ def test_the_guest_panics_switches_itself_off_and_hangs(story: Story) -> None:
         before.assert_unmoved()
         assert (boot_id(a), boot_id(b)) == boots, "a machine was reset"
         story.audit()
+
+
+@pytest.mark.row("E1")
+def test_the_guest_panics_again_and_again(story: Story) -> None:
+    """A few times it is started again where it was; then the other machine has it. When it panics
+    there as well, it stays off, and both screens say so, until a person has it tried again.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        for count in range(1, MOST_CRASHES + 1):
+            before = Standing(story)
+            panic(a)
+            before.await_line(a, rf"holding -> creating: it crashed( {count} times of late)?$")
+            before.await_next_start()
+            story.await_numbers(3)
+        before = Standing(story)
+        panic(a)
+        before.await_line(a, f"holding -> stopping: it crashed {MOST_CRASHES + 1} times of late")
+        before.await_line(b, "promoting: peer off: farewell; our copy: in-sync")
+        story.await_numbers(5)
+        assert runs_on(a) == runs_on(b) == ["b"]
+        for machine in (a, b):
+            wait_until("the note", lambda: notes(machine) == {"SHOE-110"}, TAKEOVER, 1)  # noqa: B023
+
+        panic(b)
+        for machine in (a, b):
+            await_complaint(machine, "counter crashed again and again, and was given up.")
+            assert status(machine)["verdict"] == "STOPPED"
+        assert starts_of(story, 2 * TIMING.take) == 0, "it was started all the same"
+        type_at(a, "shoestring guest start counter")
+        story.await_numbers(5)
+        assert runs_on(a) == runs_on(b) == ["a"]
+        story.await_protected()
+        story.audit()
+
+
+@pytest.mark.row("E3")
+def test_the_guest_switches_itself_off(story: Story) -> None:
+    """It is off on both, which are protected all the same; and when its machine dies, and when that
+    is back. Then a person starts it, on the machine where that is said, and stops it again.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        a.run("xl shutdown counter")
+        story.await_line(a, "it switched itself off$")
+        story.await_line(b, "it switched itself off: the other machine says so")
+        story.await_line(a, "stopping -> released: farewell")
+        story.await_protected()
+        assert runs_on(a) == runs_on(b) == []
+        a.power_cut(seed=73)
+        story.await_line(b, "a is silent on every path")
+        assert starts_of(story, 2 * TIMING.take) == 0, "it was taken over"
+        story.return_of(a)
+        assert starts_of(story, TIMING.take) == 0, "it came back with its machine"
+
+        type_at(b, "shoestring guest start counter")
+        story.await_numbers(10)
+        assert runs_on(a) == runs_on(b) == ["b"]
+        type_at(a, "shoestring guest stop counter --yes")
+        assert runs_on(a) == runs_on(b) == []
+        story.await_protected()
+        type_at(a, "shoestring guest start counter")
+        story.await_numbers(10)
+        before = Standing(story)
+        type_at(a, "shoestring guest restart counter --yes")
+        before.await_next_start()
+        story.await_numbers(5)
+        assert runs_on(a) == runs_on(b) == ["a"]
+        story.audit(may_freeze=True)
+
+
+def notes(machine: Machine) -> set[str]:
+    return {note["code"] for note in status(machine).get("notes", ())}
+
+
+def starts_of(story: Story, seconds: float) -> int:
+    """How often the guest starts within so many SECONDS."""
+    before = len(starts(story))
+    await_time(story.pair.b, seconds)
+    return len(starts(story)) - before
+
+
+def type_at(machine: Machine, command: str) -> None:
+    """COMMAND does what it is for, and says so."""
+    machine.run(command, timeout=TAKEOVER)
 
 
 @pytest.mark.row("E4")

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from haagent.console.alarms import Alarm
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
-from haagent.console.facts import hello_of, is_talking, runs_on
+from haagent.console.facts import hello_of, is_as_meant, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
-from haagent.core import lacking, moving
+from haagent.core import lacking, moving, wishing
 from haagent.core.blockers import Blocker
 from haagent.core.foresight import Fate
-from haagent.core.model import HELD, NodeState, Phase
+from haagent.core.model import HELD, NodeState, Phase, owner
 from haagent.core.together import names
+from haagent.core.wish import Target
 
 AWAY = (Phase.RELEASED, Phase.FORFEITING)  # nothing of the guest is on that node
 
@@ -32,7 +33,14 @@ def whereabouts(
             "The older one ends by itself within a minute. If it does not, pull the power cord of "
             "the machine that you trust less.",
         )
-    elif not where:
+    elif state.durable.ledgers[guest].wish.target is Target.FAILED and mine.phase in AWAY:
+        yield Complaint(
+            Alarm.CRASHED,
+            f"{guest} crashed again and again, and was given up.",
+            "It is off on both machines. Something in it is broken, or the machines cannot run it.",
+            f"`shoestring guest start {guest}` tries it again, as often as at first.",
+        )
+    elif not is_as_meant(state, guest):
         yield _stopped(state, around, guest, missing)
     if mine.phase is Phase.FROZEN:
         limit = state.timing.self_fence + state.timing.resume
@@ -47,9 +55,25 @@ def whereabouts(
         yield Complaint(
             Alarm.BEING_SHUT_DOWN,
             f"{guest} is being shut down on {me}.",
-            f"It starts on {peer} when its disk is released.",
+            f"It starts on {peer} when its disk is released."
+            if wishing.is_wanted(state, guest)
+            else "It stays off then.",
             "Wait.",
         )
+
+
+def tried(state: NodeState) -> Iterator[Complaint]:
+    """A note about each guest that crashed too often on one machine, and runs on the other."""
+    me, peer = names(state)
+    for guest, ledger in state.durable.ledgers.items():
+        if ledger.wish.target is Target.RETRIED:
+            before, now = (me, peer) if owner(ledger.wish.number) == state.me else (peer, me)
+            yield Complaint(
+                Alarm.TRIED_ELSEWHERE,
+                f"{guest} crashed again and again on {before}, and was given to {now}.",
+                f"If it crashes there as well, it is given up. It may be {before} that is broken.",
+                f"Look at its console, and at `journalctl -k` on {before}.",
+            )
 
 
 def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> Complaint:

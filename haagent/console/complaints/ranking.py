@@ -29,4 +29,4 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
 
 def notes(state: NodeState, around: Surroundings) -> tuple[Complaint, ...]:
     """What is worth knowing, and keeps nobody from being protected."""
-    return (*ways.strangers(state, around), *machines.releases(state))
+    return (*guests.tried(state), *ways.strangers(state, around), *machines.releases(state))
