@@ -16,6 +16,7 @@ import yaml
 
 from firstboot import values, zones
 from haagent.core.model import Policy
+from haagent.core.ordering import USUAL
 from haagent.errors import OperatorError
 
 FILE = "answers.yaml"
@@ -61,6 +62,8 @@ class Guest:
     memory: int  # MiB
     disk: int  # bytes
     vcpus: int = 1
+    place: int = USUAL  # in the order of starts
+    pause: int = 0  # seconds until guests of a higher place start
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,8 @@ def _guest(name: str, section: _Section) -> Guest:
         memory=section.take("memory", values.memory),
         disk=section.take("disk", values.size),
         vcpus=section.take("vcpus", values.vcpus, is_needed=False, default=1),
+        place=section.take("place", values.place, is_needed=False, default=USUAL),
+        pause=section.take("pause", values.pause, is_needed=False, default=0),
     )
     section.finish()
     return guest

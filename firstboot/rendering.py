@@ -184,6 +184,8 @@ def agent(answers: Answers) -> tuple[File, ...]:
                 "address": guest.address.ip if guest.address else None,
                 "memory": guest.memory,
                 "vcpus": guest.vcpus,
+                "place": guest.place,
+                "pause": guest.pause,
                 "disks": (("xvda", device(number)),),
             }
             for number, guest in enumerate(answers.guests)

@@ -160,6 +160,8 @@ def _guest(
         memory=guest.memory,
         disk=sizes[name],
         vcpus=guest.vcpus,
+        place=guest.place,
+        pause=guest.pause,
     )
 
 
@@ -224,5 +226,7 @@ def _told(guest: Guest) -> dict[str, str]:
         **({"address": str(guest.address)} if guest.address else {}),
         "memory": str(guest.memory),
         "vcpus": str(guest.vcpus),
+        "place": str(guest.place),
+        "pause": str(guest.pause),
         "disk": f"{guest.disk // MEBIBYTE}M",
     }

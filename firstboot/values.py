@@ -17,6 +17,7 @@ from haagent.password import is_kept
 SECRET_LENGTH = 32  # hex characters at least: 128 bits
 DIFFERENT_DIGITS = 6  # 32 random digits have fewer once in a million million times
 LEAST_MEMORY = 64  # MiB
+LONGEST_PAUSE = 600  # seconds between two guests
 SECTOR = 512  # bytes; of a data disk about which nothing is said
 
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, one label, lower case
@@ -141,6 +142,20 @@ def memory(text: str) -> int:
 def vcpus(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,2}", text):
         raise ValueError("should be a number of processors")
+    return int(text)
+
+
+def place(text: str) -> int:
+    """In the order of starts."""
+    if not re.fullmatch("[0-9]{1,2}", text):
+        raise ValueError("should be a number from 0 to 99: lower ones start first")
+    return int(text)
+
+
+def pause(text: str) -> int:
+    """Seconds."""
+    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > LONGEST_PAUSE:
+        raise ValueError(f"should be a number of seconds, at most {LONGEST_PAUSE}")
     return int(text)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import yaml
 
 from haagent.core.model import Pair, Policy
+from haagent.core.ordering import USUAL
 from haagent.core.timing import Timing
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
@@ -48,6 +49,8 @@ class GuestConfig:
     memory: int  # MiB
     vcpus: int
     disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
+    place: int = USUAL  # in the order of starts
+    pause: int = 0  # seconds until guests of a higher place start
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ def _build(values: Values, scale: float) -> Config:
             me=values.get("me", int),
             names=(first, second),
             guests={name: guest.first_node for name, guest in guests.items()},
+            places={name: one.place for name, one in guests.items() if one.place != USUAL},
+            pauses={name: one.pause * scale for name, one in guests.items() if one.pause},
             policy=values.get("policy", Policy),
             scale=scale,
             timing=Timing().scaled(scale),
@@ -134,6 +139,8 @@ def _build_guest(values: Values, name: str) -> GuestConfig:
         memory=values.get(f"{name}.memory", int),
         vcpus=values.get(f"{name}.vcpus", int),
         disks=values.get(f"{name}.disks", tuple),
+        place=values.get(f"{name}.place", int),
+        pause=values.get(f"{name}.pause", int),
     )
 
 
@@ -277,7 +284,7 @@ def _shown(config: Config) -> dict[str, str]:
         values[f"{section}.peer-mac"] = path.peer_mac
     values["lan.change"] = config.pair.lan
     for name, guest in config.guests.items():
-        for field in ("first-node", "mac", "address", "memory", "vcpus"):
+        for field in ("first-node", "mac", "address", "memory", "vcpus", "place", "pause"):
             values[f"guests.{name}.{field}"] = getattr(guest, field.replace("-", "_"))
         values[f"guests.{name}.disks"] = tuple(f"{disk}: {dev}" for disk, dev in guest.disks)
     return {name: in_words(value) for name, value in values.items()}

@@ -14,6 +14,7 @@ from typing import TypeVar
 import yaml
 
 from haagent.core.model import Policy
+from haagent.core.ordering import USUAL
 from haagent.errors import BugError, OperatorError
 
 KEY_FILE = Path("/state/etc/shoestring/pair.key")
@@ -210,6 +211,20 @@ SETTINGS = (
     ),
     Setting("guests.NAME.memory", "MiB", _scalar(_number(16, 1 << 24)), "The guest's memory."),
     Setting("guests.NAME.vcpus", "a number", _scalar(_number(1, 512)), "Its processors.", 1),
+    Setting(
+        "guests.NAME.place",
+        "0 to 99",
+        _scalar(_number(0, 99)),
+        "Where it comes when several guests start: those of a lower place are up before.",
+        USUAL,
+    ),
+    Setting(
+        "guests.NAME.pause",
+        "seconds",
+        _scalar(_number(0, 600)),
+        "How long it is up before guests of a higher place start.",
+        0,
+    ),
     Setting(
         "guests.NAME.disks",
         "names with devices",

@@ -18,6 +18,7 @@ class Blocker(Enum):
     MAINTENANCE = "{me} is in maintenance, and starts nothing by itself"
     DISK_UNSEEN = "DRBD has not told yet what our copy is"
     UNSETTLED = "it is not settled what is here of it"
+    ORDER = "a guest that comes before it is not up for long enough"
     PAUSED = "what was tried here failed, and {me} waits a moment before a start"
 
     # what was promised, or a person's word

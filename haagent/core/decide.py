@@ -14,6 +14,7 @@ from haagent.core import (
     hearing,
     lacking,
     moving,
+    ordering,
     proofs,
     relocating,
     replacing,
@@ -68,7 +69,7 @@ def first_state(
         pair=pair,
         boot=boot,
         durable=replace(durable or Durable({}), ledgers=ledgers, mark=pair.mark),
-        guests={guest: GuestState() for guest in ledgers},
+        guests={guest: GuestState() for guest in ordering.sorted_by_place(pair, ledgers)},
         started=at,
         now=at,
         ticked=at,
@@ -203,7 +204,7 @@ def _promoted(turn: Turn, guest: str) -> None:
 
 
 def _created(turn: Turn, guest: str) -> None:
-    turn.set_guest(guest, request=None, taking=None, is_confirmed=False)
+    turn.set_guest(guest, request=None, taking=None, is_confirmed=False, created=turn.state.now)
     turn.move(guest, Phase.HOLDING, "it runs")
     rules.notice_loss(turn, guest)
 

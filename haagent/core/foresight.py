@@ -85,7 +85,7 @@ class _Imagined:
     def run(self) -> None:
         timing = self._state.timing
         longest = max(timing.take, proofs.take_after(self._state) or 0.0)
-        end = self._at + LOOKS_AHEAD * longest
+        end = self._at + LOOKS_AHEAD * longest + sum(self._state.pair.pauses.values())
         lost_at = self._at + timing.drbd_notices
         self._begin()
         while not self._is_over and self._at < end and len(self.found) < len(self._state.guests):

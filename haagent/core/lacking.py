@@ -7,7 +7,7 @@ the screens'; of it only `unstartable` is a rule.
 
 from collections.abc import Iterator
 
-from haagent.core import hanging, proofs, resolving, wishing
+from haagent.core import hanging, ordering, proofs, resolving, wishing
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.model import GONE, STALE, Blocked, Disk, Link, NodeState, Phase, Policy
@@ -80,6 +80,8 @@ def _found_by_itself(state: NodeState, guest: str) -> Iterator[Blocker]:
         yield Blocker.DISK_UNSEEN
         return
     yield from _found_under_way(state, guest)
+    if ordering.waits_for(state, guest) is not None:
+        yield Blocker.ORDER
     if hanging.is_hung(state, guest):
         yield Blocker.DISK_HANGS
     if resolving.is_giving_up(state, guest):

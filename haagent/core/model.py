@@ -387,6 +387,7 @@ class GuestState:
     ended: Ended | None = None  # that domain ended by itself, and nothing followed from it yet
     buried: int = 0  # the number of the last domain whose end was dealt with
     crashes: tuple[float, ...] = ()  # when it crashed here, of late
+    created: float = NEVER  # when its domain was last seen to come up here
     wished: float = NEVER  # when its newest wish came to be known
     is_disk_hanging: bool = False  # its volume here owes the answer to a read
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
@@ -440,6 +441,8 @@ class Pair:
     release: str = ""  # ours
     formats: tuple[int, ...] = (1,)  # of a hello that we read and write, the newest first
     timing: Timing = field(default_factory=Timing)
+    places: Mapping[str, int] = field(default_factory=dict)  # in the order of starts, by guest
+    pauses: Mapping[str, float] = field(default_factory=dict)  # seconds, from a start to the next
 
 
 @dataclass(frozen=True, slots=True)

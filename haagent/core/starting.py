@@ -4,7 +4,7 @@
 Whether something is proven is core/proofs.py's to say.
 """
 
-from haagent.core import hanging, lacking, proofs, resolving, wishing
+from haagent.core import hanging, lacking, ordering, proofs, resolving, wishing
 from haagent.core.actions import Promote
 from haagent.core.model import Evidence, Newest, NodeState, PeerOff, Phase, Taking, next_term
 from haagent.core.turn import Turn
@@ -26,6 +26,7 @@ def may_start(state: NodeState, guest: str) -> bool:
         and (mine.is_confirmed or not state.durable.ledgers[guest].stands_down)
         and (mine.is_confirmed or not state.durable.in_maintenance)
         and wishing.is_wanted(state, guest)
+        and (mine.is_confirmed or ordering.waits_for(state, guest) is None)
         and (mine.is_confirmed or not resolving.is_giving_up(state, guest))
     )
 
@@ -49,7 +50,9 @@ def start(turn: Turn, guest: str) -> None:
         # safety: above every term that an absent peer may have taken without our knowledge.
         term = next_term(state.me, term + OPERATORS_LEAP)
     if off is PeerOff.AGREED and mine.request is not None:
-        term = mine.request.term
+        # Where it had to wait, both have adopted that term meanwhile: then it is the next one.
+        is_new = mine.request.term > turn.before.durable.ledgers[guest].term
+        term = mine.request.term if is_new else term
     is_alone = not mine.is_connected
     # safety: the term rises on disk before DRBD is asked.
     turn.write(

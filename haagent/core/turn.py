@@ -30,10 +30,10 @@ class Decision:
 class Turn:
     """A decision in the making."""
 
-    __slots__ = ("actions", "reasons", "state")
+    __slots__ = ("actions", "before", "reasons", "state")
 
     def __init__(self, state: NodeState) -> None:
-        self.state = state
+        self.before = self.state = state
         self.actions: list[Action] = []
         self.reasons: list[str] = []
 

@@ -246,6 +246,8 @@ class Machine:
             me=self.node,
             names=NAMES,
             guests=ground.guests,
+            places=ground.places,
+            pauses=ground.pauses,
             policy=ground.policy,
             timing=ground.timing,
             mark=self.key,

@@ -13,6 +13,7 @@ from tests.sim.deaths import DEATHS
 from tests.sim.disks import DISKS
 from tests.sim.hangs import HANGS
 from tests.sim.moves import MOVES
+from tests.sim.orders import ORDERS
 from tests.sim.releases import RELEASES
 from tests.sim.relocations import RELOCATIONS
 from tests.sim.resyncs import RESYNCS
@@ -33,4 +34,11 @@ ORDINARY: Mapping[str, Scenario] = {
     **HANGS,
     **RESYNCS,
 }
-SCENARIOS: Mapping[str, Scenario] = {**ORDINARY, **SUCCESSIONS, **RELOCATIONS, **RELEASES, **WISHES}
+SCENARIOS: Mapping[str, Scenario] = {
+    **ORDINARY,
+    **SUCCESSIONS,
+    **RELOCATIONS,
+    **RELEASES,
+    **WISHES,
+    **ORDERS,
+}

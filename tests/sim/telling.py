@@ -23,12 +23,19 @@ class Scenario:
     policy: Policy = Policy.AUTOMATIC
     is_exempt: bool = False  # of a class in which two machines may serve for a while
     guests: Mapping[str, int] = field(default_factory=lambda: {"g": A})
+    places: Mapping[str, int] = field(default_factory=dict)  # in the order of starts
+    pauses: Mapping[str, float] = field(default_factory=dict)
     speak: tuple[Formats, Formats] | None = None  # of two releases: what each reads and writes
 
 
 def begin(scenario: Scenario, seed: int = 0) -> World:
     return healthy(
-        guests=dict(scenario.guests), policy=scenario.policy, seed=seed, speak=scenario.speak
+        guests=dict(scenario.guests),
+        places=dict(scenario.places),
+        pauses=dict(scenario.pauses),
+        policy=scenario.policy,
+        seed=seed,
+        speak=scenario.speak,
     )
 
 

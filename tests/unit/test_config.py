@@ -271,7 +271,14 @@ def render(given: Config) -> str:
 
 MANY = replace(
     EXPECTED,
-    pair=Pair(1, ("a", "b"), {"counter": 0, "mail": 1}, Policy.WAIT),
+    pair=Pair(
+        1,
+        ("a", "b"),
+        {"counter": 0, "mail": 1},
+        Policy.WAIT,
+        places={"mail": 7},
+        pauses={"mail": 30.0},
+    ),
     referees=(IPv4Address("10.0.2.2"), IPv4Address("10.0.2.3")),
     guests={
         **EXPECTED.guests,
@@ -282,6 +289,8 @@ MANY = replace(
             4096,
             2,
             (("xvda", "/dev/drbd1"), ("xvdb", "/dev/drbd2")),
+            place=7,
+            pause=30,
         ),
     },
 )

@@ -17,6 +17,8 @@ from haagent.core.model import (
     Choice,
     Disk,
     Farewell,
+    GuestState,
+    Ledger,
     Link,
     NodeState,
     Path,
@@ -69,6 +71,19 @@ def syncing(state: NodeState) -> NodeState:
     return with_resource(left, link=Link.SYNC_TARGET, disk=Disk.INCONSISTENT)
 
 
+def comes_after_another(state: NodeState) -> NodeState:
+    """Which was created a second ago, and has a pause of two."""
+    up = GuestState(phase=Phase.HOLDING, since=NOW - 1, created=NOW - 1, is_running=True)
+    pair = replace(state.pair, places={"first": 1}, pauses={"first": 2.0})
+    ledgers = {**state.durable.ledgers, "first": Ledger(term=1)}
+    return replace(
+        state,
+        pair=pair,
+        guests={"first": up, **state.guests},
+        durable=replace(state.durable, ledgers=ledgers),
+    )
+
+
 def wanted(state: NodeState, disk: Disk) -> NodeState:
     """A person wants it here, whatever the peer has."""
     return with_guest(with_resource(state, disk=disk), is_confirmed=True)
@@ -89,6 +104,10 @@ WHY: dict[Blocker, tuple[Change, str]] = {
     Blocker.UNSETTLED: (
         lambda s: with_guest(s, is_running=None),
         "it is not settled what is here of it",
+    ),
+    Blocker.ORDER: (
+        comes_after_another,
+        "a guest that comes before it is not up for long enough",
     ),
     Blocker.PAUSED: (
         lambda s: with_guest(s, retry_at=NOW + 1 / 1024),
