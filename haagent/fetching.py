@@ -9,7 +9,6 @@ import ssl
 import urllib.request
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import IO
 from urllib.parse import urlsplit
 
 from haagent.errors import OperatorError
@@ -39,8 +38,10 @@ def check_host(url: str, instead: str) -> None:
         ) from None
 
 
-def fetch(url: str, file: IO[bytes], room: int, is_at: Callable[[float], None]) -> int:
-    """Writes what is at URL to FILE, of which it may take ROOM bytes, and returns their number.
+def fetch(
+    url: str, write: Callable[[bytes], object], room: int, is_at: Callable[[float], None]
+) -> int:
+    """Hands what is at URL to WRITE, at most ROOM bytes, and returns their number.
 
     Raises OSError, ValueError and http.client.HTTPException, and whatever comes is not whole then.
     """
@@ -54,7 +55,7 @@ def fetch(url: str, file: IO[bytes], room: int, is_at: Callable[[float], None]) 
                 raise OSError(
                     f"it has {max(done, length) >> 20} MiB, and its place has room for {room >> 20}"
                 )
-            file.write(chunk)
+            write(chunk)
             if length:
                 is_at(done / length)
         if length and done != length:

@@ -66,7 +66,9 @@ def fetch(url: str, path: Path, progress: Progress) -> None:
         path.unlink(missing_ok=True)
         with path.open("xb") as file:
             path.chmod(0o600)
-            fetching.fetch(url, file, room(path.parent), lambda share: progress("Fetching", share))
+            fetching.fetch(
+                url, file.write, room(path.parent), lambda share: progress("Fetching", share)
+            )
     except (OSError, ValueError, http.client.HTTPException) as error:
         path.unlink(missing_ok=True)
         raise OperatorError(
