@@ -3,10 +3,8 @@
 
 import contextlib
 import hashlib
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from haagent.images.sources import Fetched, Here, OnStick, source
 from haagent.run import run as real_run
 from tests.unit import real_qemu
 from tests.unit.fake_images import content, nobody, qcow2
+from tests.unit.fake_server import serving
 from tests.unit.real_qemu import needs_qemu
 
 DATA = content()
@@ -31,25 +30,10 @@ SUM = hashlib.sha256(IMAGE).hexdigest()
 ROOM = 1 << 30
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves IMAGE, or half of it."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(IMAGE)))
-        self.end_headers()
-        self.wfile.write(IMAGE[: len(IMAGE) // 2] if self.path == "/half" else IMAGE)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(IMAGE) as address:
+        yield address
 
 
 def ignored(what: str, share: float) -> None:
