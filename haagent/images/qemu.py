@@ -12,10 +12,16 @@ from haagent.errors import ParseError
 from haagent.images.blob import Blob
 from haagent.images.recognition import Format
 
-# safety: an image may be made to cost its reader memory, and the agent lives in the same GiB.
-MEMORY = 1 << 30  # bytes of addresses, of which far fewer are used
+# safety: an image may be made to cost its reader memory, and the agent lives in the same GiB. What
+# counts is data: of addresses qemu-img takes more than 1 GiB by its threads, of data below 100 MiB,
+# of which most are their stacks; a check of a large qcow2 takes two bytes a cluster more.
+MEMORY = 384 << 20  # bytes
+STACK = 1 << 20  # bytes of each of up to 64 threads
 # prctl(2), PR_SET_PDEATHSIG: whoever ends us, with SIGKILL even, ends what we have writing.
-CAGE = ("prlimit", f"--as={MEMORY}", "setpriv", "--pdeathsig", "KILL", "qemu-img")
+CAGE = (
+    *("prlimit", f"--data={MEMORY}", f"--stack={STACK}"),
+    *("setpriv", "--pdeathsig", "KILL", "qemu-img"),
+)
 SHARE = re.compile(r"\s*\(([0-9]{1,3}\.[0-9]+)/100%\)\s*")
 
 # How `qemu-img check` ends, where it is not 0.

@@ -236,8 +236,23 @@ def test_patience_grows_with_the_disk() -> None:
 
 def slow(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
     """Four seconds for the disk; qemu-img(1), -r."""
-    at = argv.index("-n")
-    real_qemu.follow((*argv[:at], "-r", "1M", *argv[at:]), heard, silence=silence)
+    at = argv.index("-n") if "convert" in argv else len(argv)
+    more = ("-r", "1M") if "convert" in argv else ()
+    real_qemu.follow((*argv[:at], *more, *argv[at:]), heard, silence=silence)
+
+
+@needs_qemu
+def test_qemu_img_has_bounded_memory(tmp_path: Path) -> None:
+    volume = filled(tmp_path / "volume", len(DATA))
+    limits: list[str] = []
+
+    def look(what: str, share: float) -> None:
+        for writer in writers(volume):
+            limits.extend(Path(f"/proc/{writer}/limits").read_text().splitlines())
+
+    bring(image_of(tmp_path, "raw"), volume, look, follow=slow)
+    (data,) = {line.split()[3] for line in limits if line.startswith("Max data size")}
+    assert int(data) == qemu.MEMORY
 
 
 def writers(volume: Path) -> list[int]:
