@@ -214,6 +214,21 @@ def test_what_goes_wrong_is_told(says: ToolError, how: str, tmp_path: Path) -> N
     assert "nothing that can be used" in caught.value.hint
 
 
+def test_a_flush_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def fails(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    def done(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
+        ran.append(argv[argv.index("qemu-img") + 1])
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OperatorError, match="did not get onto the volume: Input/output error"):
+        bring(RAW, filled(tmp_path / "volume", len(DATA)), ignored, follow=done)
+    assert ran == ["convert"]
+
+
 @pytest.mark.parametrize(
     ("line", "share"),
     [

@@ -104,6 +104,13 @@ HEADER = qcow2(DATA)
 EXTENSION = struct.pack(">II", 0x44415441, 8) + b"/etc/pwd"
 NO_DESCRIPTOR = vmdk_header(len(DATA) // SECTOR, 21, 1, 0)
 PARENT = descriptor("monolithicSparse", more='parentFileNameHint="/etc/shadow"')
+
+
+def elsewhere(whole: bytes, text: bytes) -> bytes:
+    """The VMDK with TEXT at its end, and a header that names that for its descriptor."""
+    return changed(whole, 28, struct.pack("<Q", len(whole) // SECTOR)) + padded(text, 20 * SECTOR)
+
+
 LEADING = {
     "a backing file": (changed(HEADER, 8, struct.pack(">QI", 112, 11)), "backing file"),
     "a backing file without a place": (changed(HEADER, 16, struct.pack(">I", 11)), "backing file"),
@@ -114,9 +121,17 @@ LEADING = {
         vmdk(DATA, descriptor("monolithicSparse").replace(b"ffffffff", b"00000001")),
         "changes to another image",
     ),
-    # Where QEMU looks, though the header names another place for the descriptor.
-    "a parent out of sight": (
+    "a parent behind the end of the text": (
         changed(vmdk(DATA), 15 * SECTOR, b'\nparentFileNameHint="/etc/shadow"\n'),
+        "changes to another image",
+    ),
+    # QEMU looks behind the header, whatever place that names for the descriptor.
+    "a parent where the header does not look": (
+        elsewhere(vmdk(DATA, PARENT), descriptor("monolithicSparse")),
+        "changes to another image",
+    ),
+    "a parent where QEMU does not look": (
+        elsewhere(vmdk(DATA), PARENT),
         "changes to another image",
     ),
     "a list of extents": (changed(vmdk(DATA), 12, bytes(8)), "no size"),

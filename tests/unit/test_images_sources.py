@@ -79,6 +79,9 @@ def test_one_that_is_kept_on_a_volume_is_read_from_there(address: str, tmp_path:
     try:
         with Fetched(f"{address}/it", Path(volume), ROOM, ignored, SUM).opened() as blob:
             assert content_of(blob) == IMAGE
+            # qemu-img reads the last sector as a whole, and must not see what was there before.
+            rest = Path(volume).read_bytes()[len(IMAGE) :]
+            assert rest.lstrip(b"\0") == rest[-len(IMAGE) % 512 :]
             image = inspect(blob, ROOM, real_qemu.run)
             assert (image.kind, image.size) == (Format.QCOW2, len(DATA))
             with pytest.raises(OperatorError, match="Device or resource busy"):
