@@ -68,6 +68,7 @@ def _verify(image: Image, target: Path, room: int, progress: Progress, follow: F
     argv = qemu.compare_argv(image.blob, image.kind, target)
     try:
         follow(argv, _hear(progress, "Comparing", said), silence=silence(room))
+        progress("Comparing", 1.0)  # it stops counting before what is behind the disk
     except ToolError as error:
         if error.exit == qemu.DIFFERS:
             where = " ".join(said[-1:]) or "the two differ"

@@ -123,6 +123,16 @@ def test_an_option_that_takes_the_volume_for_empty_would_be_seen(tmp_path: Path)
 
 
 @needs_qemu
+@pytest.mark.parametrize("rest", [EXTENT, EXTENT + 1024])
+def test_the_last_share_is_all(rest: int, tmp_path: Path) -> None:
+    volume = filled(tmp_path / "volume", len(DATA) + rest)
+    told: list[float] = []
+    image = image_of(tmp_path, "vmdk")
+    bring(image, volume, lambda what, share: told.append(share), follow=real_qemu.follow)
+    assert told[-1] == 1
+
+
+@needs_qemu
 @pytest.mark.parametrize("place", [len(DATA) // 2, len(DATA) + EXTENT - 1])
 def test_one_bit_that_is_wrong_is_found(place: int, tmp_path: Path) -> None:
     """In the disk, and in the zeros behind it."""
