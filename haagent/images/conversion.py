@@ -16,7 +16,7 @@ from haagent.errors import OperatorError, ToolError
 from haagent.images import qemu
 from haagent.images.blob import Progress
 from haagent.images.inspection import Image
-from haagent.run import Follow, Run, follow, run
+from haagent.run import Follow, follow
 
 SLOWEST = 1 << 20  # bytes a second; what is slower is not waited for
 PATIENCE = 120.0  # seconds on top, for a stick that fails and tries again
@@ -27,9 +27,7 @@ AGAIN = (
 )
 
 
-def bring(
-    image: Image, target: Path, progress: Progress, *, follow: Follow = follow, run: Run = run
-) -> None:
+def bring(image: Image, target: Path, progress: Progress, *, follow: Follow = follow) -> None:
     """TARGET is the disk of IMAGE, zeros behind it, flushed and compared, when this returns.
 
     Raises OperatorError and ToolError.
@@ -43,16 +41,16 @@ def bring(
         argv = qemu.convert_argv(image.blob, image.kind, target)
         with _told(f"{image.blob.title} did not get onto the volume"):
             follow(argv, _hear(progress, "Copying"), silence=silence(image.size))
-            _zero(target, image.size, room, run, progress)
+            _zero(target, image.size, room, follow, progress)
             # qemu-img flushes when it ends, and does not say whether that failed.
             os.fsync(descriptor)
         _verify(image, target, room, progress, follow)
 
 
-def clear(target: Path, progress: Progress, *, run: Run = run) -> None:
+def clear(target: Path, progress: Progress, *, follow: Follow = follow) -> None:
     """All of TARGET is zero and flushed when this returns: an empty disk. Raises as above."""
     with _taken(target) as (descriptor, room), _told("The volume was not emptied"):
-        _zero(target, 0, room, run, progress)
+        _zero(target, 0, room, follow, progress)
         os.fsync(descriptor)
 
 
@@ -98,14 +96,16 @@ def _taken(target: Path) -> Iterator[tuple[int, int]]:
         os.close(descriptor)
 
 
-def _zero(target: Path, start: int, end: int, run: Run, progress: Progress) -> None:
+def _zero(target: Path, start: int, end: int, follow: Follow, progress: Progress) -> None:
     """fallocate(2), FALLOC_FL_ZERO_RANGE: for a block device the kernel zeroes, in the way that is
-    fastest for the disk, and writes where it has none. A step at a time, so that each has a limit.
+    fastest for the disk, and writes where it has none. A step at a time, so that each has a limit;
+    and followed, so that an interrupt ends it.
     """
     for at in range(start, end, STEP):
         size = min(STEP, end - at)
-        argv = ("fallocate", "--zero-range", "--keep-size", "--offset", str(at))
-        run((*argv, "--length", str(size), str(target)), timeout=PATIENCE + size / SLOWEST)
+        place = ("--offset", str(at), "--length", str(size), str(target))
+        argv = ("fallocate", "--zero-range", "--keep-size", *place)
+        follow(argv, _hear(progress, ""), silence=PATIENCE + size / SLOWEST)
         progress("Emptying the rest", (at + size - start) / (end - start))
 
 

@@ -12,7 +12,7 @@ from haagent.images import qcow2, qemu, vdi, vmdk
 from haagent.images.blob import NOT_WHOLE, SECTOR, Blob, Window, damaged, found
 from haagent.images.header import Header, needs_others
 from haagent.images.recognition import DECRYPT, Format, recognise
-from haagent.run import Run
+from haagent.run import Follow, Run, follow
 
 LIMIT = 60.0  # seconds, for what reads a header
 CHECK_LIMIT = 3600.0  # for what reads all tables of a large image from a slow stick
@@ -29,7 +29,9 @@ class Image:
     remarks: tuple[str, ...] = ()  # what is not taken over, in plain words
 
 
-def inspect(blob: Blob, room: int, run: Run, stated: Format | None = None) -> Image:
+def inspect(
+    blob: Blob, room: int, run: Run, stated: Format | None = None, *, follow: Follow = follow
+) -> Image:
     """The disk in BLOB, which may have ROOM bytes. If a person has STATED the format, a raw one is
     not looked into: a guest's disk may begin with anything.
 
@@ -46,7 +48,7 @@ def inspect(blob: Blob, room: int, run: Run, stated: Format | None = None) -> Im
     _check_size(title, header.size, room)
     with blob.opened() as window:
         _check_end(window, kind)
-    _ask_qemu(blob, kind, header, run)
+    _ask_qemu(blob, kind, header, run, follow)
     return Image(blob, kind, header.size, header.remarks)
 
 
@@ -123,12 +125,13 @@ def _check_end(window: Window, kind: Format) -> None:
         raise damaged(window.title, f"it ends at {window.size}, and should reach {end}")
 
 
-def _ask_qemu(blob: Blob, kind: Format, header: Header, run: Run) -> None:
+def _ask_qemu(blob: Blob, kind: Format, header: Header, run: Run, follow: Follow) -> None:
     argv = qemu.info_argv(blob, kind)
     try:
         info = qemu.parse_info(argv, kind, run(argv, timeout=LIMIT))
         if kind is Format.QCOW2:
-            run(qemu.check_argv(blob, kind), timeout=CHECK_LIMIT)
+            # Followed, so that an interrupt ends it, and the stick can be unmounted.
+            follow(qemu.check_argv(blob, kind), lambda line: None, silence=CHECK_LIMIT)
     except ToolError as error:
         # Clusters that belong to nobody cost room in the file, and nothing else.
         if error.exit == qemu.LEAKED and "check" in error.argv:

@@ -7,9 +7,11 @@ import random
 import struct
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
+
+from haagent.run import Follow, Run
 
 CLUSTER = 1 << 16
 GRAIN = 128  # sectors
@@ -21,6 +23,15 @@ AT_THE_END = (1 << 64) - 1
 def nobody(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> NoReturn:
     """A `Run` that must not be called: what it would be told was to be refused before."""
     raise AssertionError(f"{argv} was run")
+
+
+def followed(run: Run) -> Follow:
+    """The programs of RUN, with nobody listening to them."""
+
+    def follow(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
+        run(argv, timeout=silence)
+
+    return follow
 
 
 def content(size: int = 4 << 20, seed: int = 1) -> bytes:

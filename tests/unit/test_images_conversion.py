@@ -65,7 +65,7 @@ def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 def image_of(folder: Path, kind: str, data: bytes = DATA) -> Image:
     path = folder / "image"
     path.write_bytes(KINDS[kind](data))
-    return inspect(found(path), 1 << 40, real_qemu.run)
+    return inspect(found(path), 1 << 40, real_qemu.run, follow=real_qemu.follow)
 
 
 @needs_qemu
@@ -192,11 +192,11 @@ def test_an_empty_disk(volume: Path) -> None:
 
 
 def test_what_cannot_be_emptied_is_told(tmp_path: Path) -> None:
-    def broken(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+    def broken(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
         raise ToolError(argv, 1, "fallocate: it failed\n")
 
     with pytest.raises(OperatorError, match="not emptied: fallocate: it failed"):
-        clear(filled(tmp_path / "volume", SECTOR), ignored, run=broken)
+        clear(filled(tmp_path / "volume", SECTOR), ignored, follow=broken)
 
 
 def test_it_is_emptied_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

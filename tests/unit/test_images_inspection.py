@@ -21,6 +21,7 @@ from tests.unit.fake_images import (
     changed,
     content,
     descriptor,
+    followed,
     nobody,
     padded,
     qcow2,
@@ -49,7 +50,7 @@ def look(
 ) -> Image:
     path = folder / "it"
     path.write_bytes(data)
-    return inspect(found(path), room, run, stated)
+    return inspect(found(path), room, run, stated, follow=followed(run))
 
 
 def answers(size: int, kind: Format) -> Run:
@@ -392,3 +393,21 @@ def test_a_qemu_img_that_is_missing_or_killed_is_no_damage(tmp_path: Path) -> No
 
     with pytest.raises(ToolError):
         look(tmp_path, HEADER, dies)
+
+
+def test_the_check_is_one_that_an_interrupt_ends(tmp_path: Path) -> None:
+    """Else it would hold the stick for an hour, which could not be unmounted behind it."""
+    (tmp_path / "it").write_bytes(HEADER)
+    ran: list[str] = []
+
+    def only_info(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        assert "info" in argv
+        return json.dumps({"virtual-size": len(DATA), "format": "qcow2"})
+
+    def interrupted(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
+        ran.append(argv[argv.index("qemu-img") + 1])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inspect(found(tmp_path / "it"), ROOM, only_info, follow=interrupted)
+    assert ran == ["check"]

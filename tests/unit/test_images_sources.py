@@ -82,7 +82,7 @@ def test_one_that_is_kept_on_a_volume_is_read_from_there(address: str, tmp_path:
             # qemu-img reads the last sector as a whole, and must not see what was there before.
             rest = Path(volume).read_bytes()[len(IMAGE) :]
             assert rest.lstrip(b"\0") == rest[-len(IMAGE) % 512 :]
-            image = inspect(blob, ROOM, real_qemu.run)
+            image = inspect(blob, ROOM, real_qemu.run, follow=real_qemu.follow)
             assert (image.kind, image.size) == (Format.QCOW2, len(DATA))
             with pytest.raises(OperatorError, match="Device or resource busy"):
                 contextlib.ExitStack().enter_context(
