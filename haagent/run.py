@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs other programs: one to its end (`run`), one that goes on printing lines (`Stream`), or one
-that nobody waits for (`Program`).
+"""Runs other programs: one to its end (`run`), one that takes long and tells how far it is
+(`follow`), one that goes on printing lines (`Stream`), or one that nobody waits for (`Program`).
 
 It knows no program and decides nothing. What went wrong is a ToolError; what was given on the
 standard input never appears in one.
@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Protocol, Self
 
 from haagent.errors import ToolError
@@ -59,6 +59,35 @@ def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str
         return _text(out)
 
 
+class Follow(Protocol):
+    """How the adapters run a program that takes long; the tests have fakes of it."""
+
+    def __call__(
+        self, argv: Sequence[str], heard: Callable[[str], None], *, silence: float
+    ) -> None: ...
+
+
+def follow(argv: Sequence[str], heard: Callable[[str], None], *, silence: float) -> None:
+    """Runs ARGV to its end, however long that takes, and hands over each line that it prints; one
+    that it draws anew, with a carriage return, is a line each time.
+
+    Raises ToolError if it cannot be started, ends with another status than 0, or prints nothing
+    for SILENCE seconds. Whatever ends this, an interrupt too, ends the program with its group.
+    """
+    with Stream(argv, is_redrawn=True) as stream:
+        while True:
+            try:
+                lines = stream.read(quiet=0, timeout=silence)
+            except ToolError as error:
+                if error.exit == 0:
+                    return
+                raise
+            if not lines:
+                raise ToolError(argv, None, f"it said nothing for {silence:.0f} s")
+            for line in lines:
+                heard(line)
+
+
 class Program:
     """A program that is begun and never waited for; what it prints does not matter. Raises
     ToolError if it cannot be started.
@@ -77,11 +106,13 @@ class Stream:
     """A program that prints lines for as long as it runs, such as `drbdsetup events2`.
 
     One thread reads; `stop` may be called from another. Used as a context manager it is stopped
-    on the way out. Raises ToolError if the program cannot be started.
+    on the way out. Raises ToolError if the program cannot be started. If a line IS_REDRAWN, a
+    carriage return ends it as well, and empty ones are left out.
     """
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], *, is_redrawn: bool = False) -> None:
         self._argv = tuple(argv)
+        self._is_redrawn = is_redrawn
         self._partial = b""
         self._stopped = False
         # `stop` must not meet a process that was reaped, or a descriptor that was closed.
@@ -126,8 +157,12 @@ class Stream:
                 if lines:
                     return lines  # the end is found again, and told, at the next read
                 break
+            if self._is_redrawn:
+                chunk = chunk.replace(b"\r", b"\n")
             *whole, self._partial = (self._partial + chunk).split(b"\n")
-            lines += [line.decode(errors="replace") for line in whole]
+            lines += [
+                line.decode(errors="replace") for line in whole if line or not self._is_redrawn
+            ]
         if self._stopped:
             return None
         _ends_within(self._process, KILLED_WITHIN)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from haagent.errors import ToolError
-from haagent.run import Program, Stream, run
+from haagent.run import Program, Stream, follow, run
 
 SOON = 20.0  # seconds; generous, and far below what a program that held us would take
 
@@ -167,3 +167,43 @@ def test_a_program_that_nobody_waits_for() -> None:
 def test_a_program_that_cannot_be_begun_is_told() -> None:
     with pytest.raises(ToolError):
         Program(("/nowhere/to/be/found",))
+
+
+def test_a_line_that_is_drawn_anew_is_a_line_each_time(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        if line == " 50%":
+            (tmp_path / "go").write_text("\n")
+
+    script = rf"printf ' 1%%\r 50%%\r'; read x <{tmp_path}/go; printf ' 100%%\r\nDone.\n\n'"
+    follow(sh(script), hear, silence=SOON)
+    assert heard == [" 1%", " 50%", " 100%", "Done."]
+
+
+def test_one_that_is_followed_may_fail_after_its_last_line() -> None:
+    heard: list[str] = []
+    with pytest.raises(ToolError, match="because") as caught:
+        follow(sh("echo one; echo because >&2; exit 3"), heard.append, silence=SOON)
+    assert (caught.value.exit, heard) == (3, ["one"])
+
+
+def test_one_that_falls_silent_is_ended(tmp_path: Path) -> None:
+    writers = Writers(tmp_path / "fifo")
+    with pytest.raises(ToolError, match="said nothing") as caught:
+        follow(sh(f"exec 3>{tmp_path}/fifo; echo one; sleep 600"), print, silence=0.3)
+    assert caught.value.timed_out
+    assert writers.are_gone_within(SOON)
+
+
+def test_an_interrupt_ends_one_that_is_followed(tmp_path: Path) -> None:
+    writers = Writers(tmp_path / "fifo")
+
+    def hear(line: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(sh(f"exec 3>{tmp_path}/fifo; echo one; sleep 600 & sleep 600"), hear, silence=SOON)
+    assert writers.are_gone_within(SOON)

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An update over the network, from a server on this host; and the stick's own files, for real."""
 
-import http.server
 import os
 import shutil
-import threading
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,31 +14,16 @@ from haagent.update import medium, source
 from haagent.update.grubenv import SIZE
 from haagent.update.medium import Stick, boot_medium
 from haagent.update.slots import ENVIRONMENT
+from tests.unit.fake_server import serving
 
 DATA = bytes(range(256)) * 20_000  # 5 MB
 Usage = namedtuple("Usage", "total used free")
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves DATA, in the way that the path says."""
-
-    def do_GET(self) -> None:
-        self.send_response(404 if self.path == "/none" else 200)
-        if self.path != "/no-length":
-            self.send_header("Content-Length", str(len(DATA)))
-        self.end_headers()
-        self.wfile.write(DATA[: len(DATA) // 2] if self.path == "/half" else DATA)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(DATA) as address:
+        yield address
 
 
 def nobody(argv: object, *, timeout: float, stdin: str | None = None) -> str:
