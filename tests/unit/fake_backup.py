@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from haagent.backup import index as indexes
-from haagent.backup import writing
+from haagent.backup import plain, writing
 from haagent.backup.disks import Source, source
 from haagent.backup.files import whole_file
 from haagent.backup.layout import (
@@ -23,7 +23,9 @@ from haagent.backup.layout import (
     START,
     SUM,
     VERSION,
+    Progress,
     checksum,
+    silent,
 )
 from haagent.backup.reading import Backup
 from haagent.backup.writing import Written
@@ -79,6 +81,11 @@ def piped(folder: Path, contents: Mapping[str, bytes]) -> tuple[bytes, Written]:
         head = replace(writing.planned("web", AT, DEFINITION, given), block=BLOCK)
         written = writing.write(out, head, given)
     return out.getvalue(), written
+
+
+def write_plain(folder: Path, progress: Progress = silent) -> Path:
+    with sources(folder, disks()) as given:
+        return plain.write(folder, "web", AT, DEFINITION, given, progress)
 
 
 def records(path: Path) -> list[tuple[int, int, str, int]]:
