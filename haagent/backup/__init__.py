@@ -26,12 +26,12 @@ for all that can be restored, and it is checked whenever a file is opened. An in
 names its base by id and digest: another one, or one made anew, is not taken. The sum over every
 byte is for `examine` (examining.py), which reads all of a file once and also takes a pipe.
 
-*Blocks of 1 MiB.* Smaller ones find less that did not change in vain, but each costs 36 bytes of
-memory, and as many for the base, in a dom0 of 1 GiB: a disk of 2 TiB has 72 MiB of index with 1 MiB
-and 1.1 GiB with 64 KiB. zstd gains little from larger ones (4 MiB: 2 % of a file), but a guest that
-writes here and there makes an incremental backup up to four times as large. So it is 1 MiB, and
-4 MiB only for guests of more than 2 TiB. 64 KiB to 4 MiB can be read; a whole guest has at most
-2 Mi blocks.
+*Blocks of 1 MiB.* With smaller ones an incremental backup has less in it that did not change; but
+each costs 36 bytes of memory, and as many for the base, in a dom0 of 1 GiB: a disk of 2 TiB has
+72 MiB of index with 1 MiB and 1.1 GiB with 64 KiB. zstd gains little from larger ones (4 MiB: 2 %
+of a file), and a guest that writes here and there makes an incremental backup up to four times as
+large. So it is 1 MiB, and 4 MiB only for guests of more than 2 TiB. 64 KiB to 4 MiB can be read; a
+whole guest has at most 2 Mi blocks.
 
 *What is not promised.* Sums tell damage, not malice: whoever can write such a file can write any
 guest into it. It is not encrypted. But whatever is in a file, reading it takes no more than the

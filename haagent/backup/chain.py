@@ -13,7 +13,7 @@ from pathlib import Path
 
 from haagent.backup.examining import located
 from haagent.backup.head import Base
-from haagent.backup.layout import NO_SUM, RECORD, BadBackup, title
+from haagent.backup.layout import NO_SUM, RECORD, BadBackup, readable, title
 from haagent.backup.naming import SUFFIX
 from haagent.backup.reading import Backup, peek
 
@@ -110,16 +110,20 @@ def opened(path: Path, folders: Sequence[Path] = ()) -> Iterator[Chain]:
 
 def _found(above: Backup, base: Base, folders: Sequence[Path]) -> Backup:
     """The base of the backup ABOVE."""
-    named = [path for folder in folders if (path := folder / base.name).is_file()]
+    named: list[Path] = []
+    others: list[Path] = []
+    for folder in folders:
+        with readable(title(folder)):
+            named += [path for path in (folder / base.name,) if path.is_file()]
+            others += sorted(folder.glob(f"*{SUFFIX}"))
     for path in named:
         if peek(path).id == base.id:
             return Backup(path)
-    for folder in folders:
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
-            # It may have another name by now. What cannot be read is not the one.
-            with contextlib.suppress(BadBackup):
-                if peek(path).id == base.id:
-                    return Backup(path)
+    for path in others:
+        # It may have another name by now. What cannot be read is not the one.
+        with contextlib.suppress(BadBackup):
+            if peek(path).id == base.id:
+                return Backup(path)
     if named:
         raise _another(above, base, named[0])
     raise BadBackup(

@@ -26,11 +26,9 @@ def unpacked(data: bytes, size: int) -> bytes:
         said = zstandard.get_frame_parameters(data)
         if said.content_size != size or said.window_size > max(size, LEAST_WINDOW):
             raise ValueError("it says another size")
-        opened = zstandard.ZstdDecompressor(max_window_size=max(size, LEAST_WINDOW)).decompress(
+        # It raises as well if there is less or more than the frame said.
+        return zstandard.ZstdDecompressor(max_window_size=max(size, LEAST_WINDOW)).decompress(
             data, max_output_size=size, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error
-    if len(opened) != size:
-        raise ValueError("it has another size")
-    return opened

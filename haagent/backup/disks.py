@@ -113,7 +113,7 @@ class Target:
 
     def write(self, offset: int, data: bytes) -> None:
         done = 0
-        with self._failing("written", offset):
+        with self._failing(f"written at byte {offset}"):
             while done < len(data):
                 done += os.pwrite(self._descriptor, memoryview(data)[done:], offset + done)
             self._waiting += len(data)
@@ -132,7 +132,7 @@ class Target:
 
     def read(self, offset: int, length: int) -> bytes:
         parts = []
-        with self._failing("read", offset):
+        with self._failing(f"read at byte {offset}"):
             while length and (part := os.pread(self._descriptor, length, offset)):
                 parts.append(part)
                 offset, length = offset + len(part), length - len(part)
@@ -140,17 +140,17 @@ class Target:
 
     def settle(self) -> None:
         """Returns when all is on the disk, and a read would come from there."""
-        with self._failing("written", 0):
+        with self._failing("written to its end"):
             settle(self._descriptor)
 
     @contextlib.contextmanager
-    def _failing(self, what: str, offset: int) -> Iterator[None]:
+    def _failing(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise OperatorError(
-                f"{title(self._path)} could not be {what} at byte {offset}: {error.strerror}. What "
-                "is in it now is no whole disk.",
+                f"{title(self._path)} could not be {what}: {error.strerror}. What is in it now "
+                "is no whole disk.",
                 HINTS.get(error.errno or 0, UNUSABLE),
             ) from error
 

@@ -127,7 +127,13 @@ def _removed_unless_whole(part: Path) -> Iterator[None]:
 def _take_up(part: Path, path: Path) -> None:
     with _told(path):
         part.rename(path)
-        _sync(path.parent)
+        try:
+            _sync(path.parent)
+        except OSError:
+            # It is whole, but whether it keeps its name nobody knows. So it is told as not there.
+            with contextlib.suppress(OSError):
+                path.rename(part)
+            raise
 
 
 @contextlib.contextmanager
@@ -142,6 +148,6 @@ def _sync(folder: Path) -> None:
     try:
         sync_folder(folder)
     except OSError as error:
-        # Some file systems have no fsync of folders (fsync(2)); they are mounted to write at once.
+        # Not every file system has an fsync of folders; where it has none, nobody can wait for it.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise

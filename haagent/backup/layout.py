@@ -4,9 +4,10 @@
 It must not read or write anything. Lengths from a file are compared with the limits here first.
 """
 
+import contextlib
 import hashlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from haagent.errors import OperatorError
@@ -45,6 +46,15 @@ class BadBackup(OperatorError):
     def __init__(self, file: str, what: str, hint: str = AGAIN) -> None:
         super().__init__(f"{file}: {what}.", hint)
         self.file, self.what = file, what
+
+
+@contextlib.contextmanager
+def readable(file: str) -> Iterator[None]:
+    """What the kernel says while FILE is read becomes a BadBackup."""
+    try:
+        yield
+    except OSError as error:
+        raise BadBackup(file, f"it cannot be read: {error.strerror or error}") from error
 
 
 def title(path: Path) -> str:

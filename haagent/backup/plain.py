@@ -20,7 +20,7 @@ from haagent.backup.definition import LONGEST, mapping
 from haagent.backup.disks import Source, Target, is_zero
 from haagent.backup.files import sized, whole_file, whole_folder
 from haagent.backup.head import Disk, offspring
-from haagent.backup.layout import MOST_DISKS, BadBackup, Progress, silent, title
+from haagent.backup.layout import MOST_DISKS, BadBackup, Progress, readable, silent, title
 from haagent.backup.naming import Kind, Name
 from haagent.backup.reading import opened
 from haagent.backup.restoring import READ_BACK, Restored, prepared
@@ -127,7 +127,8 @@ class Plain:
         return Restored(tuple(targets), act.data, act.zeros, act.read_back)
 
     def _identity(self, disk: Disk) -> tuple[int, ...]:
-        found = _raw(self.folder, disk.name).stat()
+        with readable(title(self.folder)):
+            found = _raw(self.folder, disk.name).stat()
         return (found.st_dev, found.st_ino)
 
     def chunks(self, disk: Disk) -> Iterator[bytes]:
@@ -196,6 +197,11 @@ class _Act:
 
 def read(folder: Path) -> Plain:
     """The plain backup in FOLDER; only the sums and the definition are looked at."""
+    with readable(title(folder)):
+        return _read(folder)
+
+
+def _read(folder: Path) -> Plain:
     name = title(folder)
     sums = _sums(name, _small(folder, SUMS, LONGEST_SUMS))
     guests = [file.removesuffix(YAML) for file in sums if file.endswith(YAML)]

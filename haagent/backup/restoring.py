@@ -105,8 +105,11 @@ def prepared(
 
 def _opened(stack: contextlib.ExitStack, path: Path, size: int) -> Target:
     """What is there, or a new file of SIZE."""
-    if path.exists():
-        return stack.enter_context(target(path))
+    with contextlib.suppress(
+        OSError
+    ):  # a file that cannot be looked for cannot be made, and tells why
+        if path.exists():
+            return stack.enter_context(target(path))
     return sized(path, stack.enter_context(whole_file(path)), size)
 
 

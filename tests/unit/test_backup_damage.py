@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from haagent.backup import chain, examining, restoring
+from haagent.backup import chain, examining, plain, restoring
+from haagent.backup import index as indexes
 from haagent.backup.compression import packer, unpacked
 from haagent.backup.layout import (
     BLOCK_TAG,
@@ -300,7 +301,7 @@ SAYS = "it says another size"  # nothing was opened, and no memory taken
         (frame(BLOCK, 40), "too much memory"),
         (frame(BLOCK, 17), SAYS),
         (frame(1 << 60, 16), SAYS),
-        (frame(BLOCK, 16), "has another size|decompress"),
+        (frame(BLOCK, 16), "decompress"),
         (PACKED[:-1], "decompress"),
         (PACKED + b"\0", "unused data"),
         (PACKED + PACKED, "unused data|too long|impossible"),
@@ -350,6 +351,20 @@ def test_an_index_agrees_with_its_blocks(
         Backup(tmp_path / "it")
     with pytest.raises(BadBackup):
         examined(data)
+
+
+def test_nothing_hides_behind_an_index(tmp_path: Path) -> None:
+    pieces = b"".join(indexes.pieces(bytearray(LISTED)))
+    for hidden, whole in ((b"", True), (b"more", False)):
+        data = forged(head(), RECORDED, index=pieces + hidden, raw=LISTED)
+        (tmp_path / "it").write_bytes(data)
+        if whole:
+            Backup(tmp_path / "it").close()
+            continue
+        with pytest.raises(BadBackup, match="does not belong to its blocks"):
+            Backup(tmp_path / "it")
+        with pytest.raises(BadBackup, match="at its end"):
+            examined(data)
 
 
 @pytest.mark.parametrize(
@@ -494,3 +509,23 @@ def test_a_name_from_a_stick_does_not_reach_the_terminal(tmp_path: Path) -> None
     (tmp_path / "x\x1b[2Jy").write_bytes(b"")
     with pytest.raises(BadBackup, match=r"^x\?\[2Jy: "):
         Backup(tmp_path / "x\x1b[2Jy")
+
+
+def test_a_place_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    full = write(tmp_path, disks())
+    path = write(tmp_path, disks(), full, hours=1)
+    full.unlink()
+    for open_ in (
+        lambda: chain.opened(path, [long]).__enter__(),
+        lambda: chain.opened(long).__enter__(),
+        lambda: plain.read(long),
+    ):
+        with pytest.raises(BadBackup, match="File name too long"):
+            open_()
+    full = write(tmp_path, disks())
+    with (
+        chain.opened(full) as found,
+        pytest.raises(OperatorError, match="could not be written: File name too long"),
+    ):
+        restoring.restore(found, {"xvda": long})

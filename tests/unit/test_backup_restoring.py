@@ -152,9 +152,10 @@ def test_a_disk_that_takes_no_more_is_told(tmp_path: Path, backup: Chain, no_roo
     assert "exFAT" in told.value.hint
     with (
         target(tmp_path / "device") as found,
-        pytest.raises(OperatorError, match="device could not be written at byte 131072: File too"),
+        pytest.raises(OperatorError, match="device could not be written at byte 131070: File too"),
     ):
-        found.write(2 * BLOCK, b"data")
+        found.write(2 * BLOCK - 2, b"data")
+    assert (tmp_path / "device").read_bytes()[-3:] == b"\0da"
     with pytest.raises(OperatorError, match="The backup could not be written: File too large"):
         write(tmp_path, {"xvda": noise(2, 1), "xvdb": noise(2, 2)}, hours=1)
     assert not list(tmp_path.glob("*.part"))
