@@ -15,10 +15,11 @@ import pytest
 from haagent.backup import chain, examining, restoring, showing, writing
 from haagent.backup.disks import Source, source
 from haagent.backup.files import whole_file
-from haagent.backup.layout import BLOCK_SIZES, BadBackup
+from haagent.backup.layout import BLOCK_SIZES, VERSION, BadBackup
 from haagent.backup.naming import Kind
 from haagent.backup.reading import Backup
 from haagent.errors import BugError, OperatorError
+from tests.backup_golden import FOLDER, days
 from tests.unit.fake_backup import AT, BLOCK, DEFINITION, Disks, disks, noise, piped, records, write
 
 
@@ -249,6 +250,24 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert Path(f"{path}.part").read_bytes() == before
 
 
+@pytest.mark.parametrize("error", [errno.EIO, errno.EINVAL])
+def test_a_name_that_may_not_last_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """But where nobody can wait for a name, that is no failure."""
+
+    def failing(folder: Path) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("haagent.backup.files.sync_folder", failing)
+    if error == errno.EINVAL:
+        assert write(tmp_path, disks()).exists()
+        return
+    with pytest.raises(OperatorError, match="It is not there"):
+        write(tmp_path, disks())
+    assert not list(tmp_path.glob("*.shoestring*"))
+
+
 def test_a_disk_that_ends_is_told(tmp_path: Path) -> None:
     (tmp_path / "disk").write_bytes(noise(40, 1))
     with (
@@ -335,3 +354,13 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
     (tmp_path / "a folder").mkdir()
     with pytest.raises(BadBackup, match=f"{name}: it (is no file|cannot be opened)"):
         Backup(tmp_path / name)
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
+def test_what_an_earlier_release_wrote_is_read(tmp_path: Path, folder: Path) -> None:
+    for path, told in zip(sorted(folder.glob("*.shoestring")), days(), strict=True):
+        assert restored(path, tmp_path / "to") == told
+        with chain.opened(path) as found:
+            restoring.verify(found)
+            assert found.head.definition == DEFINITION
+    assert (FOLDER / f"version-{VERSION}").is_dir()
