@@ -14,7 +14,7 @@ class Folder:
     def prepare(self) -> None:
         if not self._path.is_dir():
             self._path.mkdir(mode=0o700)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -34,14 +34,14 @@ class Folder:
         (self._path / old).replace(self._path / new)
 
     def sync(self) -> None:
-        _sync_folder(self._path)
+        sync_folder(self._path)
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     # fsync(2): a file's own fsync does not make its name durable.
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
