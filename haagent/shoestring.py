@@ -9,11 +9,21 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from haagent import client, handover, password, report, resolution, running, saving
 from haagent.asking import ask, ask_unseen, new_password
-from haagent.command import VERDICTS, CommandLine, Exit, Places, is_at_a_terminal, look
+from haagent.command import (
+    VERDICTS,
+    Command,
+    CommandLine,
+    Exit,
+    Parser,
+    Places,
+    is_at_a_terminal,
+    look,
+)
 from haagent.console.render import guest_line, render
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.errors import OperatorError
@@ -28,6 +38,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_status(program)
     program.add("guests", guests, "list the guests, and whether each can be moved from here")
     add_guest(program)
+    add_backup(program)
     move = program.add("move", handover.move, "shut a guest down here and start it on the other")
     move.add_argument("guest", metavar="GUEST")
     rest = program.add(
@@ -75,6 +86,42 @@ def add_guest(program: CommandLine) -> None:
         command.add_argument("guest", metavar="GUEST")
         if verb != "start":
             command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+
+    add_backup_of(add)
+
+
+def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+    help = "write a guest's disk into a file, from this machine's copy, while it runs on"
+    command = add("backup", back_up, help, "shoestring guest backup web --to /mnt --daily 7")
+    command.add_argument("guest", metavar="GUEST")
+    help = "a folder that is there; without it, the one USB disk that is plugged in"
+    command.add_argument("--to", metavar="FOLDER", help=help)
+    help = "all of it; else what changed since the newest one there, and all of it after seven"
+    command.add_argument("--full", action="store_true", help=help)
+    help = "a folder with raw disks and SHA256SUMS, for whoever has nothing of ours"
+    command.add_argument("--plain", action="store_true", help=help)
+    command.add_argument("--here", action="store_true", help="also where the guest runs")
+    help = "then remove what is neither among the last N"
+    command.add_argument("--keep", metavar="N", type=int, help=help)
+    for period, of in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
+        help = f"nor the newest of one of the last N {of}"
+        command.add_argument(f"--{period}", metavar="N", type=int, help=help)
+    command.add_argument("--json", action="store_true", help="what was done, for programs")
+
+
+def add_backup(program: CommandLine) -> None:
+    add = program.group("backup", "what a backup's file is: show, verify or unpack it")
+    file = "web-2026-11-30T0200Z.full.shoestring"
+    command = add("show", show_backup, "say what is in it", f"shoestring backup show {file}")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--json", action="store_true", help="for programs")
+    help = "read every byte of it, and of what it builds on"
+    command = add("verify", verify_backup, help, f"shoestring backup verify {file}")
+    command.add_argument("file", metavar="FILE")
+    help = "write its disks as raw files, and its definition as YAML, into a folder"
+    command = add("unpack", unpack_backup, help, f"shoestring backup unpack {file} /mnt/web")
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("folder", metavar="FOLDER")
 
 
 def add_resolve(program: CommandLine) -> None:
@@ -231,6 +278,30 @@ def update(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.update import act  # it needs cryptography, and no other command does
 
     return act.update(arguments, places)
+
+
+def back_up(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup import act  # it needs zstandard, and no other command does
+
+    return act.back_up(arguments, places)
+
+
+def show_backup(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup import act  # as above
+
+    return act.show(arguments, places)
+
+
+def verify_backup(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup import act  # as above
+
+    return act.verify(arguments, places)
+
+
+def unpack_backup(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup import act  # as above
+
+    return act.unpack(arguments, places)
 
 
 def install(arguments: argparse.Namespace, places: Places) -> Exit:

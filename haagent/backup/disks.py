@@ -39,10 +39,17 @@ class Source:
     OperatorError.
     """
 
-    def __init__(self, name: str, descriptor: int, shown: str) -> None:
+    def __init__(self, name: str, descriptor: int, shown: str, size: int | None = None) -> None:
+        """SIZE is what the guest sees of it, if that is not all: DRBD's own data lie behind it."""
         self.name = name
         self._descriptor, self._shown = descriptor, shown
-        self.size = os.lseek(descriptor, 0, os.SEEK_END)
+        there = os.lseek(descriptor, 0, os.SEEK_END)
+        self.size = there if size is None else size
+        if self.size > there:
+            raise OperatorError(
+                f"Disk {name} ({shown}) has {there} bytes instead of {size}. Nothing was written.",
+                UNUSABLE,
+            )
         self._forgotten = 0
 
     def read(self, offset: int, length: int) -> bytes:
@@ -78,8 +85,10 @@ def settle(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def source(name: str, path: Path) -> Iterator[Source]:
-    """The disk NAME of a guest, at PATH. Raises OperatorError."""
+def source(name: str, path: Path, size: int | None = None) -> Iterator[Source]:
+    """The disk NAME of a guest, at PATH, and its first SIZE bytes if that is not all. Raises
+    OperatorError.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -90,7 +99,7 @@ def source(name: str, path: Path) -> Iterator[Source]:
         ) from error
     try:
         _kind(descriptor, path)
-        yield Source(name, descriptor, title(path))
+        yield Source(name, descriptor, title(path), size)
     finally:
         os.close(descriptor)
 

@@ -24,6 +24,7 @@ CHUNK = 4096  # bytes; lvcreate(8): the default of a snapshot
 NOTE = 16
 SPARE = 16 << 20
 MIB = 1 << 20
+PASSING = "passing"  # the tag of a snapshot that is there only while somebody reads it
 COLUMNS = ("lv_name", "lv_size", "lv_tags", "origin", "lv_active", "lv_snapshot_invalid")
 LIST = ("lvs", *JSON, ",".join(COLUMNS), "--select", f"vg_name={GROUP}")
 FREE = ("vgs", *JSON, "vg_free", "--select", f"vg_name={GROUP}")
@@ -144,8 +145,10 @@ class Kept:
         return {v.name: -(-needed(v.size) // MIB) for v in self._volumes() if not v.origin}
 
     def copies(self) -> tuple[str, ...]:
-        """The names of all copies in the group. Raises ToolError."""
-        return tuple(volume.name for volume in self._volumes() if volume.origin)
+        """The names of all copies in the group, without what a backup reads for a while. Raises
+        ToolError.
+        """
+        return tuple(v.name for v in self._volumes() if v.origin and PASSING not in v.tags)
 
     def _volumes(self) -> tuple[Volume, ...]:
         return parse_volumes(self._run(LIST, timeout=LIMIT))

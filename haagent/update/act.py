@@ -5,18 +5,17 @@ It must not decide anything: whether it can be done is hindrances.py's to say.
 """
 
 import argparse
-import contextlib
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from haagent import handover
 from haagent.asking import ask, tell
-from haagent.command import Exit, Interrupted, Places, is_at_a_terminal
+from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError
+from haagent.progress import Line
 from haagent.update import installing, machine, news, slots, source
 from haagent.update.archive import Reader, opened
 from haagent.update.hindrances import Hindrance
@@ -26,6 +25,7 @@ from haagent.update.medium import standing
 from haagent.update.slots import Standing
 
 HERE = Ground()
+INTERRUPTED = "The update was interrupted."
 GOES_ON = "The stick still starts. `shoestring update --status` says what it starts next."
 
 
@@ -49,7 +49,7 @@ def update(arguments: argparse.Namespace, places: Places, ground: Ground = HERE)
         handover.agree(arguments)
         # The world may have moved while the person was reading.
         refuse(machine.of_machine(places, ground))
-        with line.watched(GOES_ON):
+        with line.watched(INTERRUPTED, GOES_ON):
             put_in(path, key, manifest, places, ground, line.shows)
     print(f"{manifest.release} is on the stick, and was read back.")
     return _restart(manifest, arguments.yes, places)
@@ -157,34 +157,3 @@ def _dismiss(places: Places, ground: Ground) -> Exit:
         news.write(news.of(standing(medium, places.cmdline.read_text())), ground.news)
     print(f"{machine.current(found)} stays, and no screen tells of the other one any more.")
     return Exit.PROTECTED
-
-
-class Line:
-    """How far it is, in one line of a terminal; a line for each step where nobody watches."""
-
-    def __init__(self) -> None:
-        self._shown = ""
-        self._is_drawn = is_at_a_terminal()
-
-    def shows(self, what: str, share: float) -> None:
-        text = f"{what} {int(share * 100):3d} %" if self._is_drawn else f"{what} ..."
-        if text != self._shown:
-            print(f"\r{text:<30}" if self._is_drawn else text, end="" if self._is_drawn else "\n")
-            sys.stdout.flush()
-        self._shown = text
-
-    def ends(self) -> None:
-        """Something else is printed now."""
-        if self._shown and self._is_drawn:
-            print()
-        self._shown = ""
-
-    @contextlib.contextmanager
-    def watched(self, goes_on: str) -> Iterator[None]:
-        """Ends the line in the end; Ctrl-C says what GOES_ON all the same."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            self.ends()
-            raise Interrupted("The update was interrupted.", goes_on) from None
-        self.ends()

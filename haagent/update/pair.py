@@ -19,8 +19,8 @@ from haagent.command import Exit, Interrupted, Places
 from haagent.console import prospects
 from haagent.console.snapshot import NodeView, Snapshot
 from haagent.errors import OperatorError, PeerError
+from haagent.progress import Line
 from haagent.update import act, hindrances, machine, slots, source
-from haagent.update.act import Line
 from haagent.update.machine import Ground
 from haagent.update.manifest import BadUpdate, Manifest
 from haagent.update.medium import standing
@@ -82,7 +82,8 @@ def update(
             return Exit.PROTECTED
         _shown(places, ground)
         try:
-            with line.watched(f"{act.GOES_ON} {shown.peer} runs {manifest.release}. {AGAIN}"):
+            goes_on = f"{act.GOES_ON} {shown.peer} runs {manifest.release}. {AGAIN}"
+            with line.watched(act.INTERRUPTED, goes_on):
                 act.put_in(path, key, manifest, places, ground, line.shows)
         except BadUpdate as error:
             line.ends()
@@ -155,7 +156,8 @@ def _plan(
 def _update_there(plan: Plan, peer: Peer, path: Path, line: Line, *, is_older_wanted: bool) -> None:
     me, there = plan.shown.me, plan.shown.peer
     try:
-        with line.watched(f"Neither machine runs anything else than before. {AGAIN}"):
+        goes_on = f"Neither machine runs anything else than before. {AGAIN}"
+        with line.watched(act.INTERRUPTED, goes_on):
             peer.install(path, line.shows, is_older_wanted=is_older_wanted)
     except Refused:
         line.ends()

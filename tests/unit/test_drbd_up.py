@@ -44,6 +44,9 @@ class Booted:
             folder.mkdir(parents=True)
         self._program("vgs", 'sed "s/^/  /" "$ROOT/groups"')
         self._program("vgchange", 'echo vgchange >>"$ROOT/done"; [ -s "$ROOT/groups" ]')
+        self._program("lvs", 'cat "$ROOT/passing"; echo "$*" >"$ROOT/selected"')
+        self._program("lvremove", 'echo "$2" >>"$ROOT/removed"; [ "$2" != shoestring/busy ]')
+        (root / "passing").write_text("")
         self._program("drbdadm", 'echo drbdadm >>"$ROOT/done"; [ ! -e "$ROOT/broken" ]')
 
     def _program(self, name: str, text: str) -> None:
@@ -144,3 +147,15 @@ def test_guests_do_not_wait_for_a_stick_that_cannot_be_written(booted: Booted) -
 def test_lvm_activates_nothing_by_itself() -> None:
     """It would write another pair's group down as the last that it saw here."""
     assert "event_activation = 0" in (EXTRA / "etc/lvm/lvm.conf").read_text()
+
+
+def test_what_is_left_of_a_backup_is_removed_and_keeps_nothing_from_coming_up(
+    booted: Booted,
+) -> None:
+    (booted.root / "passing").write_text("  busy\n  web_passing\n")
+    assert booted.starts(OURS) == 0
+    removed = (booted.root / "removed").read_text().split()
+    assert removed == ["shoestring/busy", "shoestring/web_passing"]
+    selected = (booted.root / "selected").read_text()
+    assert "lv_tags=passing" in selected and 'origin!=""' in selected
+    assert booted.done == ["vgchange", "drbdadm"]

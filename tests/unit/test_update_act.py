@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from haagent import handover, saving, shoestring
+from haagent import handover, progress, saving, shoestring
 from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import ToolError
@@ -103,6 +103,7 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for module in (act, handover):
         monkeypatch.setattr(module, "ask", ask)
+    for module in (progress, handover):
         monkeypatch.setattr(module, "is_at_a_terminal", lambda: True)
     return answers
 

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest backup`, and `shoestring backup` for what is done with a file afterwards.
+
+A backup is read from a snapshot of this machine's copy while the guest runs on. It must not decide
+whether that copy is the newest: it takes the agent's word, and takes no copy that is not in sync or
+written to here.
+"""
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from haagent import config, saving
+from haagent.asking import tell
+from haagent.backup import catalogue, chain, plain, showing, writing
+from haagent.backup import restoring as restores
+from haagent.backup.disks import Source, source
+from haagent.backup.layout import title
+from haagent.backup.reading import Backup
+from haagent.backup.retention import Point, Policy, expendable
+from haagent.command import Exit, Places, look
+from haagent.config import Config
+from haagent.console.snapshot import GuestView, Snapshot
+from haagent.core.model import Disk, Phase
+from haagent.errors import OperatorError
+from haagent.guests.name import checked
+from haagent.handover import guest_of
+from haagent.mounting import LIMIT, mounted
+from haagent.progress import Line
+from haagent.run import Run
+from haagent.storage.snapshot import snapshot
+
+DEEPEST = 7  # incremental backups in a row; then there is a full one again
+POINT = Path("/run/shoestring/backups")
+SECTOR = 512  # bytes; what sysfs counts in
+SYSFS = Path("/sys/class/block")
+HERE = "--here reads it from this machine all the same."
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked for."""
+
+    guest: str
+    folder: Path
+    is_full: bool
+    is_plain: bool
+    policy: Policy | None  # None: nothing is removed
+    is_shown: bool = True  # to a person: how far it is
+
+
+def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> Exit:
+    _, shown = look(places)
+    view = guest_of(shown, arguments.guest)
+    refuse(shown, view, is_here_meant=arguments.here)
+    found = config.load(places.file, places.cmdline)
+    policy = _policy(arguments)
+    with _folder(arguments.to, places.run) as folder:
+        job = Job(
+            view.name, folder, arguments.full, arguments.plain, policy, is_shown=not arguments.json
+        )
+        line = Line()
+        with line.watched(
+            "The backup was interrupted.", "There is none: what was written is removed."
+        ):
+            told = _write(job, found, places.run, sysfs, line)
+        told["removed"] = _thin_out(job)
+    if arguments.json:
+        print(json.dumps(told, indent=2))
+    else:
+        tell(*sentences(told))
+    return Exit.PROTECTED
+
+
+def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
+    """Raises OperatorError if this machine's copy is not to be read."""
+    me, peer = shown.me, shown.peer
+    is_ours = view.phase in (Phase.HOLDING, Phase.FROZEN)
+    if view.disk != Disk.UP_TO_DATE or not (view.is_in_sync or is_ours):
+        state = view.disk or "not known yet"
+        raise OperatorError(
+            f"The copy of {view.name} on {me} is not the newest, or nobody knows: it is {state}.",
+            f"Nothing was done. Say it on {peer}, or wait until both copies are the same.",
+        )
+    if is_ours and view.is_in_sync and not is_here_meant:
+        raise OperatorError(
+            f"{view.name} runs on {me}, and the copy on {peer} is the same: read there, it feels"
+            " less of it.",
+            f"Nothing was done. Say it on {peer}. {HERE}",
+        )
+
+
+def _write(job: Job, found: Config, run: Run, sysfs: Path, line: Line) -> dict[str, object]:
+    began, size = time.monotonic(), 0
+
+    def progress(share: float) -> None:
+        if not job.is_shown:
+            return
+        seconds = max(time.monotonic() - began, 0.001)
+        line.shows("Reading", share, f", {share * size / seconds / 1e6:.1f} MB/s")
+
+    base = None if job.is_full or job.is_plain else _base(job)
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(Backup(base)) if base is not None else None
+        disks = [*_sources(job.guest, found, run, sysfs, stack)]
+        size = sum(disk.size for disk in disks)
+        text = definition(found, job.guest, disks)
+        at = datetime.now(UTC)
+        if job.is_plain:
+            path = plain.write(job.folder, job.guest, at, text, disks, progress)
+            stored = size
+        else:
+            path, written = writing.write_file(
+                job.folder, job.guest, at, text, disks, opened, progress
+            )
+            stored = written.length
+    return {
+        "guest": job.guest,
+        "file": str(path),
+        "base": base.name if base is not None else None,
+        "disk_bytes": size,
+        "file_bytes": stored,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _sources(
+    guest: str, found: Config, run: Run, sysfs: Path, stack: contextlib.ExitStack
+) -> Iterator[Source]:
+    [(name, device)] = found.guests[guest].disks  # there are no others yet
+    try:
+        size = int((sysfs / Path(device).name / "size").read_text()) * SECTOR
+    except (OSError, ValueError) as error:
+        raise OperatorError(
+            f"The size of {guest}'s disk is not known: {error}.",
+            "Nothing was done. `shoestring status` says what is wrong with it.",
+        ) from error
+    yield stack.enter_context(source(name, stack.enter_context(snapshot(guest, run)), size))
+
+
+def definition(found: Config, guest: str, disks: list[Source]) -> str:
+    """What is set about GUEST, as YAML text for whoever restores it."""
+    one = found.guests[guest]
+    return yaml.safe_dump(
+        {
+            "name": guest,
+            "mac": one.mac,
+            **({"address": str(one.address)} if one.address is not None else {}),
+            "memory": one.memory,
+            "vcpus": one.vcpus,
+            "place": one.place,
+            "pause": one.pause,
+            "disks": {disk.name: disk.size for disk in disks},
+        },
+        sort_keys=False,
+    )
+
+
+def _base(job: Job) -> Path | None:
+    """The newest backup in the folder that another one can build on."""
+    points, _ = catalogue.survey(job.folder)
+    ours = [one for one in points if one.name.guest == job.guest and one.file != one.id]
+    if not ours:
+        return None
+    newest = max(ours, key=lambda one: (one.name.at, one.file))
+    depth, by_id = 0, {one.id: one for one in ours}
+    one: Point | None = newest
+    while one is not None and one.base is not None:
+        depth, one = depth + 1, by_id.get(one.base)
+    is_whole = one is not None  # down to a full one
+    return job.folder / newest.file if is_whole and depth < DEEPEST else None
+
+
+def _thin_out(job: Job) -> list[str]:
+    """Removes what the policy does not keep, now that a newer one is there. The names."""
+    if job.policy is None:
+        return []
+    points, _ = catalogue.survey(job.folder)
+    ours = [one for one in points if one.name.guest == job.guest and one.file != one.id]
+    going = expendable(ours, job.policy)
+    for one in going:
+        (job.folder / one.file).unlink()
+    return [one.file for one in going]
+
+
+def sentences(told: dict[str, object]) -> list[str]:
+    size, stored, seconds = told["disk_bytes"], told["file_bytes"], told["seconds"]
+    assert isinstance(size, int) and isinstance(stored, int) and isinstance(seconds, float)
+    since = f", with what changed since {told['base']}" if told["base"] else ""
+    lines = [
+        f"{told['file']}: {told['guest']} with {size >> 20} MiB of disk in"
+        f" {stored / (1 << 20):.1f} MiB{since}; {seconds:.0f} s,"
+        f" {size / max(seconds, 0.1) / 1e6:.1f} MB/s.",
+    ]
+    removed = told["removed"]
+    if isinstance(removed, list) and removed:
+        lines.append(f"Removed, for they are not kept any more: {', '.join(removed)}.")
+    return lines
+
+
+@contextlib.contextmanager
+def _folder(to: str | None, run: Run) -> Iterator[Path]:
+    """Where the backup goes: a folder that is there, or the only USB stick that is plugged in."""
+    if to is not None:
+        folder = Path(to)
+        if not folder.is_dir():
+            raise OperatorError(
+                f"There is no folder {title(folder)}. Nothing was done.",
+                "Name a folder that is there, such as one where a disk or an NFS share is mounted.",
+            )
+        yield folder
+        return
+    sticks = saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
+    if len(sticks) != 1:
+        seen = " and ".join(stick.title for stick in sticks) or "none"
+        raise OperatorError(
+            f"A backup goes onto the one USB disk that is plugged in, and there is {seen}. Nothing"
+            " was done.",
+            "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder: --to FOLDER.",
+        )
+    [stick] = sticks
+    with mounted(stick.device, stick.kind, POINT, is_writable=True, run=run) as place:
+        yield place
+
+
+def _policy(arguments: argparse.Namespace) -> Policy | None:
+    numbers = (arguments.keep, arguments.daily, arguments.weekly, arguments.monthly)
+    if all(number is None for number in numbers):
+        return None
+    return Policy(*(number or 0 for number in numbers))
+
+
+# What is done with a file, on any machine.
+
+
+def show(arguments: argparse.Namespace, places: Places) -> Exit:
+    with Backup(Path(arguments.file)) as backup:
+        told = showing.summary(backup)
+    print(json.dumps(told, indent=2) if arguments.json else "\n".join(showing.lines(told)))
+    return Exit.PROTECTED
+
+
+def verify(arguments: argparse.Namespace, places: Places) -> Exit:
+    path = Path(arguments.file)
+    line = Line()
+    with chain.opened(path) as found, line.watched("Nothing is known of it.", "Say it again."):
+        restores.verify(found, lambda share: line.shows("Checking", share))
+        names = ", ".join(title(backup.path) for backup in found.backups)
+    tell(f"Every byte was read, and every sum is right: {names}.")
+    return Exit.PROTECTED
+
+
+def unpack(arguments: argparse.Namespace, places: Places) -> Exit:
+    """Raw disks, and the definition beside them, for whoever has nothing of ours."""
+    folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise OperatorError(
+            f"There is no folder {title(folder)}. Nothing was written.", "Make it first: mkdir."
+        )
+    line = Line()
+    with chain.opened(Path(arguments.file)) as found:
+        guest = checked(found.head.guest)
+        targets = {disk.name: folder / f"{guest}-{disk.name}.raw" for disk in found.head.disks}
+        text = folder / f"{guest}.yaml"
+        there = [path for path in (*targets.values(), text) if path.exists()]
+        if there:
+            raise OperatorError(
+                f"{title(there[0])} is there already. Nothing was written.",
+                "Name another folder, or move it away.",
+            )
+        with line.watched("It was not unpacked.", "A disk that is there is whole."):
+            done = restores.restore(
+                found, targets, lambda share: line.shows("Unpacking", share), is_read_back=True
+            )
+        text.write_text(found.head.definition)
+    tell(
+        f"{', '.join(path.name for path in targets.values())} and {text.name} are in"
+        f" {title(folder)}; {done.read_back >> 20} MiB were read back."
+    )
+    return Exit.PROTECTED

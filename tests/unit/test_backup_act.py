@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest backup` and `backup`: what is refused, and what is there afterwards."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from haagent import saving, shoestring
+from haagent.backup import act
+from haagent.command import Exit, Places
+from haagent.core.model import Disk, Link, Phase
+from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl
+from tests.unit.fake_state import Change, both, elsewhere, guest, resource, silent
+
+__all__ = ["agent", "places", "systemctl"]  # fixtures
+
+BEGIN = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
+MIB = 1 << 20
+
+
+class Machine:
+    """Its copy of the guest's disk, with DRBD's own data behind it, and a clock."""
+
+    def __init__(self, root: Path) -> None:
+        self.volume, self.size = root / "volume", 3 * MIB
+        self.volume.write_bytes(bytes(2 * MIB) + b"x" * MIB + b"drbd's own")
+        self.folder, self.sysfs = root / "backups", root / "sys"
+        self.folder.mkdir()
+        (self.sysfs / "drbd0").mkdir(parents=True)
+        (self.sysfs / "drbd0" / "size").write_text(f"{self.size // 512}\n")
+        self.now = BEGIN
+        self.read = 0
+
+    @contextlib.contextmanager
+    def snapshot(self, name: str, run: object) -> Iterator[Path]:
+        self.read += 1
+        yield self.volume
+
+    def writes(self, at: int, data: bytes) -> None:
+        with self.volume.open("r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    def disk(self) -> bytes:
+        return self.volume.read_bytes()[: self.size]
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def machine(tmp_path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    agent.says(elsewhere)
+    back_up = act.back_up
+
+    class Clock:
+        @staticmethod
+        def now(zone: object) -> datetime:
+            made.now += timedelta(minutes=1)
+            return made.now
+
+    monkeypatch.setattr(act, "snapshot", made.snapshot)
+    monkeypatch.setattr(act, "datetime", Clock)
+    monkeypatch.setattr(act, "back_up", lambda said, places: back_up(said, places, made.sysfs))
+    return made
+
+
+def back_up(machine: Machine, places: Places, *more: str) -> int:
+    argv = ["guest", "backup", "counter", "--to", str(machine.folder), *more]
+    return shoestring.main(argv, places)
+
+
+def test_a_backup_and_what_changed_since(
+    machine: Machine, places: Places, capsys: Captured, tmp_path: Path
+) -> None:
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert "counter with 3 MiB of disk in" in capsys.readouterr().out
+    machine.writes(0, b"news")
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert "with what changed since counter-2026-11-30T0201Z.full.shoestring" in (
+        " ".join(capsys.readouterr().out.split())
+    )
+    full, later = machine.names()
+    assert full == "counter-2026-11-30T0201Z.full.shoestring"
+    assert later == "counter-2026-11-30T0202Z.incremental.shoestring"
+
+    path = str(machine.folder / later)
+    assert shoestring.main(["backup", "verify", path], places) == Exit.PROTECTED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "every sum is right" in told and full in told and later in told
+    assert shoestring.main(["backup", "show", path], places) == Exit.PROTECTED
+    assert "incremental" in capsys.readouterr().out
+    out = tmp_path / "out"
+    out.mkdir()
+    assert shoestring.main(["backup", "unpack", path, str(out)], places) == Exit.PROTECTED
+    assert (out / "counter-xvda.raw").read_bytes() == machine.disk()
+    assert "memory: 192" in (out / "counter.yaml").read_text()
+    assert shoestring.main(["backup", "unpack", path, str(out)], places) == Exit.FAILED
+    assert "is there already. Nothing was written." in capsys.readouterr().err
+
+
+def test_after_seven_there_is_a_full_one_again(machine: Machine, places: Places) -> None:
+    for _ in range(act.DEEPEST + 2):
+        assert back_up(machine, places, "--json") == Exit.PROTECTED
+    kinds = [name.split(".")[1] for name in machine.names()]
+    assert kinds == ["full", *["incremental"] * act.DEEPEST, "full"]
+
+
+def test_a_full_one_can_be_wanted(machine: Machine, places: Places) -> None:
+    for _ in range(2):
+        assert back_up(machine, places, "--full") == Exit.PROTECTED
+    assert [name.split(".")[1] for name in machine.names()] == ["full", "full"]
+
+
+def test_an_incremental_one_whose_base_is_gone_is_no_base(machine: Machine, places: Places) -> None:
+    for _ in range(2):
+        back_up(machine, places)
+    (machine.folder / machine.names()[0]).unlink()
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert machine.names()[-1].endswith(".full.shoestring")
+
+
+def test_a_plain_one_needs_nothing_of_ours(machine: Machine, places: Places) -> None:
+    assert back_up(machine, places, "--plain") == Exit.PROTECTED
+    [name] = machine.names()
+    folder = machine.folder / name
+    assert (folder / "xvda.raw").read_bytes() == machine.disk()
+    assert (folder / "SHA256SUMS").exists() and (folder / "counter.yaml").exists()
+
+
+def test_what_is_not_kept_is_removed_and_told(
+    machine: Machine, places: Places, capsys: Captured
+) -> None:
+    for _ in range(3):
+        back_up(machine, places, "--full", "--keep", "2")
+    assert len(machine.names()) == 2
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Removed, for they are not kept any more: counter-2026-11-30T0201Z.full" in told
+
+
+def test_other_guests_backups_are_not_ours_to_remove(machine: Machine, places: Places) -> None:
+    back_up(machine, places)
+    strange = machine.folder / "counter-2026-11-30T0000Z.full.shoestring"
+    strange.write_bytes(b"no backup")
+    back_up(machine, places, "--full", "--keep", "1")
+    assert strange.exists()
+
+
+def test_for_programs(machine: Machine, places: Places, capsys: Captured) -> None:
+    assert back_up(machine, places, "--json") == Exit.PROTECTED
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert told["disk_bytes"] == machine.size and told["base"] is None and told["removed"] == []
+
+
+REFUSED: tuple[tuple[Change, str], ...] = (
+    (both(), "counter runs on anna, and the copy on berta is the same"),
+    (both(elsewhere, resource(disk=Disk.INCONSISTENT)), "is not the newest, or nobody knows"),
+    (both(elsewhere, silent, resource(link=Link.CONNECTING)), "is not the newest"),
+    (both(elsewhere, resource(disk=Disk.OUTDATED)), "it is Outdated"),
+)
+
+
+@pytest.mark.parametrize(("change", "why"), REFUSED)
+def test_a_copy_that_is_not_to_be_read(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured, change: Change, why: str
+) -> None:
+    agent.says(change)
+    assert back_up(machine, places) == Exit.FAILED
+    assert why in capsys.readouterr().err
+    assert (machine.read, machine.names()) == (0, [])
+
+
+def test_where_it_runs_a_person_may_insist(machine: Machine, places: Places, agent: Agent) -> None:
+    agent.says(both())
+    assert back_up(machine, places, "--here") == Exit.PROTECTED
+
+
+def test_who_runs_it_alone_is_read_there(machine: Machine, places: Places, agent: Agent) -> None:
+    agent.says(
+        both(silent, resource(link=Link.CONNECTING), guest(phase=Phase.HOLDING, is_running=True))
+    )
+    assert back_up(machine, places) == Exit.PROTECTED
+
+
+def test_an_interruption_leaves_nothing(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("haagent.backup.disks.Source.read", interrupt)
+    assert back_up(machine, places) == Exit.INTERRUPTED
+    assert "There is none: what was written is removed." in capsys.readouterr().err
+    assert machine.names() == []
+
+
+def test_a_snapshot_that_ran_out_of_room_is_no_backup(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel answers all reads of it with an error then."""
+
+    def fails(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.pread", fails)
+    assert back_up(machine, places) == Exit.FAILED
+    assert "could not be read at byte 0: Input/output error" in capsys.readouterr().err
+    assert machine.names() == []
+
+
+def test_a_folder_that_is_not_there(machine: Machine, places: Places, capsys: Captured) -> None:
+    argv = ["guest", "backup", "counter", "--to", "/nowhere"]
+    assert shoestring.main(argv, places) == Exit.FAILED
+    assert "There is no folder nowhere. Nothing was done." in capsys.readouterr().err
+
+
+def test_the_one_usb_disk_is_taken(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugged: list[saving.Stick] = []
+
+    @contextlib.contextmanager
+    def mounted(*_: object, **__: object) -> Iterator[Path]:
+        yield machine.folder
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        return ""
+
+    monkeypatch.setattr(saving, "sticks", lambda argv, text: plugged)
+    monkeypatch.setattr(act, "mounted", mounted)
+    without = Places(places.file, places.cmdline, places.folder, places.socket, run)
+    assert shoestring.main(["guest", "backup", "counter"], without) == Exit.FAILED
+    assert "there is none. Nothing was done." in " ".join(capsys.readouterr().err.split())
+    plugged.append(saving.Stick("sdb1", "exfat", "a disk"))
+    assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
+    assert len(machine.names()) == 1
