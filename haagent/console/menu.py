@@ -26,7 +26,7 @@ class Asked(StrEnum):
 
     GUEST = "guest"
     SWITCH = "on or off"
-    VERB = "start, stop or restart, and a guest"
+    VERB = "start, stop, restart or backup, and a guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,9 @@ ACTS = (
     ),
     Act(
         "guest",
-        "start, stop or restart a guest",
-        "What is stopped is off on both machines, until it is started again.",
+        "start, stop, restart or back up a guest",
+        "What is stopped is off on both machines, until it is started again. A backup goes onto the "
+        "one USB disk that is plugged in.",
         asked=Asked.VERB,
     ),
 )

@@ -220,3 +220,19 @@ def test_a_question_mark_explains_and_nonsense_is_refused(room: Room) -> None:
     assert "There is no 'nonsense' in this list." in page
     assert "drbdadm is a command for the shell, which is number 12." in page
     assert room.runner.ran == []
+
+
+@pytest.mark.parametrize("line", ["guest", "18"])
+def test_what_to_do_with_a_guest_is_asked_for(room: Room, line: str) -> None:
+    room.visit(line, RIGHT, "stop")
+    assert room.runner.ran == ["shoestring guest stop counter"]
+
+
+def test_which_guest_is_asked_for_behind_a_verb(room: Room) -> None:
+    room.visit("guest restart", RIGHT)
+    assert room.runner.ran == ["shoestring guest restart counter"]
+
+
+def test_no_verb_is_no_act(room: Room) -> None:
+    room.visit("guest", RIGHT, "")
+    assert room.runner.ran == []
