@@ -8,6 +8,7 @@ never made anew: what a later release calls that format is compared with it. For
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
@@ -136,7 +137,12 @@ def document() -> str:
     said = {}
     for name, hello in SAID.items():
         data = wire.encode(hello, KEY)
-        said[name] = {"mac": data[:32].hex(), "body": data[32:].decode("ascii")}
+        # What zlib makes may differ from one of its releases to the next; what it stands for not.
+        said[name] = {
+            "mac": data[:32].hex(),
+            "packed": data[32:].hex(),
+            "body": zlib.decompress(data[32:]).decode("ascii"),
+        }
     content = {"version": wire.VERSION, "key": KEY.hex(), "rules": rules(), "said": said}
     return json.dumps(content, indent=1) + "\n"
 

@@ -2,8 +2,10 @@
 """A hello as bytes, and back. Owns the format; knows nothing about how it travels.
 
 A message is 32 bytes of HMAC-SHA256 (RFC 2104) and then one JSON object, `{"hello": ...,
-"version": 4}`, in ASCII with sorted keys and without spaces. The HMAC covers all of it and a label,
-so that the pair's key can sign other things too.
+"version": 4}`, in ASCII with sorted keys and without spaces, packed by zlib (RFC 1950): that of
+twenty guests fits into one frame of Ethernet, so the pair relies on no larger one getting through.
+The HMAC covers the packed object and a label, so that the pair's key can sign other things too. In
+format 3 the object is not packed.
 
 The fields are those of `Hello` and of what it is made of: they are found by their type hints, and
 anything not exactly as the hints say is refused. It is not seen here that a genuine message is
@@ -32,6 +34,7 @@ import hashlib
 import hmac
 import json
 import math
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -54,13 +57,15 @@ from haagent.core.wish import Target, Wish
 from haagent.errors import BugError, PeerError
 
 VERSION = 4
-LARGEST = 20 * 1024  # bytes; twenty guests fit
+LARGEST = 20 * 1024  # bytes of a message; twenty guests fit, packed or not
+LONGEST = 64 * 1024  # bytes of the object
+PACKED = 4  # the first format that is
 LONGEST_TEXT = 255  # characters
 LONGEST_RELEASE = 32  # characters
 LARGEST_NUMBER = 2**63  # exclusive, either way
 
 _LABEL = b"shoestring hello\0"
-_BEGINNING = b'{"hello":{'  # of every body, in all formats so far
+_BEGINNING = b'{"hello":{'  # of every object, in all formats so far
 _MAC = hashlib.sha256().digest_size
 
 # All that may travel. A field of another type is a mistake in the model, found by the first test.
@@ -122,25 +127,29 @@ def encode(hello: Hello, key: bytes, version: int = VERSION) -> bytes:
         raise BugError(flaw)
     content = {"version": version, "hello": _pack(hello, Hello, "hello", version)}
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    if _MAC + len(body) > LARGEST:
+    packed = body if version < PACKED else zlib.compress(body)
+    if len(body) > LONGEST or _MAC + len(packed) > LARGEST:
         raise BugError(f"a hello of {len(body)} bytes is too large to be sent")
-    return _sign(body, key) + body
+    return _sign(packed, key) + packed
 
 
 def decode(data: bytes, key: bytes, formats: tuple[int, ...] = FORMATS) -> Message:
     """What DATA says in one of FORMATS. Raises PeerError, which says what is wrong with it."""
     if not _MAC < len(data) <= LARGEST:
         raise PeerError(f"a message of {len(data)} bytes is no hello")
-    body = data[_MAC:]
-    if not hmac.compare_digest(data[:_MAC], _sign(body, key)):
+    packed = data[_MAC:]
+    if not hmac.compare_digest(data[:_MAC], _sign(packed, key)):
         raise PeerError("a message that is not signed with this pair's key")
     try:
+        body = _unpacked(packed)
         content = json.loads(body, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise PeerError(f"a signed message that is not JSON: {error}") from error
     version = content.get("version") if isinstance(content, dict) else None
     if type(version) is not int or version not in formats:
         raise OtherFormat(version, formats)
+    if _is_packed(packed) != (version >= PACKED):
+        raise PeerError(f"a hello of version {version} that is packed as another one is")
     _expect_names(content, frozenset({"version", "hello"}), "message")
     hello = _unpack(content["hello"], Hello, "hello", version)
     assert isinstance(hello, Hello)
@@ -167,14 +176,44 @@ def is_of_a_stranger(data: bytes, keys: Iterable[bytes]) -> bool:
 
     safety: nothing more of it is looked at, and nothing may follow from it but a sentence.
     """
-    mac, body = data[:_MAC], data[_MAC:]
-    if len(data) > LARGEST or not body.startswith(_BEGINNING):
+    mac, packed = data[:_MAC], data[_MAC:]
+    if len(data) > LARGEST or _beginning(packed) != _BEGINNING:
         return False
-    return not any(hmac.compare_digest(mac, _sign(body, key)) for key in keys)
+    return not any(hmac.compare_digest(mac, _sign(packed, key)) for key in keys)
 
 
-def _sign(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, _LABEL + body, "sha256")
+def _sign(packed: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, _LABEL + packed, "sha256")
+
+
+def _is_packed(packed: bytes) -> bool:
+    return not packed.startswith(b"{")  # which no stream of zlib does
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Raises ValueError for what is damaged, or longer than any hello."""
+    if not _is_packed(packed):
+        return packed
+    unpacking = zlib.decompressobj()
+    try:
+        body = unpacking.decompress(packed, LONGEST)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("it is too long, or not whole")
+    return body
+
+
+def _beginning(packed: bytes) -> bytes:
+    """The first bytes of what may be an object, or no bytes."""
+    count = len(_BEGINNING)
+    if not _is_packed(packed):
+        return packed[:count]
+    try:
+        # safety: it is anybody's; no more is unpacked than is looked at.
+        return zlib.decompressobj().decompress(packed, count)
+    except zlib.error:
+        return b""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -140,8 +140,8 @@ ACTS = (
     Act(
         "guest",
         "start, stop, restart or back up a guest",
-        "What is stopped is off on both machines, until it is started again. A backup goes onto the "
-        "one USB disk that is plugged in.",
+        "What is stopped is off on both machines, until it is started again. A backup goes onto "
+        "the one USB disk that is plugged in.",
         asked=Asked.VERB,
     ),
 )

@@ -41,7 +41,15 @@ def golden(version: int) -> dict[str, Any]:
 
 def datagram(version: int, name: str) -> bytes:
     said: dict[str, str] = golden(version)["said"][name]
-    return bytes.fromhex(said["mac"]) + said["body"].encode()
+    packed = bytes.fromhex(said["packed"]) if "packed" in said else said["body"].encode()
+    return bytes.fromhex(said["mac"]) + packed
+
+
+def without_packing(document: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(document)
+    for said in made["said"].values():
+        del said["packed"], said["mac"]
+    return made
 
 
 def bare(said: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +84,8 @@ def test_we_say_it_byte_for_byte_as_the_release_before(name: str) -> None:
 
 @pytest.mark.parametrize("name", SAID)
 def test_the_newest_format_is_on_record_for_the_release_after(name: str) -> None:
-    assert wire_golden.document() == (FOLDER / f"version-{VERSION}.json").read_text()
+    recorded = (FOLDER / f"version-{VERSION}.json").read_text()
+    assert without_packing(wire_golden.document()) == without_packing(recorded)
     assert decode(datagram(VERSION, name), KEY).hello == without_times(SAID[name])
 
 
@@ -95,7 +104,7 @@ def test_whatever_we_say_in_the_format_before_its_decoder_takes(seed: int) -> No
 
 def test_that_its_decoder_refuses_the_newest_format_is_seen() -> None:
     rules = golden(BEFORE)["rules"]
-    said = json.loads(encode(PLAIN, KEY)[32:])["hello"]
+    said = content()["hello"]
     assert list(flaws(said, "Hello", rules)) == [
         "Hello has ['is_stateless', 'release'], or has not"
     ]

@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import json
 import random
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
@@ -36,6 +37,7 @@ from haagent.core.resolving import LONGEST_TROUBLE
 from haagent.core.saying import TOLD
 from haagent.core.wish import Target, Wish
 from haagent.errors import BugError, PeerError
+from tests.wire_golden import FULL, RESTING
 
 KEY = b"k" * 32
 FIGURES = Figures(is_armed=True, self_fence=8.0, watchdog=5.0, feed=1.0)
@@ -96,18 +98,24 @@ def without_times(hello: Hello) -> Hello:
     )
 
 
+def sealed(packed: bytes) -> bytes:
+    """PACKED with a signature that holds, made as the format says, not by the code under test."""
+    return hmac.new(KEY, b"shoestring hello\0" + packed, hashlib.sha256).digest() + packed
+
+
 def signed(body: bytes) -> bytes:
-    """BODY with a signature that holds, made as the format says and not by the code under test."""
-    return hmac.new(KEY, b"shoestring hello\0" + body, hashlib.sha256).digest() + body
+    """BODY, packed, with such a signature."""
+    return sealed(zlib.compress(body))
 
 
 def content(hello: Hello = PLAIN) -> Any:
     """The JSON of HELLO, to be spoiled."""
-    return json.loads(encode(hello, KEY)[32:])
+    return json.loads(zlib.decompress(encode(hello, KEY)[32:]))
 
 
 def resigned(spoiled: Any) -> bytes:
-    return signed(json.dumps(spoiled).encode())
+    body = json.dumps(spoiled).encode()
+    return sealed(body) if spoiled.get("version") == 3 else signed(body)
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -151,8 +159,37 @@ def test_twenty_guests_fit() -> None:
     release = "r" * LONGEST_RELEASE
     twenty = replace(PLAIN, troubles=troubles, guests=guests, release=release)
     assert decode(encode(twenty, KEY), KEY).hello == twenty
-    with pytest.raises(BugError, match="too large"):
-        encode(replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(40)}), KEY)
+    for many, version in ((100, VERSION), (40, VERSION - 1)):
+        more = replace(PLAIN, guests={f"{n:02}" + "g" * 61: guest for n in range(many)})
+        with pytest.raises(BugError, match="too large"):
+            encode(more, KEY, version)
+
+
+def test_a_hello_of_twenty_usual_guests_fits_into_a_frame() -> None:
+    """1500 bytes of Ethernet, without the headers of IP and UDP."""
+    usual = {f"guest-{n}": replace(RESTING, term=n, theirs=n + 1) for n in range(20)}
+    assert len(encode(replace(FULL, guests=usual), KEY)) <= 1500 - 20 - 8
+
+
+def test_what_is_packed_is_bounded() -> None:
+    """Also of who has the key: an agent is not to be ended by its peer's mistake."""
+    bomb = zlib.compress(b'{"hello":{' + b" " * (1 << 24))
+    assert len(bomb) < wire.LARGEST
+    for packed, why in (
+        (bomb, "too long, or not whole"),
+        (zlib.compress(b"{}")[:-1], "too long, or not whole"),
+        (zlib.compress(b"{}") + b"more", "too long, or not whole"),
+        (b"x" + zlib.compress(b"{}"), "not JSON"),
+    ):
+        with pytest.raises(PeerError, match=why):
+            decode(sealed(packed), KEY)
+
+
+def test_each_format_is_packed_as_it_is() -> None:
+    newer, older = encode(PLAIN, KEY)[32:], encode(PLAIN, KEY, VERSION - 1)[32:]
+    for packed in (zlib.decompress(newer), zlib.compress(older)):
+        with pytest.raises(PeerError, match="packed as another one is"):
+            decode(sealed(packed), KEY)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), NEVER])
@@ -208,7 +245,7 @@ def test_another_pair_is_not_understood() -> None:
         (b'{"version":true,"hello":{}}', "version True"),
         (b'{"version":4}', "message lacks hello"),
         (b'{"version":4,"hello":[]}', "hello is not an object"),
-        (b'{"version":3,"hello":{},"more":1}', "message has unknown fields"),
+        (b'{"version":4,"hello":{},"more":1}', "message has unknown fields"),
     ],
 )
 def test_a_signature_does_not_make_it_a_hello(body: bytes, why: str) -> None:

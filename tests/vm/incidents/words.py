@@ -6,6 +6,7 @@ A machine's own words are recorded where it says them (`Cables.record`), and sai
 
 import hmac
 import json
+import zlib
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
@@ -38,7 +39,7 @@ def forged(said: Said) -> Said:
     """
     found = packet(said.frame)
     assert found is not None
-    content = json.loads(said.frame[found.payload + SIGNATURE : found.end])
+    content = json.loads(zlib.decompress(said.frame[found.payload + SIGNATURE : found.end]))
     hello = content["hello"]
     hello["number"] += AHEAD
     hello["is_leaving"] = True
@@ -46,7 +47,8 @@ def forged(said: Said) -> Said:
         term = next_term(hello["node"], max(words["term"], words["theirs"]) + ABOVE)
         words |= {"term": term, "farewell": term, "phase": Phase.RELEASED}
     body = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    return Said(said.seconds, carrying(said.frame, sign(body, NO_KEY) + body))
+    packed = zlib.compress(body)
+    return Said(said.seconds, carrying(said.frame, sign(packed, NO_KEY) + packed))
 
 
 def of_another_pair(said: Said) -> Said:
@@ -56,8 +58,8 @@ def of_another_pair(said: Said) -> Said:
     found = packet(said.frame)
     assert found is not None
     frame = said.frame[:6] + STRANGER + said.frame[12:]
-    body = said.frame[found.payload + SIGNATURE : found.end]
-    return Said(said.seconds, carrying(frame, sign(body, ANOTHER_KEY) + body))
+    packed = said.frame[found.payload + SIGNATURE : found.end]
+    return Said(said.seconds, carrying(frame, sign(packed, ANOTHER_KEY) + packed))
 
 
 def speaker(said: Said) -> str:
@@ -65,8 +67,8 @@ def speaker(said: Said) -> str:
     return str(IPv4Address(said.frame[ETHERNET + 12 : ETHERNET + 16]))
 
 
-def sign(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, LABEL + body, "sha256")
+def sign(packed: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, LABEL + packed, "sha256")
 
 
 def claims(address: str, seconds: float, every: float = 0.5) -> list[Said]:
