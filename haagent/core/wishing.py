@@ -19,11 +19,6 @@ from haagent.core.wish import RUNS, End, Target, Wish
 
 MOST_CRASHES = 3  # that are answered by another start on the same machine, within timing.crashes
 
-WHY_NOT = {
-    Target.STOPPED: Blocker.STOPPED,
-    Target.OFF: Blocker.OFF,
-    Target.FAILED: Blocker.CRASHED,
-}
 SAYINGS = {
     Target.STARTED: "it is to run",
     Target.RETRIED: "it is to be tried on the other machine",
@@ -40,7 +35,14 @@ def is_wanted(state: NodeState, guest: str) -> bool:
 
 def blocker(state: NodeState, guest: str) -> Blocker | None:
     """What keeps whoever could from starting GUEST; None if it is wanted."""
-    return WHY_NOT.get(state.durable.ledgers[guest].wish.target)
+    match state.durable.ledgers[guest].wish.target:
+        case Target.STOPPED:
+            return Blocker.STOPPED
+        case Target.OFF:
+            return Blocker.OFF
+        case Target.FAILED:
+            return Blocker.CRASHED
+    return None
 
 
 def is_our_turn(state: NodeState, guest: str) -> bool:

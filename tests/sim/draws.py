@@ -367,7 +367,7 @@ def _a_persons_word(random: Random) -> list[Step]:
 
 
 THEMES: Mapping[Theme, int] = {
-    _dies: 50,
+    _dies: 52,
     _anything: 28,
     _lone_writing: 4,
     _paths_apart: 3,
@@ -377,7 +377,7 @@ THEMES: Mapping[Theme, int] = {
     _at_farewell: 6,
     _after_farewell: 1,
     _on_tour: 1,
-    _off_and_on: 3,
+    _off_and_on: 2,
     _crashes: 1,
     _without_a_stick: 1,
     _a_disk_fails: 2,

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from haagent.run import run as real_run
 from tests.unit import fake_images, real_qemu
 from tests.unit.fake_images import SECTOR, content
 from tests.unit.real_qemu import needs_qemu
+from tests.unit.test_run import interrupt_us
 
 DATA = content()
 EXTENT = 4 << 20  # of LVM
@@ -298,7 +298,7 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
 
     def interrupt(what: str, share: float) -> None:
         seen.extend(writers(volume))
-        signal.raise_signal(signal.SIGINT)
+        interrupt_us()
 
     with pytest.raises(KeyboardInterrupt):
         bring(image_of(tmp_path, "raw"), volume, interrupt, follow=slow)

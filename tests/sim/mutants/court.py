@@ -35,6 +35,7 @@ CORE = (
     "turns",
     "hearing",
     "lacking",
+    "wishing",
     "outcomes",
     "invariants",
 )

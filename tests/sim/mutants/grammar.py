@@ -22,6 +22,8 @@ MODULES = (
     "feeding",
     "hanging",
     "moving",
+    "wishing",
+    "ordering",
     "timing",
     "invariants",
 )

@@ -22,6 +22,7 @@ from tests.sim.mutants.sources import (
 
 GIVEN = ("PeerOff", "Newest", "Evidence", "Blocker")
 GIVING = ("proofs", "starting", "lacking")
+TELLING = ("lacking", "wishing")
 REFUSING = (
     "agreeing",
     "moving",
@@ -30,13 +31,15 @@ REFUSING = (
     "resolving",
     "replacing",
     "relocating",
+    "wishing",
 )
 
 
 def mutants() -> Iterator[Mutant]:
     for name in GIVING:
         yield from given(module_of(name))
-    yield from unreported(module_of("lacking"))
+    for name in TELLING:
+        yield from unreported(module_of(name))
     yield from inequalities(module_of("timing"))
     yield from persisted()
     for name in REFUSING:
