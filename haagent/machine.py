@@ -103,7 +103,7 @@ class Machine:
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
-        self.measures = Measures(config.guests, self.kept)
+        self.measures = Measures(config.guests, self.kept, self.xen)
         timing = config.pair.timing
         self.pulse = Pulse(config.guests, timing.disk, timing.pulse)
         devices = {name: minors(guest) for name, guest in config.guests.items()}

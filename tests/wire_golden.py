@@ -99,6 +99,7 @@ FULL = Hello(
     lan_runs=2,
     lan_trouble="the new gateway does not answer a",
     release="0.2.0",
+    memory=7023,
 )
 VERDICT = Hello(
     node=0,

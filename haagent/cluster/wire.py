@@ -19,6 +19,7 @@ is new, and what becomes of it in the format before:
     Hello.release       is left out    it is read by people only: no rule asks for it
     Hello.is_stateless  is left out    who hears it makes us no promise; one that is made all the
                                        same is not relied on by a machine that is stateless
+    Hello.memory        is left out    it is read by people only: what does not fit is tried as well
     GuestHello.wish     is left out    nothing is stopped or given up while the other machine speaks
                                        format 3: core/wishing.py starts again what ends
 
@@ -83,7 +84,11 @@ class New:
 
 # The table above. safety: a release that leaves out what the other one acts on lies to it.
 _NEW: Mapping[type, Mapping[str, New]] = {
-    Hello: {"release": New("", may_lack=True), "is_stateless": New(False, may_lack=True)},
+    Hello: {
+        "release": New("", may_lack=True),
+        "is_stateless": New(False, may_lack=True),
+        "memory": New(-1, may_lack=True),
+    },
     GuestHello: {"wish": New(Wish(), may_lack=True)},
 }
 # What we read and write, the newest first.

@@ -200,7 +200,9 @@ class ChoiceAsked:
 
 @dataclass(frozen=True, slots=True)
 class MeasuresTaken:
-    """What there is to know about the room for copies, and about how far two copies differ."""
+    """What there is to know about the memory for guests, and, while two copies are apart, about the
+    room for a copy and how far the two differ.
+    """
 
     at: float
     measured: Measured

@@ -322,6 +322,7 @@ class Hello:
     lan_runs: int = 0  # the change whose addresses we speak from
     lan_trouble: str = ""  # why a change is not agreed to here
     release: str = ""  # of the sender; empty: of one that did not say
+    memory: int = -1  # Measured.memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,11 +421,13 @@ class GuestState:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a person who chooses wants to know, and no rule depends on. -1 or absent: not known."""
+    """What a person wants to know, and no rule depends on. -1 or absent: not known."""
 
     room: int = -1  # MiB free in our volume group
     needs: Mapping[str, int] = field(default_factory=dict)  # MiB that a copy takes, by guest
     differs: Mapping[str, int] = field(default_factory=dict)  # KiB written alone, by guest
+    memory: int = -1  # MiB that Xen has for guests, with what they have of it now
+    takes: Mapping[str, int] = field(default_factory=dict)  # MiB of it, by guest, wherever it is
 
 
 @dataclass(frozen=True, slots=True)

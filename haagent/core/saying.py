@@ -47,6 +47,7 @@ def hello(state: NodeState) -> Hello:
         lan_runs=state.pair.lan,
         lan_trouble=state.lan_trouble,
         release=state.pair.release,
+        memory=state.measured.memory,
     )
 
 

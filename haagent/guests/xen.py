@@ -23,8 +23,10 @@ DEFINITIONS = Path("/run/shoestring/guests")
 QUIET = 0.02  # seconds; domains that come or go together are looked at once
 # Seconds. xenstored forgets a domain when it begins to die: nobody tells when it is gone.
 LOOK_AGAIN = 0.5
+TRIES = 5  # at two lists that are the same, with a look at the memory in between
 
 LIST = ("xl", "list", "--verbose")
+INFO = ("xl", "info")
 # Xenstore's two special watches, docs/misc/xenstore.txt; @releaseDomain also fires when a domain
 # has shut down and still exists. xenstore-watch(1) prints a line for each at once, and not before
 # both are set.
@@ -34,14 +36,24 @@ NAMELESS = "(null)"  # what xl prints for a domain that xenstored has forgotten
 # tools/xl/xl_info.c, list_domains: name, number, memory in MiB, processors, six flags, time, UUID,
 # then why it has shut down, or -, and the security label, which we leave alone.
 LINE = re.compile(
-    r"(?P<name>\S.*?) +(?P<number>\d+) +\d+ +\d+ +"
+    r"(?P<name>\S.*?) +(?P<number>\d+) +(?P<memory>\d+) +\d+ +"
     r"[r-][b-](?P<paused>[p-])(?P<shut_down>[s-])[-rscwS?](?P<dying>[d-]) +\d+\.\d "
     r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(?P<reason>-|[0-9a-f]+) .*"
 )
+# output_physinfo of the same file: what no domain has, nor has laid claim to, in MiB.
+FREE = re.compile(r"^free_memory +: (\d+)$", re.MULTILINE)
 
 # xen/include/public/sched.h, SHUTDOWN_*. What is none of these was not meant: the guest's own
 # watchdog fired (4), it suspended itself (2), which nobody here asks for, or it crashed (3).
 ENDS = {0: End.POWEROFF, 1: End.REBOOT, 5: End.REBOOT}  # 5: a soft reset, as for kexec
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of this machine, in MiB; what dom0 and Xen itself have is none of it."""
+
+    free: int
+    guests: Mapping[str, int]  # of each that has a domain here, what Xen has given it
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,7 @@ class Domain:
     is_shut_down: bool = False  # it ended, and waits to be destroyed
     is_dying: bool = False  # destroyed; it exists until nobody uses its memory any more
     reason: int | None = None  # why it has shut down
+    memory: int = 0  # MiB that it has, and those that it will have when it is built
 
     @property
     def ended(self) -> Ended | None:
@@ -83,9 +96,18 @@ def parse_list(text: str) -> tuple[Domain, ...]:
                 is_shut_down=found["shut_down"] == "s",
                 is_dying=found["dying"] == "d",
                 reason=None if found["reason"] == "-" else int(found["reason"], 16),
+                memory=int(found["memory"]),
             )
         )
     return tuple(domain for domain in domains if domain.number != 0)
+
+
+def parse_free_memory(text: str) -> int:
+    """MiB, from `xl info`. Raises ParseError."""
+    found = FREE.search(text)
+    if not found:
+        raise ParseError(INFO, text[:200])
+    return int(found[1])
 
 
 def create_domain(definition_file: Path) -> tuple[str, ...]:
@@ -146,6 +168,23 @@ class Xen:
     def zombies(self) -> frozenset[str]:
         """The guests of which a domain was destroyed and still exists."""
         return frozenset(self._guest_of(domain) for domain in self.domains() if domain.is_dying)
+
+    def memory(self) -> Memory:
+        """What guests have here, and what they could get. A domain that is none of them has its
+        part for itself.
+
+        Raises ToolError, or ParseError; and ToolError when domains come and go all the time.
+        """
+        for _ in range(TRIES):
+            domains = self.domains()
+            free = parse_free_memory(self._run(INFO, timeout=self._limit))
+            if self.domains() == domains:
+                held: dict[str, int] = {}
+                for domain in domains:
+                    if (guest := self._guests.get(domain.uuid)) is not None:
+                        held[guest] = held.get(guest, 0) + domain.memory
+                return Memory(free, held)
+        raise ToolError(INFO, 0, "no two lists of domains were the same")
 
     def define(self, guest: Guest) -> Path:
         """Writes what `create` will read, and returns where it is."""

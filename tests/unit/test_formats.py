@@ -54,7 +54,7 @@ def without_packing(document: str) -> dict[str, Any]:
 
 def bare(said: dict[str, Any]) -> dict[str, Any]:
     """The fields of a hello that travel in format 3."""
-    del said["release"], said["is_stateless"], said["lan"]["boot"]
+    del said["release"], said["is_stateless"], said["memory"], said["lan"]["boot"]
     for guest in said["guests"].values():
         del guest["wish"]
         for request in (guest["request"], guest["grant"]):
@@ -73,7 +73,9 @@ def test_what_the_release_before_said_is_heard(name: str) -> None:
     data = datagram(BEFORE, name)
     message = decode(data, KEY)
     assert message.version == BEFORE
-    assert message.hello == without_wishes(without_times(replace(SAID[name], release="")))
+    assert message.hello == without_wishes(
+        without_times(replace(SAID[name], release="", memory=-1))
+    )
     assert bare(asdict(message.hello)) == json.loads(data[32:])["hello"]
 
 
@@ -98,7 +100,7 @@ def test_whatever_we_say_in_the_format_before_its_decoder_takes(seed: int) -> No
     said = json.loads(data[32:])
     assert said.keys() == {"hello", "version"} and said["version"] == BEFORE
     assert list(flaws(said["hello"], "Hello", rules)) == []
-    unsaid = replace(hello, release="", is_stateless=False)
+    unsaid = replace(hello, release="", is_stateless=False, memory=-1)
     assert decode(data, KEY).hello == without_wishes(without_times(unsaid))
 
 
@@ -106,7 +108,7 @@ def test_that_its_decoder_refuses_the_newest_format_is_seen() -> None:
     rules = golden(BEFORE)["rules"]
     said = content()["hello"]
     assert list(flaws(said, "Hello", rules)) == [
-        "Hello has ['is_stateless', 'release'], or has not"
+        "Hello has ['is_stateless', 'memory', 'release'], or has not"
     ]
     for spoiled in ({"number": 2**63}, {"number": 1.0}, {"boot": "\n"}, {"heard": {"post": 1}}):
         assert list(flaws({**said, **spoiled}, "Hello", rules))[1:], spoiled

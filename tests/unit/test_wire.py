@@ -132,7 +132,7 @@ def test_the_format_is_fixed() -> None:
         b'"watchdog":5.0},"guests":{},"has_referee":false,"has_replaced":false,'
         b'"heard":{"LAN":3},"heard_boot":"",'
         b'"in_maintenance":false,"is_leaving":false,"is_stateless":false,"lan":{"first":"","gateway":"","number":0,'
-        b'"second":"","stage":"kept"},"lan_runs":0,"lan_trouble":"",'
+        b'"second":"","stage":"kept"},"lan_runs":0,"lan_trouble":"","memory":-1,'
         b'"node":1,"number":7,"release":"","room":-1,"scale":1.0,'
         b'"troubles":{}},"version":4}'
     )

@@ -12,7 +12,7 @@ import pytest
 from haagent.core.wish import End, Ended
 from haagent.errors import OperatorError, ParseError, ToolError
 from haagent.guests.definition import Guest, definition, identity
-from haagent.guests.xen import Domain, Xen, parse_list
+from haagent.guests.xen import Domain, Memory, Xen, parse_free_memory, parse_list
 from haagent.run import Stream
 
 DATA = Path(__file__).parents[1] / "data/xen"
@@ -41,6 +41,7 @@ class Hypervisor:
         self.leaves_a_half = False  # a failing `xl create` leaves a paused domain behind
         self.makes_zombies = False  # a destroyed domain's memory is still in use
         self.is_idle = False  # says yes, and does nothing
+        self.comings: list[Domain] = []  # one each, while somebody looks at the memory
         self.done: list[tuple[str, ...]] = []
         self.timeouts: list[float] = []
 
@@ -48,11 +49,16 @@ class Hypervisor:
         assert argv[0] == "xl"
         if argv[1] == "list":
             return "\n".join((HEADING, *map(self.line, self.domains), ""))
+        if argv[1] == "info":
+            self.domains += self.comings[:1]
+            del self.comings[:1]
+            free = 4096 - sum(domain.memory for domain in self.domains)
+            return f"total_memory           : 8104\nfree_memory            : {free}\n"
         self.done.append(tuple(argv[1:]))
         self.timeouts.append(timeout)
         if argv[1] == "create" and (self.leaves_a_half or not (self.refusals or self.is_idle)):
             assert "counter" in Path(argv[-1]).read_text()
-            half = Domain(9, "counter", COUNTER, is_paused=self.leaves_a_half)
+            half = Domain(9, "counter", COUNTER, is_paused=self.leaves_a_half, memory=192)
             self.domains.append(half)
         if self.refusals:
             raise ToolError(argv, *self.refusals.pop(0))
@@ -82,13 +88,12 @@ class Hypervisor:
         )
         name = domain.name or "(null)"
         why = "-" if domain.reason is None else domain.reason
-        return (
-            f"{name:40} {domain.number:5}   192     1     {flags}       1.0 {domain.uuid} {why} -"
-        )
+        counts = f"{domain.number:5} {domain.memory:5}     1"
+        return f"{name:40} {counts}     {flags}       1.0 {domain.uuid} {why} -"
 
 
 def running(number: int = 3) -> Domain:
-    return Domain(number, "counter", COUNTER)
+    return Domain(number, "counter", COUNTER, memory=192)
 
 
 def xen(
@@ -124,8 +129,8 @@ def test_domain_0_is_no_guest() -> None:
 
 def test_running_domains() -> None:
     assert parse_list((DATA / "list-running.txt").read_text()) == (
-        Domain(1, "counter", COUNTER),
-        Domain(12, "a-guest-with-a-name-of-32-letters", STRANGER),
+        Domain(1, "counter", COUNTER, memory=192),
+        Domain(12, "a-guest-with-a-name-of-32-letters", STRANGER, memory=4096),
     )
 
 
@@ -159,6 +164,31 @@ def test_a_guest_under_another_name_is_still_that_guest() -> None:
 def test_a_list_that_is_not_understood(text: str) -> None:
     with pytest.raises(ParseError):
         parse_list(text)
+
+
+def test_the_memory_that_is_free() -> None:
+    assert parse_free_memory((DATA / "info.txt").read_text()) == 2788
+    for text in ("", "total_memory           : 8104\n", "xl: free_memory : 1\n"):
+        with pytest.raises(ParseError):
+            parse_free_memory(text)
+
+
+def test_the_memory_of_the_guests_is_told_apart_from_that_of_others(tmp_path: Path) -> None:
+    dying = replace(running(2), name=None, is_dying=True, memory=7)
+    other = Domain(12, "other", STRANGER, memory=1024)
+    found = xen(Hypervisor(dying, running(), other), tmp_path).memory()
+    assert found == Memory(4096 - 1024 - 192 - 7, {"counter": 199})
+    assert xen(Hypervisor(), tmp_path).memory() == Memory(4096, {})
+
+
+def test_memory_is_not_counted_across_a_change(tmp_path: Path) -> None:
+    """Else what a guest has that starts meanwhile would be missing."""
+    hypervisor = Hypervisor()
+    hypervisor.comings = [running()]
+    assert xen(hypervisor, tmp_path).memory() == Memory(4096 - 192, {"counter": 192})
+    hypervisor.comings = [replace(running(), number=number) for number in range(4, 40)]
+    with pytest.raises(ToolError, match="no two lists"):
+        xen(hypervisor, tmp_path).memory()
 
 
 def test_the_definition_of_the_built_in_guest() -> None:
