@@ -24,7 +24,7 @@ from haagent.command import (
     is_at_a_terminal,
     look,
 )
-from haagent.console.render import guest_line, render
+from haagent.console.render import guest_line, memory_line, render
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
@@ -36,7 +36,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
     program = CommandLine("shoestring", "What your pair does, and the everyday acts.")
     add_status(program)
-    program.add("guests", guests, "list the guests, and whether each can be moved from here")
+    program.add("guests", guests, "list the guests, where each can go, and the memory for them")
     add_guest(program)
     add_backup(program)
     move = program.add("move", handover.move, "shut a guest down here and start it on the other")
@@ -194,6 +194,8 @@ def guests(arguments: argparse.Namespace, places: Places) -> Exit:
             print(f"  can be moved to {shown.peer}")
         else:
             print(f"  cannot be moved from {shown.me}: {guest.blocker}")
+    for node in shown.nodes:
+        print(memory_line(node))
     return Exit.PROTECTED
 
 

@@ -22,9 +22,9 @@ from haagent.console.render import render, silence, starting
 from haagent.console.surroundings import Surroundings
 from haagent.console.survey import snapshot
 from haagent.core import lacking
-from haagent.core.events import WatchdogArmed
+from haagent.core.events import MeasuresTaken, WatchdogArmed
 from haagent.core.foresight import foresee
-from haagent.core.model import Link, Path, Policy
+from haagent.core.model import Link, Measured, Path, Policy
 from haagent.storage.resync import Progress
 from tests.sim.ground import Frames
 from tests.sim.machine import NAMES
@@ -120,6 +120,12 @@ def unarmed(world: World) -> None:
     world.post(A, lambda: WatchdogArmed(world.clock(A), False))
 
 
+def measured(node: int, memory: int) -> Callable[[World], None]:
+    """NODE finds so many MiB for guests, and that the guest needs 1 GiB."""
+    found = Measured(memory=memory, takes={GUEST: 1030})
+    return lambda world: world.post(node, lambda: MeasuresTaken(world.clock(node), found))
+
+
 def trying(world: World) -> None:
     """Until b speaks from its new address, and a does not yet."""
     world.change_lan(A)
@@ -170,6 +176,15 @@ DAYS = (
     Day("The guest is being moved", then(lambda world: world.move(A, GUEST), later(3))),
     Day("Maintenance", then(lambda world: world.maintenance(A, True), later(40))),
     Day("Other addresses on the LAN are being tried", trying),
+    Day(
+        "The other machine has too little memory for the guest",
+        then(measured(A, 3072), measured(B, 700), later(5)),
+    ),
+    Day(
+        "The same, on that machine",
+        then(measured(A, 3072), measured(B, 700), later(5)),
+        B,
+    ),
     Day("The watchdog cannot be armed", then(unarmed, later(15))),
 )
 

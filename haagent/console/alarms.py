@@ -249,6 +249,17 @@ class Alarm(StrEnum):
         "replace` on the other one.",
     )
 
+    NO_MEMORY = (
+        "SHOE-308",
+        "A machine has too little memory for all guests",
+        "If the other one dies, a guest or more cannot be started on it. Guests are tried in their "
+        "order, beside those that run there; what does not fit leaves its room to the next. Each "
+        "takes a little more than it has itself, which Xen needs for it. Both machines look at "
+        "this once a minute. A start is tried all the same.",
+        "Put more memory into that machine, or do without a guest that need not run: `shoestring "
+        "guest stop GUEST`. `shoestring guests` says what each machine has, and what is used.",
+    )
+
     REPLACED = (
         "SHOE-321",
         "This machine was replaced",

@@ -52,7 +52,7 @@ ACTS = (
     Act(
         "guests",
         "where each guest runs, and whether it can be moved",
-        "Each guest with its copies; and if it cannot be moved from here, why.",
+        "Each guest with its copies, and why it cannot be moved from here; the memory for guests.",
         is_guarded=False,
     ),
     Act(

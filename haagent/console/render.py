@@ -210,6 +210,18 @@ def _lately(shown: Snapshot) -> Iterator[str]:
         yield f"  {clock(at, shown.wall)} {what}"
 
 
+def memory_line(node: NodeView) -> str:
+    """What NODE has for guests."""
+    if node.memory < 0:
+        return f"{node.name}: how much memory it has for guests is not known"
+    left = max(0, node.memory - node.memory_used)
+    when = "" if node.is_heard else ", when it was heard last"
+    return (
+        f"{node.name}: {node.memory} MiB of memory for guests, {node.memory_used} used, {left} left"
+        f"{when}"
+    )
+
+
 def _details(shown: Snapshot, now: float) -> Iterator[str]:
     heard = ", ".join(
         f"{path.name} {age(path.last_word, now)}{' (one way)' * _is_deaf(path)}"
@@ -220,6 +232,7 @@ def _details(shown: Snapshot, now: float) -> Iterator[str]:
     if links is not None:
         yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
     yield f"If both cables fail at once: {shown.policy}"
+    yield from (memory_line(node) for node in shown.nodes if node.memory >= 0)
     if shown.scale != 1:
         yield f"Time scale {shown.scale:g}: every timer is stretched. Only for emulated machines."
     for guest in shown.guests:

@@ -15,7 +15,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.core.foresight import Fate
 from haagent.errors import PeerError
 
-VERSION = 7  # of this shape; a console of another version says so instead of guessing
+VERSION = 8  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 
@@ -91,6 +91,7 @@ class GuestView:
     differs: tuple[int, int]  # KiB written alone: here, on the peer; -1: not known
     target: str  # what is to become of it: one of core/wish.py's Target
     copy_needs: int  # MiB that a copy of its volume takes; -1: not known
+    takes: int  # MiB of its machine's memory for guests; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class NodeView:
     room: int  # MiB free for copies of volumes; -1: not known
     release: str  # "": not known, or older than the first that tells
     format: int  # the newest of a hello that it is known to speak; 0: not known
+    memory: int  # MiB that it has for guests; -1: not known
+    memory_used: int  # MiB of it that its guests have
 
 
 @dataclass(frozen=True, slots=True)

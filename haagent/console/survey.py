@@ -20,7 +20,7 @@ from haagent.console.snapshot import (
     Verdict,
 )
 from haagent.console.surroundings import Surroundings
-from haagent.core import lacking, moving, proofs, relocating, resolving, together
+from haagent.core import fitting, lacking, moving, proofs, relocating, resolving, together
 from haagent.core.foresight import Fate
 from haagent.core.model import (
     NEVER,
@@ -122,6 +122,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         differs=(state.measured.differs.get(guest, -1), hello.differs if hello else -1),
         target=str(ledger.wish.target),
         copy_needs=state.measured.needs.get(guest, -1),
+        takes=state.measured.takes.get(guest, -1),
     )
 
 
@@ -222,6 +223,8 @@ def _me(state: NodeState) -> NodeView:
         room=state.measured.room,
         release=state.pair.release,
         format=state.pair.formats[0],
+        memory=state.measured.memory,
+        memory_used=fitting.used(state, state.me),
     )
 
 
@@ -240,4 +243,6 @@ def _peer(state: NodeState) -> NodeView:
         room=hello.room if hello else -1,
         release=hello.release if hello else "",
         format=state.peer.format,
+        memory=hello.memory if hello else -1,
+        memory_used=fitting.used(state, 1 - state.me),
     )

@@ -4,7 +4,7 @@
 Pure, and no rule of its own: it lets the core itself decide on what would happen from now on. The
 peer says nothing any more; DRBD notices in the longest time that it may take; the gateway goes on
 answering, or not answering, as it does now; whatever this node does to its own guests succeeds at
-once. What is decided here is only imagined and must never be done.
+once, unless it has no memory for one. What is decided here is only imagined and must never be done.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from haagent.core import actions, events, hanging, lacking, proofs
+from haagent.core import actions, events, fitting, hanging, lacking, proofs
 from haagent.core.blockers import Blocker
 from haagent.core.copying import replace
 from haagent.core.decide import decide
@@ -64,10 +64,17 @@ def foresee(state: NodeState) -> Mapping[str, Outlook]:
     """The outlook of every guest of STATE."""
     imagined = _Imagined(state)
     imagined.run()
-    return {
+    found = {
         guest: imagined.found.get(guest) or imagined.judge(guest, Fate.NOT)
         for guest in state.guests
     }
+    return {guest: _if_it_fits(state, guest, outlook) for guest, outlook in found.items()}
+
+
+def _if_it_fits(state: NodeState, guest: str, outlook: Outlook) -> Outlook:
+    """The rules go on trying a start that Xen refuses; a person would wait for it in vain."""
+    why = fitting.in_words(state, state.me, guest) if outlook.fate is Fate.STARTS else None
+    return outlook if why is None else replace(outlook, fate=Fate.NOT, missing=(why,))
 
 
 class _Imagined:

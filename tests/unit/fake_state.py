@@ -26,6 +26,7 @@ from haagent.core.model import (
     LanStage,
     Ledger,
     Link,
+    Measured,
     NodeState,
     Pair,
     Path,
@@ -169,6 +170,8 @@ CHOOSING = both(
     APART, ledger(choice=CHOSEN), words(choice=CHOSEN, is_connected=False, is_alone=True)
 )
 
+MEASURED = node(measured=Measured(memory=100, takes={"counter": 196}))
+
 NOT_PROTECTED: list[tuple[str, Change]] = [
     ("counter: the copy on berta is being given up for the one on anna.", CHOOSING),
     ("counter: its disk is not known yet.", guest(resource=None)),
@@ -215,6 +218,8 @@ NOT_PROTECTED: list[tuple[str, Change]] = [
     ("The machine that berta replaced is switched on.", node(replaced_at=NOW - 4.0)),
     ("berta is in maintenance.", hello(in_maintenance=True)),
     ("The time scale is 1 on anna and 6 on berta.", hello(scale=6.0)),
+    ("berta has no memory for counter.", both(MEASURED, hello(memory=100))),
+    ("anna has no memory for counter.", both(elsewhere, MEASURED, hello(memory=900))),
     ("anna stands down for counter.", ledger(stands_down=True)),
     ("berta stands down for counter.", words(stands_down=True)),
     ("No referee: the gateway answers, but not reliably yet.", node(usable_since=None)),

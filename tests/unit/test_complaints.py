@@ -31,6 +31,7 @@ from haagent.core.model import (
 from tests.unit.fake_state import (
     AROUND,
     HEARD,
+    MEASURED,
     NOT_PROTECTED,
     NOW,
     STOPPED,
@@ -40,6 +41,7 @@ from tests.unit.fake_state import (
     elsewhere,
     foreseen,
     guest,
+    hello,
     lan,
     ledger,
     look,
@@ -240,6 +242,26 @@ def test_who_tries_again_says_that_it_failed() -> None:
         "It starts on anna by itself in about 4 s, if berta stays silent: what was tried here "
         "failed, and anna waits a moment before a start."
     )
+
+
+def test_a_machine_without_memory_is_told_with_its_figures() -> None:
+    (one,) = look(both(MEASURED, hello(memory=100))(WELL)).complaints
+    assert (
+        one.means == "berta has 100 MiB for guests, and counter needs 196. Without anna it is off."
+    )
+    (one,) = look(both(elsewhere, MEASURED, hello(memory=900))(WELL)).complaints
+    assert (
+        one.means == "anna has 100 MiB for guests, and counter needs 196. Without berta it is off."
+    )
+    assert not look(both(MEASURED, hello(memory=196))(WELL)).complaints
+
+
+def test_of_a_silent_machine_nobody_knows_what_memory_it_will_have() -> None:
+    gone = both(MEASURED, hello(memory=100), silent)
+    assert Alarm.NO_MEMORY not in {one.code for one in look(gone(WELL)).complaints}
+    (first, *others) = look(both(elsewhere, gone)(WELL)).complaints
+    assert first.means.endswith("; anna has 100 MiB for guests, and counter needs 196.")
+    assert Alarm.NO_MEMORY in {one.code for one in others}
 
 
 def test_one_silence_is_complained_of_once() -> None:

@@ -19,6 +19,7 @@ from haagent.core.model import (
     Disk,
     Evidence,
     Link,
+    Measured,
     NodeState,
     Path,
     PathState,
@@ -180,6 +181,20 @@ def test_a_holder_whose_peer_is_behind_goes_on_as_soon_as_it_is_lost() -> None:
     said = outlook(state)
     assert said.fate is Fate.GOES_ON
     assert said.seconds <= TIMING.drbd_notices + TIMING.keepalive
+
+
+def test_a_guest_without_memory_is_no_start_that_one_could_count_on() -> None:
+    short = replace(standby(), measured=Measured(memory=150, takes={"g": 196}))
+    said = outlook(short)
+    assert said.fate is Fate.NOT
+    assert said.missing == ("b has 150 MiB for guests, and g needs 196",)
+    assert (
+        outlook(replace(short, measured=Measured(memory=196, takes={"g": 196}))).fate is Fate.STARTS
+    )
+    held = replace(holder(), measured=Measured(memory=150, takes={"g": 196}))
+    assert outlook(held).fate is Fate.GOES_ON
+    stuck = replace(short, left=NOW - 1)
+    assert outlook(stuck).missing == ("b is shutting down",)
 
 
 def test_one_guest_that_cannot_go_on_takes_the_machine_and_the_others_with_it() -> None:

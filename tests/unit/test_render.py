@@ -15,6 +15,7 @@ from haagent.core.model import Disk, Link, Path, Peer, Phase
 from haagent.core.wish import Target
 from tests.unit.fake_state import (
     AROUND,
+    MEASURED,
     NOT_PROTECTED,
     NOW,
     STOPPED,
@@ -340,6 +341,12 @@ def test_what_is_known_of_each_machine() -> None:
     )
     assert "anna: this machine, leaving, watchdog NOT armed, gateway answers" in page
     assert "berta: not heard since this machine started" in page
+
+
+def test_the_memory_for_guests_is_told_once_it_is_known() -> None:
+    assert not any("memory" in line for line in render(CALM, 80, 99))
+    page = render(look(both(MEASURED, hello(memory=900))(WELL)), 80, 99)
+    assert "berta: 900 MiB of memory for guests, 0 used, 900 left" in page
 
 
 def test_a_moment_is_a_time_of_day_or_a_date() -> None:

@@ -1,140 +1,177 @@
 # SPDX-License-Identifier: MIT
-"""A snapshot of a guest's volume: there while it is read, gone afterwards, and nobody else's."""
+"""The verdict on a pair, and what is shown of it: PROTECTED only if everything holds."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from haagent.errors import OperatorError, ToolError
-from haagent.storage.kept import CHUNK, LIST, MIB, NOTE, PASSING, Kept
-from haagent.storage.snapshot import LEAST, snapshot
-
-SIZE = 2048 * MIB
-NAME = "web_passing"
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    size: int = SIZE
-    tags: str = ""
-    origin: str = ""
-
-
-class Lvm:
-    """The group, as far as it matters here."""
-
-    def __init__(self, *rows: Row, free: int = 8 * SIZE) -> None:
-        self.rows = {row.name: row for row in rows}
-        self.free = free
-        self.in_use: set[str] = set()
-        self.done: list[str] = []
-        self.fails = ""
-
-    def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
-        if argv == LIST:
-            return json.dumps({"report": [{"lv": [self._told(row) for row in self.rows.values()]}]})
-        if argv[0] == "vgs":
-            return json.dumps({"report": [{"vg": [{"vg_free": str(self.free)}]}]})
-        self.done.append(argv[0])
-        if argv[0] == self.fails:
-            raise ToolError(argv, 5, "no")
-        words = dict(pairwise(argv))
-        if argv[0] == "lvcreate":
-            size = int(words["--size"].removesuffix("b"))
-            assert size <= self.free and words["--permission"] == "r"
-            self.rows[words["--name"]] = Row(words["--name"], size, words["--addtag"], "web")
-        else:
-            name = argv[-1].removeprefix("shoestring/")
-            if name in self.in_use:
-                raise ToolError(argv, 5, "Logical volume contains a filesystem in use.")
-            del self.rows[name]
-        return ""
-
-    def _told(self, row: Row) -> dict[str, str]:
-        return {
-            "lv_name": row.name,
-            "lv_size": str(row.size),
-            "lv_tags": row.tags,
-            "origin": row.origin,
-            "lv_active": "active",
-            "lv_snapshot_invalid": "",
-        }
+from haagent.console.alarms import Alarm
+from haagent.console.snapshot import (
+    VERSION,
+    NodeView,
+    OutlookView,
+    ResyncView,
+    Verdict,
+    from_dict,
+    is_stale,
+    to_dict,
+)
+from haagent.console.survey import snapshot
+from haagent.core.foresight import Fate
+from haagent.core.model import (
+    Link,
+    Peer,
+    Phase,
+)
+from haagent.errors import PeerError
+from haagent.storage.resync import Progress
+from tests.unit.fake_state import (
+    AROUND,
+    NOT_PROTECTED,
+    NOW,
+    STOPPED,
+    WELL,
+    Change,
+    elsewhere,
+    foreseen,
+    hello,
+    ledger,
+    look,
+    node,
+    nothing_missing,
+    resource,
+    silent,
+    words,
+)
 
 
-def test_it_is_there_for_a_while_with_room_for_all() -> None:
-    lvm = Lvm(Row("web"))
-    with snapshot("web", lvm) as device:
-        assert str(device) == f"/dev/shoestring/{NAME}"
-        made = lvm.rows[NAME]
-        assert made.tags == PASSING and made.size >= SIZE + SIZE // CHUNK * NOTE
-        assert Kept(lvm).copies() == (), "a person is not told of it"
-    assert list(lvm.rows) == ["web"]
+def test_a_pair_in_which_everything_holds_is_protected() -> None:
+    shown = look(WELL)
+    assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
+    assert shown.guests[0].runs_on == ("anna",)
+    assert shown.referee == "answers anna and berta"
+    assert shown.nodes == (
+        NodeView("anna", True, True, NOW, False, False, True, True, 0, -1, "", 1, -1, 0),
+        NodeView("berta", False, True, NOW - 0.4, False, False, True, True, 1, -1, "", 0, -1, 0),
+    )
 
 
-def test_it_takes_what_room_there_is() -> None:
-    lvm = Lvm(Row("web"), free=300 * MIB)
-    with snapshot("web", lvm):
-        assert lvm.rows[NAME].size == 300 * MIB
+def test_so_is_one_whose_guest_is_on_the_peer() -> None:
+    shown = look(elsewhere(WELL))
+    assert (shown.verdict, shown.complaints) == (Verdict.PROTECTED, ())
+    assert shown.guests[0].runs_on == ("berta",)
 
 
-@pytest.mark.parametrize("free", [SIZE // 10 - 1, 0])
-def test_without_room_nothing_is_begun(free: int) -> None:
-    lvm = Lvm(Row("web"), free=free)
-    with pytest.raises(OperatorError, match="MiB free for what web writes"), snapshot("web", lvm):
-        pass
-    assert lvm.done == []
+def test_without_a_word_about_its_surroundings_a_pair_is_not_protected() -> None:
+    assert snapshot(WELL, nothing_missing).verdict is Verdict.NOT_PROTECTED
 
 
-def test_a_small_volume_takes_no_more_than_it_can_use() -> None:
-    small = 16 * MIB
-    lvm = Lvm(Row("web", small), free=40 * MIB)
-    assert lvm.free < LEAST
-    with snapshot("web", lvm):
-        assert lvm.rows[NAME].size < lvm.free
+def test_an_agent_that_stood_still_is_noticed() -> None:
+    shown = look(WELL)
+    assert not is_stale(shown, NOW + 10)
+    assert is_stale(shown, NOW + 10.1)
+    assert not is_stale(replace(shown, scale=6.0), NOW + 60)
 
 
-def test_it_goes_whatever_happens() -> None:
-    lvm = Lvm(Row("web"))
-    with pytest.raises(KeyboardInterrupt), snapshot("web", lvm):
-        raise KeyboardInterrupt
-    assert list(lvm.rows) == ["web"]
+@pytest.mark.parametrize("change", [change for _, change in NOT_PROTECTED + STOPPED])
+def test_it_survives_the_way_through_json(change: Change) -> None:
+    shown = look(change(WELL))
+    text = json.dumps(to_dict(shown), allow_nan=False)
+    assert from_dict(json.loads(text)) == shown
 
 
-def test_what_a_power_cut_left_is_removed() -> None:
-    lvm = Lvm(Row("web"), Row(NAME, tags=PASSING, origin="web"))
-    with snapshot("web", lvm):
-        assert lvm.done == ["lvremove", "lvcreate"]
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": VERSION + 1},
+        {"verdict": "FINE"},
+        {"guests": [{}]},
+        {"guests": None},
+        {"complaints": [{"what": "x"}]},
+        {"complaints": [{"code": "SHOE-999", "what": "x", "means": "x", "do": "x"}]},
+        {"nodes": [{"name": "anna"}]},
+        {"lately": [1.0]},
+        {"more": 1},
+    ],
+)
+def test_another_shape_is_not_guessed_at(damage: dict[str, Any]) -> None:
+    with pytest.raises(PeerError):
+        from_dict({**to_dict(look(WELL)), **damage})
+    with pytest.raises(PeerError):
+        from_dict({})
 
 
-@pytest.mark.parametrize("strange", [Row(NAME, origin="web"), Row(NAME, tags=PASSING)])
-def test_a_strangers_volume_is_left_alone(strange: Row) -> None:
-    lvm = Lvm(Row("web"), strange)
-    with pytest.raises(OperatorError, match="is no snapshot of ours"), snapshot("web", lvm):
-        pass
-    assert lvm.done == []
+def test_a_farewell_of_a_machine_that_stays_is_no_shutdown() -> None:
+    """It was moved to us: the other goes on."""
+    shown = look(words(farewell=2)(WELL))
+    assert shown.verdict is Verdict.PROTECTED
+    assert not shown.nodes[1].is_leaving
+    assert look(hello(is_leaving=True)(WELL)).nodes[1].is_leaving
 
 
-def test_two_do_not_read_it_at_once() -> None:
-    lvm = Lvm(Row("web"), Row(NAME, tags=PASSING, origin="web"))
-    lvm.in_use.add(NAME)
-    with pytest.raises(OperatorError, match="web is being read already"), snapshot("web", lvm):
-        pass
-    assert NAME in lvm.rows
+def test_what_keeps_a_guest_from_being_moved_is_told() -> None:
+    assert look(WELL).guests[0].blocker is None
+    assert look(silent(WELL)).guests[0].blocker == "berta is silent"
 
 
-def test_a_guest_without_a_volume() -> None:
-    with pytest.raises(OperatorError, match="The volume of web is not in the group"):  # noqa: SIM117
-        with snapshot("web", Lvm(Row("mail"))):
-            pass
+def test_the_newest_term_is_that_of_whoever_has_it() -> None:
+    view = look(ledger(term=2, theirs=3)(WELL)).guests[0]
+    assert (view.term, view.newest_term) == (2, 3)
 
 
-def test_a_failure_of_lvm_is_told() -> None:
-    lvm = Lvm(Row("web"))
-    lvm.fails = "lvcreate"
-    with pytest.raises(ToolError), snapshot("web", lvm):
-        pass
-    assert list(lvm.rows) == ["web"]
+def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
+    _, berta = look(node(peer=Peer())(WELL)).nodes
+    assert berta == NodeView(
+        "berta", False, False, None, False, None, None, None, 1, -1, "", 0, -1, 0
+    )
+
+
+def test_what_was_foreseen_is_told() -> None:
+    (view,) = look(WELL, foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 11.0, ())
+    (view,) = look(WELL, foreseen(fate=Fate.NOT, missing=("a proof",))).guests
+    assert view.outlook == OutlookView(Fate.NOT, None, ("a proof",))
+
+
+def test_when_the_peer_is_silent_the_wait_has_begun() -> None:
+    (view,) = look(silent(WELL), foreseen()).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 8.0, ())
+    (view,) = look(silent(WELL), foreseen(seconds=1.0)).guests
+    assert view.outlook == OutlookView(Fate.GOES_ON, 0.0, ())
+
+
+def test_what_was_foreseen_of_another_situation_is_not_told() -> None:
+    for around in (AROUND, foreseen(phase=Phase.RELEASED), foreseen(at=NOW - 21)):
+        assert look(WELL, around).guests[0].outlook is None
+    scaled = replace(WELL, pair=replace(WELL.pair, scale=4.0))
+    assert look(scaled, foreseen(at=NOW - 79)).guests[0].outlook is not None
+
+
+def test_how_far_a_resync_is_counts_only_while_there_is_one() -> None:
+    around = replace(AROUND, resyncs={"counter": Progress(8972, 11664, 62)})
+    (view,) = look(resource(link=Link.SYNC_SOURCE)(WELL), around).guests
+    assert view.resync == ResyncView(23.0, 62)
+    assert look(WELL, around).guests[0].resync is None
+
+
+def test_where_a_guest_is_and_what_was_decided() -> None:
+    lately = ((1_000_001.0, "anna: counter: alone in term 4"), (1_000_000.0, "anna: leaving"))
+    around = replace(AROUND, addresses={"counter": "10.0.2.20"}, lately=lately, wall=1_000_002.0)
+    shown = look(WELL, around)
+    assert shown.guests[0].address == "10.0.2.20"
+    assert shown.lately == ((1_000_001.0, "counter: alone in term 4"), (1_000_000.0, "leaving"))
+    assert shown.wall == 1_000_002.0
+
+
+def test_all_of_it_survives_the_way_through_json() -> None:
+    around = replace(
+        foreseen(fate=Fate.NOT, missing=("a proof",)),
+        resyncs={"counter": Progress(1, 2, None)},
+        lately=((1.5, "anna: leaving"),),
+    )
+    shown = look(resource(link=Link.SYNC_TARGET)(WELL), around)
+    back = from_dict(json.loads(json.dumps(to_dict(shown), allow_nan=False)))
+    assert back == shown
+    assert type(back.complaints[0].code) is Alarm

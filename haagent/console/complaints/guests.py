@@ -8,7 +8,7 @@ from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
 from haagent.console.facts import hello_of, is_as_meant, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
-from haagent.core import lacking, moving, wishing
+from haagent.core import fitting, lacking, moving, wishing
 from haagent.core.blockers import Blocker
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, NodeState, Phase, owner
@@ -76,6 +76,22 @@ def tried(state: NodeState) -> Iterator[Complaint]:
             )
 
 
+def memory(state: NodeState, guest: str) -> Iterator[Complaint]:
+    """About each machine that could not hold GUEST without the other one."""
+    for node in (state.me, 1 - state.me):
+        why = fitting.in_words(state, node, guest)
+        if why is None or (node != state.me and not is_talking(state)):
+            continue  # of a machine that is silent anything may be true by now
+        there, other = state.pair.names[node], state.pair.names[1 - node]
+        yield Complaint(
+            Alarm.NO_MEMORY,
+            f"{there} has no memory for {guest}.",
+            f"{why}. Without {other} it is off.",
+            f"Put more memory into {there}, or do without a guest that need not run: `shoestring "
+            "guest stop GUEST`.",
+        )
+
+
 def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missing) -> Complaint:
     me, peer = names(state)
     mine, hello = state.guests[guest], hello_of(state, guest)
@@ -136,6 +152,7 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
     hello = hello_of(state, guest)
     was_there = hello is not None and hello.phase in HELD and not is_talking(state)
     soon = _starts_in(state, around, guest)
+    why = "; ".join(filter(None, (why, fitting.in_words(state, state.me, guest))))
     if soon is not None:
         tried = _what_failed(state, guest)
         means = f"It starts on {me} by itself in about {soon:.0f} s, if {peer} stays silent{tried}."

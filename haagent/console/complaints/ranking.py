@@ -20,6 +20,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
         *machines.silence(state, around),
         *ways.paths(state),
         *machines.peers(state),
+        *(c for guest in names for c in guests.memory(state, guest)),
         *ways.gateway(state),
         *ways.heartbeat(state, around),
         *machines.units(around),

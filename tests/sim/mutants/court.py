@@ -22,6 +22,7 @@ CORE = (
     "replacing",
     "speaking",
     "foresight",
+    "fitting",
     "timing",
     "durable",
     "moments",
