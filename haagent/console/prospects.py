@@ -4,7 +4,7 @@
 Pure: what can be moved is core/moving.py's to say, and stands in the snapshot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
@@ -27,7 +27,7 @@ def going(shown: Snapshot) -> list[GuestView]:
 
 
 def of_move(shown: Snapshot, guest: GuestView) -> list[str]:
-    return [_goes(shown, guest), _away(shown)]
+    return [*_journeys(shown, [guest], f"comes back to {shown.me}"), _away(shown)]
 
 
 def of_stop(shown: Snapshot, guest: GuestView) -> list[str]:
@@ -42,7 +42,7 @@ def of_maintenance(shown: Snapshot, is_on: bool) -> list[str]:
     if not is_on:
         return [f"Guests may start on {shown.me} by themselves again. Nothing moves back to it."]
     goers = going(shown)
-    lines = [_goes(shown, guest) for guest in goers]
+    lines = _journeys(shown, goers, "is off until the maintenance is over")
     if len(goers) > 1:
         lines.append("They go one after the other: none is shut down before the last one runs.")
     lines += [
@@ -62,7 +62,7 @@ def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
     """Of a reboot, or of a shutdown that lasts until somebody switches the machine on."""
     back = "is back" if is_back_soon else "is switched on again"
     goers, stayers = going(shown), [guest for guest in here(shown) if guest.blocker is not None]
-    lines = [_goes(shown, guest) for guest in goers]
+    lines = _journeys(shown, goers, f"is off until {shown.me} {back}")
     lines += [
         f"{guest.name} would be off until {shown.me} {back}, because {_why(shown, guest)}."
         for guest in stayers
@@ -173,8 +173,31 @@ def progress(shown: Snapshot, names: Iterable[str]) -> list[str]:
     return [whereabouts(shown, guest) for guest in shown.guests if guest.name in wanted]
 
 
-def _goes(shown: Snapshot, guest: GuestView) -> str:
-    return f"{guest.name} shuts down on {shown.me} and starts on {shown.peer}."
+def _journeys(shown: Snapshot, goers: Sequence[GuestView], otherwise: str) -> list[str]:
+    """What becomes of each of GOERS, as they go; OTHERWISE of one that finds too little memory."""
+    crowded = _crowded(shown, goers)
+    return [
+        f"{guest.name} shuts down on {shown.me}, finds too little memory on {shown.peer} (it needs "
+        f"{guest.takes} MiB), and {otherwise}."
+        if guest in crowded
+        else f"{guest.name} shuts down on {shown.me} and starts on {shown.peer}."
+        for guest in goers
+    ]
+
+
+def _crowded(shown: Snapshot, goers: Sequence[GuestView]) -> list[GuestView]:
+    """Those for which the other machine has no memory left when they come."""
+    found = []
+    for peer in shown.nodes:
+        if peer.is_me or peer.memory < 0:
+            continue
+        left = peer.memory - peer.memory_used
+        for guest in goers:
+            if guest.takes > left:
+                found.append(guest)
+            else:
+                left -= max(0, guest.takes)
+    return found
 
 
 def _away(shown: Snapshot) -> str:

@@ -56,6 +56,40 @@ def test_of_a_move() -> None:
     assert "about 8 s more" in told and "forced after 240 s" in told
 
 
+def roomy(left: int) -> Snapshot:
+    """Berta has so many MiB left, beside a guest that has 100."""
+    anna, berta = CALM.nodes
+    return replace(CALM, nodes=(anna, replace(berta, memory=left + 100, memory_used=100)))
+
+
+def test_of_a_move_for_which_there_is_no_memory() -> None:
+    assert prospects.of_move(roomy(195), view(takes=196)) == [
+        "counter shuts down on anna, finds too little memory on berta (it needs 196 MiB), and "
+        "comes back to anna.",
+        AWAY,
+    ]
+    goes = ["counter shuts down on anna and starts on berta.", AWAY]
+    for there in (roomy(196), CALM):  # in which it is not known
+        assert prospects.of_move(there, view(takes=196)) == goes
+    assert prospects.of_move(roomy(0), view()) == goes
+
+
+def test_guests_that_go_one_after_the_other_share_what_memory_there_is() -> None:
+    three = [view(name, takes=takes) for name, takes in (("a", 100), ("b", 150), ("c", 90))]
+    now = shown(*three, like=roomy(200))
+    short = "b shuts down on anna, finds too little memory on berta (it needs 150 MiB), and is off"
+    for told, until in (
+        (prospects.of_maintenance(now, True), "the maintenance is over"),
+        (prospects.of_going_down(now, True), "anna is back"),
+        (prospects.of_going_down(now, False), "anna is switched on again"),
+    ):
+        assert told[:3] == [
+            "a shuts down on anna and starts on berta.",
+            f"{short} until {until}.",
+            "c shuts down on anna and starts on berta.",
+        ]
+
+
 def test_of_maintenance() -> None:
     assert prospects.of_maintenance(shown(view(), THERE), True) == [
         "counter shuts down on anna and starts on berta.",
