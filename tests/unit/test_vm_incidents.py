@@ -12,7 +12,7 @@ from tests.unit.fake_story import FakeMachine, FakeStory
 from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import BOOT_ID
 from tests.vm.incidents.disks import await_failed, superblock
-from tests.vm.incidents.domains import MISER, SPINNERS, spun, take_memory
+from tests.vm.incidents.domains import MISER, SPINNERS, spun, take_memory, weight
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.programs import MOVE, give_handler, give_handler_back, move
 from tests.vm.incidents.standing import Standing, holder
@@ -106,6 +106,16 @@ def test_what_the_other_guests_spun(fake: FakeStory) -> None:
     fake.a.outs["xl list"] = heading + "".join(listed[:2])
     with pytest.raises(AssertionError, match="only"):
         spun(cast(Machine, fake.a))
+
+
+def test_what_a_domain_counts(fake: FakeStory) -> None:
+    heading = "Name                                ID Weight  Cap\n"
+    said = f"{heading}Domain-0                             0   2048    0\n"
+    fake.a.outs["xl sched-credit2 -d Domain-0"] = said
+    assert weight(cast(Machine, fake.a), "Domain-0") == 2048
+    fake.a.outs["xl sched-credit2 -d Domain-0"] = heading
+    with pytest.raises(AssertionError, match="Weight"):
+        weight(cast(Machine, fake.a), "Domain-0")
 
 
 class Rich(FakeMachine):

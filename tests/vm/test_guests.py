@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What a guest does to itself is no reason to move it; and where it cannot run, it is not kept."""
 
+import re
+
 import pytest
 
 from haagent.core.wishing import MOST_CRASHES
-from tests.vm.incidents.domains import give_memory_back, panic, take_memory
+from tests.vm.incidents.domains import LEFT, give_memory_back, panic, take_memory
 from tests.vm.incidents.network import await_complaint
 from tests.vm.incidents.programs import move
 from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
-from tests.vm.story import TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.wait import wait_until
 
 DEFINITION = "/run/shoestring/guests/counter.cfg"  # that the agent has xl start it from
@@ -148,14 +150,18 @@ def type_at(machine: Machine, command: str) -> None:
 
 @pytest.mark.row("E4")
 def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
-    """A person moves it there: it comes back once, and stays. When its machine dies, there is no
-    other place: it is tried there again and again, until that machine is back.
+    """Both say so before. A person moves it there: it comes back once, and stays. When its machine
+    dies, there is no other place: it is tried there again and again, until that machine is back.
     """
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
         before = Standing(story)
         take_memory(b)
+        for machine in story.pair.both:
+            await_complaint(machine, "b has no memory for counter.")
+        expect_no_promise(b)
+        expect_figures(b)
         move(a)
         before.await_line(b, "promoting: peer off: farewell; our copy: in-sync")
         before.await_line(b, "creating -> destroying: it could not be started")
@@ -163,7 +169,7 @@ def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
         expect_reason(b)
         before.await_line(a, "promoting: peer off: agreed; our copy: in-sync")
         story.await_numbers(20)
-        story.await_protected()
+        await_short_of_memory(story)
         await_told(a, "counter did not get to b: counter runs on a")
         back = Standing(story)
         await_time(a, 3 * TIMING.take)
@@ -177,12 +183,52 @@ def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
         expect_reason(b)
         await_complaint(b, TRIED_IN_VAIN)
         assert len(starts(story)) == 2
-        story.return_of(a)
+        a.power_on()
+        a.control.wait_for_boot(BOOT)
+        await_short_of_memory(story)
         story.await_numbers(20)
         assert runs_on(a) == runs_on(b) == ["a"]
         assert len(starts(story)) == 3, "it was started more than once"
         give_memory_back(b)
+        story.await_protected()
         story.audit(may_freeze=True)
+
+
+def await_short_of_memory(story: Story) -> None:
+    """Both machines have nothing to say but that b has too little memory."""
+    for machine in story.pair.both:
+        wait_until(
+            f"{machine.name} to miss nothing but memory",
+            lambda: codes(machine) == {"SHOE-308"},  # noqa: B023
+            BOOT,
+            2,
+        )
+
+
+def expect_no_promise(machine: Machine) -> None:
+    """MACHINE's screen foresees that it would not start the guest, and says why."""
+    wait_until(
+        f"{machine.name} to promise no start",
+        lambda: any(
+            " MiB for guests, and counter needs " in why
+            for guest in status(machine).get("guests", ())
+            for why in (guest["outlook"] or {}).get("missing", ())
+        ),
+        TAKEOVER,
+        2,
+    )
+
+
+def expect_figures(machine: Machine) -> None:
+    """What MACHINE has for guests is what a domain of another has left of it."""
+    mine, _ = status(machine)["nodes"]
+    assert 0 <= mine["memory"] <= LEFT and mine["memory_used"] == 0, mine
+    said = machine.run("shoestring guests", 120)
+    assert re.search(rf"^{machine.name}: \d+ MiB of memory for guests, 0 used,", said, re.M), said
+
+
+def codes(machine: Machine) -> set[str]:
+    return {one["code"] for one in status(machine).get("complaints", ())}
 
 
 def await_told(machine: Machine, words: str) -> None:

@@ -6,7 +6,7 @@ must not.
 import pytest
 
 from tests.vm.chaos.faults import signal
-from tests.vm.incidents.domains import end_spinning, spin, spun
+from tests.vm.incidents.domains import SPINNERS, end_spinning, spin, spun, weight
 from tests.vm.incidents.programs import (
     EAT_MEMORY,
     NO_MORE_PROCESSES,
@@ -166,6 +166,9 @@ def test_guests_take_all_of_the_processor(story: Story) -> None:
     with story:
         story.await_numbers(20)
         spin(a)
+        # Where it cannot be set, nothing else tells.
+        assert weight(a, "Domain-0") == 2048
+        assert {weight(a, name) for name in ("counter", *SPINNERS)} == {256}
         story.await_protected()
         before = Standing(story)
         enough = spun(a) + TIMING.take

@@ -89,6 +89,14 @@ def spun(machine: Machine) -> float:
     return sum(had.values())
 
 
+def weight(machine: Machine, domain: str) -> int:
+    """What DOMAIN counts on MACHINE when all want its processor (tools/xl/xl_sched.c, Xen 4.20)."""
+    said = machine.run(f"xl sched-credit2 -d {domain}", 120)
+    found = re.search(rf"^{domain} +\d+ +(\d+) +\d+$", said, re.MULTILINE)
+    assert found, said
+    return int(found[1])
+
+
 def end_spinning(machine: Machine) -> None:
     for name in SPINNERS:
         machine.run(f"xl destroy {name}", 120)
