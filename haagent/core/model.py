@@ -389,7 +389,7 @@ class GuestState:
     buried: int = 0  # the number of the last domain whose end was dealt with
     crashes: tuple[float, ...] = ()  # when it crashed here, of late
     created: float = NEVER  # when its domain was last seen to come up here
-    wished: float = NEVER  # when its newest wish came to be known
+    wished: float = NEVER  # when its newest wish of this machine was said
     is_disk_hanging: bool = False  # its volume here owes the answer to a read
     is_unbroken: bool = False  # nothing happened, since we were last in sync, that we could not see
     is_only_copy: bool = False  # the peer's disk failed while ours had all; not in sync since

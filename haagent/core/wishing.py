@@ -98,7 +98,6 @@ def hear(turn: Turn, guest: str, words: GuestHello) -> None:
     ours = turn.ledger(guest).wish
     if words.wish.number > ours.number:
         turn.write(guest, wish=words.wish)
-        turn.set_guest(guest, wished=turn.state.now)
         if words.wish.target is not ours.target:
             turn.say(guest, f"{SAYINGS[words.wish.target]}: the other machine says so")
 
@@ -144,7 +143,7 @@ def _crashed(turn: Turn, guest: str) -> None:
     is_tried = len(crashes) > MOST_CRASHES or target is Target.RETRIED
     if not is_tried or not _is_understood(state):
         again(turn, guest, why)
-    elif target is Target.STARTED and not state.is_stateless and _could_go(state, guest):
+    elif target is Target.STARTED and _could_go(state, guest):
         wish(turn, guest, Target.RETRIED)
         moving.let_go(turn, guest, why)
     else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.core import events
+from haagent.core import events, wishing
 from haagent.core.actions import AnswerOperator, Create, Restart, Shutdown
 from haagent.core.decide import decide
 from haagent.core.model import NodeState, Path, Phase
@@ -56,6 +56,21 @@ def test_an_older_wish_of_the_peer_is_not_taken_over() -> None:
         assert heard.durable.ledgers["g"].wish.number == kept
 
 
+def test_it_is_this_machines_turn_for_a_while() -> None:
+    """Nobody waits for a machine that was told to start it, and did not get to."""
+    said = with_ledger(with_guest(well(), wished=NOW), wish=Wish(4))
+    take = said.timing.take
+    for later, is_turn in ((0.0, True), (take - 0.1, True), (take, False)):
+        assert wishing.is_our_turn(replace(said, now=NOW + later), "g") is is_turn
+    for other in (Wish(5), Wish(4, Target.STOPPED), Wish(4, Target.RETRIED)):
+        assert not wishing.is_our_turn(with_ledger(said, wish=other), "g")
+
+
+def test_of_a_peer_that_was_never_heard_nothing_is_known() -> None:
+    decision = asked(with_peer(well(), hello=None, format=0), Target.STOPPED)
+    assert target(decision.state) is Target.STOPPED
+
+
 def test_what_is_wanted_already_is_no_new_wish() -> None:
     decision = asked(well(), Target.STARTED)
     assert decision.state.durable == well().durable
@@ -88,10 +103,11 @@ def test_only_what_runs_here_is_asked_to_start_anew() -> None:
         Restart("g"),
         AnswerOperator("g", None),
     )
-    away = with_guest(well(), phase=Phase.RELEASED)
-    assert decide(away, events.RestartAsked(AT, "g")).actions == (
-        AnswerOperator("g", "it does not run on a"),
-    )
+    off = with_ledger(well(), wish=Wish(2, Target.STOPPED))  # and about to be shut down
+    for away in (with_guest(well(), phase=Phase.RELEASED), off):
+        assert decide(away, events.RestartAsked(AT, "g")).actions == (
+            AnswerOperator("g", "it does not run on a"),
+        )
 
 
 @pytest.mark.parametrize("how", [End.CRASH, End.REBOOT])
@@ -126,7 +142,7 @@ def test_beside_the_release_before_it_is_started_again() -> None:
 
 
 def test_crashes_of_long_ago_are_not_counted() -> None:
-    long_ago = NOW - well().timing.crashes
+    long_ago = AT - well().timing.crashes
     state = with_guest(well(), crashes=(long_ago,) * MOST_CRASHES)
     decision = crashed(state)
     assert decision.actions == (Create("g"),)
@@ -140,6 +156,14 @@ def test_the_other_machine_has_a_try_if_it_can() -> None:
         decision = crashed(cannot)
         assert target(decision.state) is Target.FAILED
         assert decision.actions == (Shutdown("g"),)
+
+
+def test_without_a_stick_it_goes_to_the_other_machine_like_any_other() -> None:
+    """That one has no mark of it, and all tries."""
+    state = replace(with_guest(well(), crashes=(NOW,) * MOST_CRASHES), is_stateless=True)
+    decision = crashed(state)
+    assert decision.actions == (Shutdown("g"),)
+    assert target(decision.state) is Target.STARTED
 
 
 def test_where_it_was_tried_one_crash_is_enough() -> None:
@@ -163,6 +187,7 @@ def test_what_has_run_well_for_long_enough_is_a_guest_like_any_other() -> None:
     assert target(decide(crashed_since, events.Tick(AT)).state) is Target.RETRIED
     old = with_guest(state, since=since)
     assert target(decide(old, events.Tick(AT)).state) is Target.STARTED
+    assert decide(replace(old, is_stateless=True), events.Tick(AT)).reasons == ()
 
 
 def test_a_persons_word_in_spite_of_all_starts_what_was_stopped() -> None:

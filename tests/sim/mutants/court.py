@@ -37,6 +37,7 @@ CORE = (
     "hearing",
     "lacking",
     "wishing",
+    "ordering",
     "outcomes",
     "invariants",
 )
