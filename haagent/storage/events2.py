@@ -73,6 +73,9 @@ REPLICATION: dict[str, Link] = {
     "Behind": Link.SYNC_TARGET,
 }
 
+# Both copies are compared, from here or from the peer: for everything else the two are connected.
+VERIFYING = frozenset({"VerifyS", "VerifyT"})
+
 SUSPENSIONS = frozenset({"no", "user", "no-data", "fencing", "quorum"})
 OBJECTS = frozenset({"resource", "connection", "device", "peer-device"})
 IGNORED = frozenset({"helper", "path"})
@@ -153,6 +156,15 @@ class Fold:
     def connection(self, name: str) -> Connection:
         """The connection of resource NAME, in DRBD's own words."""
         return self._parts[name].connection if name in self._parts else Connection.STANDALONE
+
+    def is_verifying(self, name: str) -> bool:
+        """Whether the two copies of resource NAME, or of a volume of it, are being compared."""
+        parts = self._parts.get(name)
+        return (
+            parts is not None
+            and parts.connection is Connection.CONNECTED
+            and any(volume.replication in VERIFYING for volume in parts.volumes.values())
+        )
 
     def minors(self, name: str) -> tuple[int, ...]:
         """The numbers N of the devices /dev/drbdN of resource NAME."""

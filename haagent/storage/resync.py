@@ -2,8 +2,8 @@
 """Owns what /proc/drbd tells of a resync: its text -> how far each device is, or how far apart.
 
 Pure. events2 does not carry it. A line that is not known is no progress, and no error: a screen
-shows it, storage/reconnection.py has a resync that hangs at its end begun anew, and nothing else
-may ever be decided by it.
+shows it, storage/reconnection.py has a resync that hangs at its end begun anew,
+storage/verification.py tells a person what differs, and nothing else may ever be decided by it.
 
 The text is that of DRBD 8.4, drivers/block/drbd/drbd_proc.c: a block for each device that begins
 with ` 0: cs:SyncSource ...`, and while a resync runs
@@ -13,15 +13,20 @@ with ` 0: cs:SyncSource ...`, and while a resync runs
 
 with K or M. `verified:` in the place of `sync'ed:` is a verification, which is no resync, and
 ` (stalled)` at the end means that nothing moved for minutes. `oos:` is always there: KiB that are
-marked as different; without a connection that is what was written here since.
+marked as different; without a connection that is what was written here since, and with one that
+copies nothing it is what verifications have found.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 DEVICE = re.compile(r"^ *(\d+): cs:", re.MULTILINE)
-SYNCED = re.compile(r"sync'ed: *\d+\.\d% *\((?P<left>\d+)/(?P<total>\d+)\)(?P<unit>[KM])")
+DONE = re.compile(
+    r"(?P<what>sync'ed|verified): *\d+\.\d% *\((?P<left>\d+)/(?P<total>\d+)\)(?P<unit>[KM])"
+)
+RESYNC, VERIFICATION = "sync'ed", "verified"
+ONE = re.compile(r"(Connected|VerifyS|VerifyT) ro:\S+ ds:UpToDate/UpToDate ")  # behind a DEVICE
 FINISH = re.compile(r"finish: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d) (?P<rest>.*)")
 OUT_OF_SYNC = re.compile(r"\boos:(?P<left>\d+)")
 STALLED = "(stalled)"
@@ -31,9 +36,9 @@ KIB = {"K": 1, "M": 1024}
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A resync, of one device or of several that belong together."""
+    """A resync or a verification, of one device or of several that belong together."""
 
-    left: int  # KiB that are still to be copied
+    left: int  # KiB that are still to be copied, or compared
     total: int  # KiB when it began
     seconds: int | None  # until it is done, by DRBD's estimate; None: nothing moves
 
@@ -43,31 +48,47 @@ class Progress:
         return 1000 * (self.total - self.left) // self.total / 10 if self.total else 100.0
 
 
-def parse(text: str) -> dict[int, Progress]:
-    """The resyncs that TEXT tells of, by the number of their device."""
+def parse(text: str, what: str = RESYNC) -> dict[int, Progress]:
+    """The resyncs that TEXT tells of, or the verifications, by the number of their device."""
+    return {minor: found for minor, block in _blocks(text) if (found := _progress(block, what))}
+
+
+def _blocks(text: str) -> Iterator[tuple[int, str]]:
+    """What TEXT says of each device, behind `cs:`."""
     _, *parts = DEVICE.split(text)
-    blocks = zip(parts[::2], parts[1::2], strict=True)
-    return {int(minor): found for minor, block in blocks if (found := _progress(block))}
+    for minor, block in zip(parts[::2], parts[1::2], strict=True):
+        yield int(minor), block
 
 
-def _progress(block: str) -> Progress | None:
-    synced, finish = SYNCED.search(block), FINISH.search(block)
-    if synced is None:
+def _progress(block: str, what: str) -> Progress | None:
+    done, finish = DONE.search(block), FINISH.search(block)
+    if done is None or done["what"] != what:
         return None
-    kib = KIB[synced["unit"]]
+    kib = KIB[done["unit"]]
     seconds = None
     if finish is not None and STALLED not in finish["rest"]:
         hours, minutes = int(finish["hours"]), int(finish["minutes"])
         seconds = hours * 3600 + minutes * 60 + int(finish["seconds"])
-    return Progress(int(synced["left"]) * kib, int(synced["total"]) * kib, seconds)
+    return Progress(int(done["left"]) * kib, int(done["total"]) * kib, seconds)
 
 
 def out_of_sync(text: str) -> dict[int, int]:
     """KiB that are marked as different, by the number of the device."""
-    _, *parts = DEVICE.split(text)
-    blocks = zip(parts[::2], parts[1::2], strict=True)
     return {
-        int(n): int(found["left"]) for n, block in blocks if (found := OUT_OF_SYNC.search(block))
+        n: int(found["left"]) for n, block in _blocks(text) if (found := OUT_OF_SYNC.search(block))
+    }
+
+
+def apart(text: str, minors: Mapping[str, Collection[int]]) -> dict[str, int]:
+    """KiB that are marked as different of each guest of MINORS whose copies are one to DRBD: they
+    are what verifications have found. Of any other guest the same figure means something else.
+    """
+    marked = out_of_sync(text)
+    ones = {minor for minor, block in _blocks(text) if ONE.match(block)} & marked.keys()
+    return {
+        guest: sum(marked[n] for n in numbers)
+        for guest, numbers in minors.items()
+        if numbers and ones >= set(numbers)
     }
 
 
@@ -76,12 +97,7 @@ def copied(text: str, minors: Mapping[str, Iterable[int]]) -> frozenset[str]:
     none has anything left to copy: a resync that is about to end, or that never does.
     """
     left = out_of_sync(text)
-    _, *parts = DEVICE.split(text)
-    sources = {
-        int(minor)
-        for minor, block in zip(parts[::2], parts[1::2], strict=True)
-        if block.split(maxsplit=1)[:1] == [SOURCE]
-    }
+    sources = {minor for minor, block in _blocks(text) if block.split(maxsplit=1)[:1] == [SOURCE]}
     return frozenset(
         guest
         for guest, numbers in minors.items()
@@ -102,9 +118,11 @@ def together(found: Iterable[Progress]) -> Progress | None:
     )
 
 
-def by_guest(text: str, minors: Mapping[str, Iterable[int]]) -> dict[str, Progress]:
+def by_guest(
+    text: str, minors: Mapping[str, Iterable[int]], what: str = RESYNC
+) -> dict[str, Progress]:
     """What TEXT tells, for each guest of MINORS, whose devices are those."""
-    devices = parse(text)
+    devices = parse(text, what)
     return {
         guest: whole
         for guest, numbers in minors.items()

@@ -37,6 +37,8 @@ class Kernel:
 
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         assert "--force" not in argv
+        if argv[:2] == ("drbdsetup", "verify"):  # by its minor
+            return self.verify(argv)
         assert "counter" in argv
         if argv[0] == "drbdsetup":
             assert argv[1:3] == ("events2", "--now")
@@ -47,6 +49,13 @@ class Kernel:
             raise ToolError(argv, *self.refusals.pop(0))
         if not self.is_idle:
             self.obey(argv[1])
+        return ""
+
+    def verify(self, argv: Sequence[str]) -> str:
+        self.done.append(" ".join(argv[1:]))
+        if self.refusals:
+            raise ToolError(argv, *self.refusals.pop(0))
+        self.replication = "VerifyS"
         return ""
 
     def obey(self, verb: str) -> None:
@@ -451,3 +460,64 @@ def test_whoever_loses_its_role_or_disk_by_that_is_told() -> None:
     kernel = Kernel("Primary", "Connecting")  # this one obeys, and comes up anew
     with pytest.raises(ToolError, match="Consistent"):
         drbd(kernel).adjust("counter")
+
+
+def test_a_verification_begins_at_the_first_block() -> None:
+    """And not where one was cut short, whenever that was."""
+    kernel = Kernel("Primary")
+    for _ in range(2):
+        drbd(kernel).verify("counter")
+    assert kernel.done == ["verify 3 --start=0"], "one that runs is left alone"
+
+
+@pytest.mark.parametrize(
+    ("connection", "replication", "disk", "peer_disk"),
+    [
+        ("Connected", "VerifyT", "UpToDate", "UpToDate"),
+        ("Connected", "SyncSource", "UpToDate", "Inconsistent"),
+        ("Connected", "Established", "UpToDate", "Diskless"),
+        ("Connecting", "Off", "UpToDate", "Outdated"),
+        ("StandAlone", "Off", "UpToDate", "DUnknown"),
+    ],
+)
+def test_only_two_that_are_one_are_verified(
+    connection: str, replication: str, disk: str, peer_disk: str
+) -> None:
+    kernel = Kernel("Primary", connection)
+    kernel.replication, kernel.disk, kernel.peer_disk = replication, disk, peer_disk
+    drbd(kernel).verify("counter")
+    kernel.exists = False
+    drbd(kernel).verify("counter")
+    assert kernel.done == []
+
+
+def test_a_verification_that_drbd_refuses_is_told() -> None:
+    kernel = Kernel()
+    why = "Need a verify algorithm to start online verify"
+    kernel.refusals = [(11, f"3: State change failed: (-14) {why}\n")]
+    with pytest.raises(ToolError, match=why):
+        drbd(kernel).verify("counter")
+
+
+def test_the_watch_tells_of_a_verification_and_posts_none_of_it() -> None:
+    lines = (DATA / "verifies.txt").read_text().splitlines(keepends=True)
+    script = "\n".join(f"printf '%s' '{line}'; sleep 0.1" for line in lines)
+    adapter, posts, told = scripted(script), [], []
+
+    def tell(guest: str, resource: Resource, is_verifying: bool) -> None:
+        told.append((resource.link, is_verifying))
+        if resource.link is Link.CONNECTING:
+            threading.Thread(target=adapter.stop).start()
+
+    guard = threading.Timer(20, adapter.stop)
+    guard.start()
+    adapter.watch(lambda guest, resource: posts.append(resource.link), (), tell)
+    guard.cancel()
+    assert posts == [Link.CONNECTED, Link.CONNECTING]
+    assert told == [
+        (Link.CONNECTED, False),
+        (Link.CONNECTED, True),
+        (Link.CONNECTED, False),
+        (Link.CONNECTED, True),
+        (Link.CONNECTING, False),
+    ]

@@ -273,3 +273,15 @@ def test_lost_messages_are_noticed() -> None:
     fold = Fold()
     fold.feed("- skipped 3")
     assert fold.has_gap
+
+
+@pytest.mark.parametrize("word", ["VerifyS", "VerifyT"])
+def test_two_that_are_compared_are_connected_and_it_is_known(word: str) -> None:
+    told = text("now.txt").replace("replication:Established", f"replication:{word}")
+    fold = snapshot(told)
+    assert fold.resources()["counter"].is_in_sync
+    assert fold.is_verifying("counter")
+    assert not snapshot(text("now.txt")).is_verifying("counter")
+    assert not fold.is_verifying("mail")
+    fold.feed("destroy connection name:counter peer-node-id:0 conn-name:peer")
+    assert not fold.is_verifying("counter"), "what DRBD does not take back is over all the same"

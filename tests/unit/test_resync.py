@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from haagent.storage.resync import Progress, by_guest, copied, out_of_sync, parse, together
+from haagent.storage.resync import (
+    VERIFICATION,
+    Progress,
+    apart,
+    by_guest,
+    copied,
+    out_of_sync,
+    parse,
+    together,
+)
 
 DATA = Path(__file__).parents[1] / "data/drbd"
 TEXT = (DATA / "proc-resync.txt").read_text()
@@ -79,3 +88,37 @@ def test_one_that_runs_and_has_something_to_copy_is_not_at_its_end() -> None:
 )
 def test_what_is_not_understood_has_not_ended(text: str) -> None:
     assert copied(text, {"counter": (0,)}) == frozenset()
+
+
+VERIFIED = (DATA / "proc-verified.txt").read_text()
+
+
+def test_a_verification_is_no_resync_and_the_reverse() -> None:
+    assert parse(VERIFIED, VERIFICATION) == {
+        0: Progress(392048, 524236, 8),
+        1: Progress(4728 * 1024, 10240 * 1024, None),
+    }
+    assert parse(VERIFIED) == {5: Progress(64, 128, 1)}
+    assert by_guest(VERIFIED, {"counter": (0,), "mail": (5,)}, VERIFICATION).keys() == {"counter"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "kib"),
+    [
+        ((0,), 8),  # while it is compared, on either side
+        ((1,), 0),
+        ((2,), 16),
+        ((6,), 0),
+        ((0, 2), 24),
+        ((3,), None),  # without a disk there, these are what it missed
+        ((4,), None),
+        ((5,), None),
+        ((2, 4), None),  # of all volumes, or none
+        ((7,), None),  # not there
+        ((), None),
+    ],
+)
+def test_what_is_marked_between_two_that_are_one_was_found(
+    devices: tuple[int, ...], kib: int | None
+) -> None:
+    assert apart(VERIFIED, {"counter": devices}).get("counter") == kib
