@@ -42,6 +42,7 @@ class Storage(Protocol):
     def promote(self, guest: str, disconnect: bool, timeout: float) -> None: ...
     def demote(self, guest: str) -> None: ...
     def reconnect(self, guest: str) -> None: ...
+    def verify(self, guest: str) -> None: ...
     def down(self, guest: str) -> None: ...
 
 
@@ -104,6 +105,10 @@ class Hands:
         """
         self._work[guest].put(lambda: self._reconnect(guest))
 
+    def verify(self, guest: str) -> None:
+        """Has DRBD begin to compare both copies, between two deeds. So, too."""
+        self._work[guest].put(lambda: self._verify(guest))
+
     def down(self, done: Callable[[], None]) -> None:
         """Takes every resource out of DRBD, then calls DONE. For the end of a boot."""
         waiting = set(self._work)
@@ -134,6 +139,12 @@ class Hands:
             self._storage.reconnect(guest)
         except (ShoestringError, OSError) as error:
             log.warning("%s: DRBD did not connect anew: %s", guest, error)
+
+    def _verify(self, guest: str) -> None:
+        try:
+            self._storage.verify(guest)
+        except (ShoestringError, OSError) as error:
+            log.warning("%s: its two copies cannot be compared: %s", guest, error)
 
     def _carry_out(self, guest: str, deed: Deed, work: Callable[[], None]) -> None:
         try:

@@ -225,6 +225,11 @@ class Kit:
             raise ToolError(["drbdadm", "disconnect", guest], None, "")
         self.done.append("reconnect")
 
+    def verify(self, guest: str) -> None:
+        if self.is_stubborn:
+            raise ToolError(["drbdsetup", "verify", guest], 11, "")
+        self.done.append("verify")
+
     def down(self, guest: str) -> None:
         self.done.append("down")
 
@@ -307,6 +312,22 @@ def test_drbd_connects_anew_between_two_deeds_and_nothing_is_told_of_it(
     assert kit.done == ["outdate", "reconnect", "connect", "reconnect", "outdate"]
     (line,) = caplog.messages
     assert line.startswith("g: DRBD did not connect anew: drbdadm")
+    assert loop.events.empty()
+
+
+def test_a_verification_begins_between_two_deeds(caplog: pytest.LogCaptureFixture) -> None:
+    kit, loop = Kit(), Loop(survivor(), Recorded())
+    ours = hands(kit, loop)
+    ours.verify("g")
+    ours.do(actions.Connect("g"))
+    assert isinstance(loop.events.get(timeout=10), events.Done)
+    kit.is_stubborn = True
+    ours.verify("g")
+    ours.do(actions.Outdate("g"))
+    assert isinstance(loop.events.get(timeout=10), events.Done), "a failure is no end"
+    assert kit.done == ["verify", "connect", "outdate"]
+    (line,) = caplog.messages
+    assert line.startswith("g: its two copies cannot be compared: drbdsetup verify")
     assert loop.events.empty()
 
 
