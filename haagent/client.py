@@ -170,6 +170,16 @@ def restart(guest: str, path: Path = SOCKET) -> None:
     _ask({"ask": Ask.RESTART, "guest": guest}, path)
 
 
+def verify(guest: str, path: Path = SOCKET) -> None:
+    """Has both copies of GUEST compared; returns when that is about to begin. Raises as `move`."""
+    _ask({"ask": Ask.VERIFY, "guest": guest}, path)
+
+
+def noted(guest: str, path: Path = SOCKET) -> None:
+    """A person has taken note of what differs between the copies of GUEST. Raises as `move`."""
+    _ask({"ask": Ask.NOTED, "guest": guest}, path)
+
+
 def resolve(guest: str, node: int, stamp: str, path: Path = SOCKET, *, about: int = 0) -> None:
     """Says that NODE's copy of GUEST counts; returns when that is on its way to the other machine.
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The agent's door: one UNIX socket through which this machine's own programs ask and are told.
 
-It must not decide anything: what is asked becomes an event, what is answered comes from the core.
+It must not decide anything: what is asked becomes an event, what is answered comes from the core,
+or from storage/verification.py, whose business is none of the core's.
 No client can hold up another, or the agent: nothing in here waits for a client, each has a limit
 to its time and to its memory, and their number is bounded.
 
@@ -14,6 +15,8 @@ One request a connection, a line of JSON; each answer is a line of JSON:
     {"ask": "move", "guest": NAME}    {"accepted": true}, or {"refused": WHY}, when the core says so
     {"ask": "start", "guest": NAME}   the same; it is to run from now on. And for "stop"
     {"ask": "restart", "guest": NAME} the same, for one that runs here
+    {"ask": "verify", "guest": NAME}  the same: both copies are compared, as soon as may be
+    {"ask": "noted", "guest": NAME}   the same: a person has taken note of what that has found
     {"ask": "resolve", "guest": NAME, "copy": 0 | 1, "stamp": TEXT, "choice": NUMBER}
                                       the same: {"accepted": true} is on its way to the peer
     {"ask": "lan", "first": A, "second": A, "gateway": A}
@@ -40,6 +43,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 from haagent.core.events import (
     ChoiceAsked,
@@ -76,6 +80,8 @@ class Ask(StrEnum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    VERIFY = "verify"
+    NOTED = "noted"
     RESOLVE = "resolve"
     LAN = "lan"
     MAINTENANCE_ON = "maintenance on"
@@ -86,7 +92,7 @@ class Ask(StrEnum):
 STREAMS = (Ask.WATCH, Ask.LEAVE)  # they get every snapshot that they are fast enough to take
 PATIENT = (Ask.FENCE, Ask.LEAVE)  # they are never dropped in favour of another client
 ACTS_ON_A_GUEST = (Ask.MOVE, Ask.START, Ask.STOP, Ask.RESTART)
-OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, *ACTS_ON_A_GUEST})
+OF_A_GUEST = frozenset({Ask.FENCE, Ask.CONFIRM, Ask.VERIFY, Ask.NOTED, *ACTS_ON_A_GUEST})
 WITH_MORE = frozenset({Ask.RESOLVE, Ask.LAN})  # not only a guest
 OF_THE_MACHINE = (Ask.MAINTENANCE_ON, Ask.MAINTENANCE_OFF, Ask.LAN)
 LONGEST_STAMP = 32  # characters
@@ -108,6 +114,13 @@ class _Client:
     is_done: bool = False  # gone as soon as everything is sent
 
 
+class Verifier(Protocol):
+    """What storage/verification.py does. Both say why not, or None."""
+
+    def ask(self, guest: str) -> str | None: ...
+    def take_note(self, guest: str) -> str | None: ...
+
+
 class Server:
     """Listens at PATH in a thread of its own. What is asked is posted as events of the core.
 
@@ -115,10 +128,17 @@ class Server:
     and `finish_leaving` may be called from any thread and do not block either.
     """
 
-    def __init__(self, path: Path, guests: Collection[str], post: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        guests: Collection[str],
+        post: Callable[[Event], None],
+        verifier: Verifier,
+    ) -> None:
         self._path = path
         self._guests = frozenset(guests)
         self._post = post
+        self._verifier = verifier
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # Not in `stop`: publishing to a closed door is no error.
@@ -169,7 +189,7 @@ class Server:
 
         Who asks both in one moment gets one answer for both; what is then shown tells them apart.
         """
-        line = _line({"accepted": True} if refusal is None else {"refused": refusal})
+        line = _verdict(refusal)
         for ask in (*ACTS_ON_A_GUEST, Ask.RESOLVE) if guest else OF_THE_MACHINE:
             self._do(partial(self._answer, ask, guest, line))
 
@@ -267,6 +287,10 @@ class Server:
                 self._post(WishAsked(now, client.guest, target))
             case Ask.RESTART:
                 self._post(RestartAsked(now, client.guest))
+            case Ask.VERIFY:
+                self._send(client, _verdict(self._verifier.ask(client.guest)), is_last=True)
+            case Ask.NOTED:
+                self._send(client, _verdict(self._verifier.take_note(client.guest)), is_last=True)
             case Ask.RESOLVE:
                 self._post(ChoiceAsked(now, client.guest, *parse_choice(line)))
             case Ask.LAN:
@@ -351,6 +375,10 @@ def _listen(path: Path) -> socket.socket:
 
 def _line(message: Mapping[str, object]) -> bytes:
     return json.dumps(message, allow_nan=False).encode() + b"\n"
+
+
+def _verdict(refusal: str | None) -> bytes:
+    return _line({"accepted": True} if refusal is None else {"refused": refusal})
 
 
 def parse(line: bytes, guests: Collection[str]) -> tuple[Ask, str]:

@@ -44,9 +44,11 @@ from haagent.run import run
 from haagent.state import FOLDER, StateFile
 from haagent.storage import spare
 from haagent.storage.drbd import Drbd
+from haagent.storage.findings import Book
 from haagent.storage.kept import Kept
 from haagent.storage.pulse import Pulse
 from haagent.storage.reconnection import Reconnection
+from haagent.storage.verification import Verification
 from haagent.update import news
 from haagent.update.news import News
 
@@ -108,6 +110,7 @@ class Machine:
         self.pulse = Pulse(config.guests, timing.disk, timing.pulse)
         devices = {name: minors(guest) for name, guest in config.guests.items()}
         self.reconnection = Reconnection(devices, timing.dead, PROC_DRBD)
+        self.verification = Verification(devices, Book(FOLDER, config.guests), PROC_DRBD)
         self.addresses = lan.Addresses()
         self._spare: File | None = None  # DRBD's configuration, in memory
         self._is_opened = False  # the watchdog, or it was tried
@@ -133,7 +136,7 @@ class Machine:
             patience=90.0 * self.config.pair.scale,
             grace=GRACE * self.config.pair.scale,
         )
-        self._server = Server(SOCKET, list(self.config.guests), post)
+        self._server = Server(SOCKET, list(self.config.guests), post, self.verification)
         self._server.start()
         for name, guest in self.config.guests.items():
             self.xen.define(
@@ -154,6 +157,7 @@ class Machine:
             self._measure,
             self._feel_pulse,
             self._end_resyncs,
+            self._verify,
         ):
             threading.Thread(
                 target=_guarded(adapter, post), name=adapter.__name__, daemon=True
@@ -235,6 +239,7 @@ class Machine:
         self.measures.seen(state)
         self.pulse.seen(state)
         self.reconnection.seen(state)
+        self.verification.seen(state)
         self.revival.seen(state)
         self.stray.follow()
         around = Surroundings(
@@ -247,6 +252,7 @@ class Machine:
             outlooks=self.lookout.outlooks,
             resyncs=self.lookout.resyncs,
             hanging_resyncs=self.reconnection.hanging,
+            verified=self.verification.verified,
             update=self.update,
             lately=self.lookout.lately,
             has_strange_disk=self.has_strange_disk,
@@ -266,7 +272,7 @@ class Machine:
 
         # A disk that is dead, or late, brings up no mirror. What waits here for one must know that
         # there is none: else nobody is ever agreed to, and the peer's copy may be the only one.
-        self.drbd.watch(seen, self.config.guests)
+        self.drbd.watch(seen, self.config.guests, self.verification.changed)
 
     def _watch_xen(self, post: Callable[[Event], None]) -> None:
         def seen(domains: Mapping[str, Ended | None]) -> None:
@@ -361,6 +367,9 @@ class Machine:
 
     def _end_resyncs(self, post: Callable[[Event], None]) -> None:
         self.reconnection.watch(self._hands.reconnect)
+
+    def _verify(self, post: Callable[[Event], None]) -> None:
+        self.verification.watch(self._hands.verify)
 
 
 def _guarded(

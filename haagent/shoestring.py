@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from haagent import client, handover, password, report, resolution, running, saving
+from haagent import client, handover, password, report, resolution, running, saving, verifying
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import (
     VERDICTS,
@@ -24,7 +24,7 @@ from haagent.command import (
     is_at_a_terminal,
     look,
 )
-from haagent.console.render import guest_line, memory_line, render
+from haagent.console.render import guest_line, memory_line, render, verified
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
@@ -74,7 +74,7 @@ def add_status(program: CommandLine) -> None:
 
 
 def add_guest(program: CommandLine) -> None:
-    add = program.group("guest", "start, stop, restart and move guests, one at a time")
+    add = program.group("guest", "start, stop, move and verify guests, one at a time")
     add("list", guests, "list the guests, as `shoestring guests`", "shoestring guest list")
     for verb, act, help in (
         ("start", running.start, "start a guest that is off, on this machine if it can"),
@@ -86,6 +86,14 @@ def add_guest(program: CommandLine) -> None:
         command.add_argument("guest", metavar="GUEST")
         if verb != "start":
             command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    help = "compare a guest's two copies block by block, now; they are compared once a week anyway"
+    add("verify", verifying.verify, help, "shoestring guest verify web").add_argument(
+        "guest", metavar="GUEST"
+    )
+    help = "say that you have taken note of what differed between a guest's two copies"
+    noted = add("verified", verifying.verified, help, "shoestring guest verified web")
+    noted.add_argument("guest", metavar="GUEST")
+    noted.add_argument("--yes", action="store_true", help="do not ask; for scripts")
 
     add_backup_of(add)
 
@@ -194,6 +202,7 @@ def guests(arguments: argparse.Namespace, places: Places) -> Exit:
             print(f"  can be moved to {shown.peer}")
         else:
             print(f"  cannot be moved from {shown.me}: {guest.blocker}")
+        print(f"  {verified(guest, shown.wall)}")
     for node in shown.nodes:
         print(memory_line(node))
     return Exit.PROTECTED

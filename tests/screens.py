@@ -25,7 +25,9 @@ from haagent.core import lacking
 from haagent.core.events import MeasuresTaken, WatchdogArmed
 from haagent.core.foresight import foresee
 from haagent.core.model import Link, Measured, Path, Policy
+from haagent.storage.findings import Finding
 from haagent.storage.resync import Progress
+from haagent.storage.verification import Verified
 from tests.sim.ground import Frames
 from tests.sim.machine import NAMES
 from tests.sim.world import World, healthy
@@ -65,6 +67,9 @@ TYPED = (
 )
 
 
+WELL = Finding(at=EVENING - 3 * 86400)
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """What happens to a healthy pair whose guest runs on a, and the screen to look at then."""
@@ -74,6 +79,7 @@ class Day:
     on: int = A
     policy: Policy = Policy.AUTOMATIC
     resync: Progress | None = None
+    verified: Finding = WELL
 
 
 def nothing(world: World) -> None:
@@ -186,6 +192,16 @@ DAYS = (
         B,
     ),
     Day("The watchdog cannot be armed", then(unarmed, later(15))),
+    Day(
+        "A night's comparison found that the two copies differ",
+        nothing,
+        verified=Finding(at=EVENING - 20_000, differs=8, since=EVENING - 20_300),
+    ),
+    Day(
+        "The same, after the standby lost its power and came back",
+        then(off(B), later(60), on(B), later(90)),
+        verified=Finding(EVENING - 20_000, 8, EVENING - 20_300, copied_from=NAMES[A]),
+    ),
 )
 
 
@@ -206,6 +222,7 @@ def screen(day: Day) -> list[str]:
         addresses={GUEST: ADDRESS},
         outlooks=foresee(state),
         resyncs={GUEST: day.resync} if day.resync else {},
+        verified={GUEST: Verified(day.verified)},
         lately=tuple(_decided(world, day.on))[:LATELY],
     )
     return render(snapshot(state, lacking.sentences, around), *SIZE)

@@ -188,6 +188,37 @@ class Alarm(StrEnum):
         "machine.",
     )
 
+    COPIES_DIFFER = (
+        "SHOE-210",
+        "The two copies of a disk differ",
+        "They are compared block by block once a week, at night, and when you say `shoestring "
+        "guest verify GUEST`. A disk has kept something else than it was given, or memory or a "
+        "cable has changed it on the way. Or the guest did: what it changes while it is being "
+        "written, as it may with swap, with a database that writes past its cache and with what "
+        "it deletes at once, can differ, and is never read. Which copy is right nobody can tell, "
+        "so nothing was repaired. But what differs is marked, and the next resync copies it "
+        "together with what was written meanwhile: after a restart of either machine, a cable "
+        "that was out, or a takeover; and always from the machine that runs the guest then. The "
+        "screen says when that has happened, and from where.",
+        "Before you restart a machine, look for disk errors on both: `journalctl -k`, and "
+        "`smartctl -a` for each data disk. `journalctl -k --grep 'Out of sync'` has the places: "
+        "the same ones each time are a bad disk, others each time the guest's own doing. Let the "
+        "guest check its data; then `shoestring move GUEST`, and let it check them on the other "
+        "copy. When you know which one is good, let the guest run there, and `shoestring reboot` "
+        "the other machine: what differs is copied from the good one. `shoestring guest verify "
+        "GUEST` compares anew; `shoestring guest verified GUEST`, on each machine, says that you "
+        "have taken note. Replace a disk that does it again.",
+    )
+    COPIES_DIFFERED = (
+        "SHOE-211",
+        "The two copies of a disk differed, and were made the same",
+        "This is a note, and takes nothing from the pair's protection. What SHOE-210 told of was "
+        "copied in a resync, from the machine that the screen names, and the two copies are the "
+        "same since. If that machine had the wrong one, so has the other one now.",
+        "Let the guest check its data. `shoestring guest verified GUEST`, on each machine, says "
+        "that you have taken note.",
+    )
+
     PEER_SILENT = (
         "SHOE-301",
         "The other machine is silent",

@@ -7,6 +7,7 @@ Pure, and only words: whether something can be chosen is core/resolving.py's to 
 
 from dataclasses import dataclass
 
+from haagent.console.sizes import size
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import since, span
 from haagent.core.model import Link, Phase
@@ -43,7 +44,7 @@ def histories(shown: Snapshot, view: GuestView) -> list[str]:
     ):
         lines += ["", f"The copy on {name}:", *(f"  - {sentence}" for sentence in sentences)]
         if differs >= 0:
-            lines.append(f"  - {_size(differs)} of it were written since, as DRBD counts")
+            lines.append(f"  - {size(differs)} of it were written since, as DRBD counts")
         lines += ["  - the guest runs on it now"] * (name in view.runs_on)
     return [
         *lines,
@@ -116,10 +117,3 @@ def stage(shown: Snapshot, view: GuestView) -> str:
     if choice.stamp and not choice.is_kept:
         return f"Keeping a copy on {given_up}"
     return f"{given_up} gives up its copy, and waits for {counts}"
-
-
-def _size(kib: int) -> str:
-    for unit, size in (("GiB", 1 << 20), ("MiB", 1 << 10)):
-        if kib >= size:
-            return f"{kib / size:.1f} {unit}"
-    return f"{kib} KiB"

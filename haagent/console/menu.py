@@ -16,7 +16,7 @@ SHELL = "shell"
 BACK = ("back", "exit", "quit", "q", "0")
 EXPLAIN = ("?", "help")
 # What pages and alarms also name, and what only the shell has.
-OF_THE_SHELL = ("cl_status", "drbdadm", "haagent", "journalctl", "systemctl", "xl")
+OF_THE_SHELL = ("cl_status", "drbdadm", "haagent", "journalctl", "smartctl", "systemctl", "xl")
 
 QUESTION = "A number or a word; ? explains; Enter alone goes back: "
 
@@ -26,7 +26,7 @@ class Asked(StrEnum):
 
     GUEST = "guest"
     SWITCH = "on or off"
-    VERB = "start, stop, restart or backup, and a guest"
+    VERB = "start, stop, restart, backup or verify, and a guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,10 @@ ACTS = (
     ),
     Act(
         "guest",
-        "start, stop, restart or back up a guest",
+        "start, stop, restart, back up or verify a guest",
         "What is stopped is off on both machines, until it is started again. A backup goes onto "
-        "the one USB disk that is plugged in.",
+        "the one USB disk that is plugged in. `verify` compares both copies block by block, and "
+        "changes nothing.",
         asked=Asked.VERB,
     ),
 )

@@ -6,6 +6,7 @@ Pure: what can be moved is core/moving.py's to say, and stands in the snapshot.
 
 from collections.abc import Iterable, Sequence
 
+from haagent.console.alarms import Alarm
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import age
 from haagent.core.model import CONNECTED, GONE, Disk, LanStage, Phase
@@ -80,7 +81,19 @@ def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
     resting = any(node.is_me and node.in_maintenance for node in shown.nodes)
     if stayers and resting:
         lines.append(f"{shown.me} is in maintenance: it starts nothing by itself then, either.")
-    return [*lines, f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}."]
+    lines.append(f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}.")
+    return [*lines, *_joins(shown, back)]
+
+
+def _joins(shown: Snapshot, back: str) -> list[str]:
+    """What becomes of copies that differ when the two meet again."""
+    return [
+        f"The two copies of {guest.name} differ, and nobody knows which is right "
+        f"({Alarm.COPIES_DIFFER}). When {shown.me} {back}, DRBD copies what differs from the "
+        f"machine that runs {guest.name} then."
+        for guest in shown.guests
+        if guest.verification.differs and not guest.verification.copied_from
+    ]
 
 
 def no_replacement(shown: Snapshot) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from haagent.console import readiness
 from haagent.console.complaints.complaint import Complaint
+from haagent.console.sizes import size
 from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
 from haagent.console.times import age, clock, span
 from haagent.core.wish import Target
@@ -160,17 +161,41 @@ def _copies(guest: GuestView) -> str:
     if guest.is_split_brain:
         return "SPLIT BRAIN"
     if guest.is_in_sync:
-        return "mirrored"
+        return f"mirrored{_compared(guest)}"
     disks = f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
     return f"{guest.link or 'DRBD silent'}{_progress(guest)}, {disks}"
 
 
 def _progress(guest: GuestView) -> str:
-    if guest.resync is None:
+    return "" if guest.resync is None else _so_far(guest.resync.percent, guest.resync.seconds)
+
+
+def _compared(guest: GuestView) -> str:
+    now = guest.verification
+    if not now.is_under_way:
         return ""
-    seconds = guest.resync.seconds
+    return ", being verified" + ("" if now.percent is None else _so_far(now.percent, now.seconds))
+
+
+def _so_far(percent: float, seconds: int | None) -> str:
     left = "nothing moves" if seconds is None else f"{span(seconds)} left"
-    return f" {guest.resync.percent:.1f} %, {left}"
+    return f" {percent:.1f} %, {left}"
+
+
+def verified(guest: GuestView, wall: float) -> str:
+    """When the two copies were last compared, and what that found: a line without a name."""
+    known = guest.verification
+    if known.differs and not known.is_past:
+        copied = " and were copied since" * bool(known.copied_from)
+        found = f"{size(known.differs)} differed{copied}"
+    else:
+        found = "they were the same"
+        if known.noted:
+            found += f", but for {size(known.noted)} that you know of"
+    if known.at is None:
+        return "its two copies were never compared" + f"; {found}" * bool(known.differs)
+    told = f"{span(wall - known.at)} ago" if known.at <= wall else "at a time that is to come"
+    return f"its two copies were last compared {told}: {found}"
 
 
 def _outlook(shown: Snapshot, width: int, height: int) -> list[str]:
@@ -242,6 +267,7 @@ def _details(shown: Snapshot, now: float) -> Iterator[str]:
             f"{', alone' if guest.is_alone else ''}; DRBD {guest.link or 'silent'}, "
             f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
         )
+        yield f"  {verified(guest, shown.wall)}"
         if guest.missing and not guest.runs_on:
             yield f"  before it may start on {shown.me}: {'; '.join(guest.missing)}"
 

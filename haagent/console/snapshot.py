@@ -46,6 +46,23 @@ class ResyncView:
 
 
 @dataclass(frozen=True, slots=True)
+class VerificationView:
+    """What is known of whether the two copies are the same, as storage/findings.py has it. Moments
+    are seconds since the epoch.
+    """
+
+    at: float | None  # when all of them was last compared; None: never
+    differs: int  # KiB that differ, or did until they were copied, and nobody took note; 0: none
+    since: float | None  # when that was found
+    copied_from: str  # the node that it was copied from since; "?": one of the two; "": it was not
+    is_past: bool  # found to be the same after that
+    noted: int  # KiB that are marked as different, and that a person has taken note of
+    is_under_way: bool
+    percent: float | None  # of what is under way; None: DRBD has not told
+    seconds: int | None  # until it is done; None: nothing moves, or that
+
+
+@dataclass(frozen=True, slots=True)
 class ChoiceView:
     """A person's word on which of two copies that went apart counts."""
 
@@ -92,6 +109,7 @@ class GuestView:
     target: str  # what is to become of it: one of core/wish.py's Target
     copy_needs: int  # MiB that a copy of its volume takes; -1: not known
     takes: int  # MiB of its machine's memory for guests; -1: not known
+    verification: VerificationView
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +227,7 @@ def _guest_from(data: Mapping[str, Any]) -> GuestView:
         fields["outlook"] = OutlookView(Fate(outlook["fate"]), outlook["seconds"], missing)
     if resync is not None:
         fields["resync"] = ResyncView(**resync)
+    fields["verification"] = VerificationView(**data["verification"])
     if data["choice"] is not None:
         fields["choice"] = ChoiceView(**data["choice"])
     return GuestView(**fields)

@@ -11,6 +11,7 @@ from haagent.cluster.speech import Stranger
 from haagent.core.foresight import Outlook
 from haagent.core.model import NEVER, Path
 from haagent.storage.resync import Progress
+from haagent.storage.verification import Verified
 from haagent.update.news import News
 
 
@@ -29,6 +30,7 @@ class Surroundings:
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
     resyncs: Mapping[str, Progress] = field(default_factory=dict)
     hanging_resyncs: frozenset[str] = frozenset()  # guests: all is copied, and DRBD does not end it
+    verified: Mapping[str, Verified] = field(default_factory=dict)
     update: News | None = None  # None: nothing is known
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
     has_strange_disk: bool = False  # the data disk is not the one of this machine

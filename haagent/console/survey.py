@@ -18,6 +18,7 @@ from haagent.console.snapshot import (
     ResyncView,
     Snapshot,
     Verdict,
+    VerificationView,
 )
 from haagent.console.surroundings import Surroundings
 from haagent.core import fitting, lacking, moving, proofs, relocating, resolving, together
@@ -32,6 +33,7 @@ from haagent.core.model import (
     PathState,
     Resource,
 )
+from haagent.storage.verification import Verified
 
 OUTDATED = 20.0  # seconds; whoever looks ahead does so every few of them
 
@@ -123,6 +125,7 @@ def _guest(state: NodeState, around: Surroundings, guest: str, missing: Missing)
         target=str(ledger.wish.target),
         copy_needs=state.measured.needs.get(guest, -1),
         takes=state.measured.takes.get(guest, -1),
+        verification=_verification(around, guest),
     )
 
 
@@ -165,6 +168,22 @@ def _resync(around: Surroundings, guest: str, resource: Resource | None) -> Resy
     if found is None or not is_under_way:
         return None
     return ResyncView(found.percent, found.seconds)
+
+
+def _verification(around: Surroundings, guest: str) -> VerificationView:
+    known = around.verified.get(guest, Verified())
+    finding, progress = known.finding, known.progress
+    return VerificationView(
+        at=finding.at,
+        differs=finding.differs,
+        since=finding.since,
+        copied_from=finding.copied_from,
+        is_past=finding.is_past,
+        noted=finding.noted,
+        is_under_way=known.is_under_way,
+        percent=progress.percent if progress else None,
+        seconds=progress.seconds if progress else None,
+    )
 
 
 def _our_history(state: NodeState, guest: str, resource: Resource | None) -> tuple[str, ...]:

@@ -138,7 +138,8 @@ class Visit:
             case Asked.SWITCH:
                 answer = self._ask("on or off? Enter alone goes back: ").split()
             case Asked.VERB:
-                verb = self._ask("start, stop, restart or backup? Enter alone goes back: ").split()
+                asked = "start, stop, restart, backup or verify? Enter alone goes back: "
+                verb = self._ask(asked).split()
                 guest = self._which_guest() if len(verb) == 1 else ()
                 return (*verb, *guest) if verb and guest is not None else None
             case Asked.GUEST:

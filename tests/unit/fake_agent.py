@@ -38,6 +38,7 @@ from tests.unit.fake_state import (
     look,
     words,
 )
+from tests.unit.fake_verifier import Verifier
 from tests.unit.test_config import Machine
 
 STOPPING = guest(phase=Phase.STOPPING)
@@ -67,7 +68,8 @@ class Agent:
         self.shows_last_at: float | None = None  # the last of what it shows after an event
         self.ran_out = False  # of time
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self.server = Server(path, ["counter"], self._queue.put)
+        self.verifier = Verifier()
+        self.server = Server(path, ["counter"], self._queue.put, self.verifier)
         self.server.start()
         self._thread = threading.Thread(target=self._play)
         self._thread.start()

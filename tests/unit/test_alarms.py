@@ -15,6 +15,8 @@ from haagent.console.surroundings import Surroundings
 from haagent.core.model import Disk, Link
 from haagent.core.model import Path as Way
 from haagent.core.wish import Target, Wish
+from haagent.storage.findings import Finding
+from haagent.storage.verification import Verified
 from haagent.update.news import News
 from tests.unit.fake_state import (
     AROUND,
@@ -40,7 +42,9 @@ AROUNDS = (
     Surroundings(update=News("0.1.0", waits="0.2.0", fallen="0.1.9")),
     Surroundings(crossed_at=NOW),
     replace(AROUND, is_heartbeat_deaf=True),
+    replace(AROUND, verified={"counter": Verified(Finding(1.0, 8, 1.0))}),
 )
+SETTLED = replace(AROUND, verified={"counter": Verified(Finding(2.0, 8, 1.0, "anna", True))})
 STRANGE = replace(AROUND, strangers={Way.LAN: Stranger("192.0.2.7", NOW - 1)})
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
@@ -65,6 +69,8 @@ FOR_EVER = {
     "SHOE-207": "CHOICE",
     "SHOE-208": "DISK_HANGS",
     "SHOE-209": "STRANGE_DISK",
+    "SHOE-210": "COPIES_DIFFER",
+    "SHOE-211": "COPIES_DIFFERED",
     "SHOE-301": "PEER_SILENT",
     "SHOE-302": "GAVE_UP",
     "SHOE-303": "LEAVING",
@@ -124,6 +130,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
+    made |= {note.code for note in look(WELL, SETTLED).notes}
     made |= {note.code for note in look(ledger(wish=Wish(3, Target.RETRIED))(WELL)).notes}
     assert made == set(Alarm)
 

@@ -22,6 +22,7 @@ from haagent.core.events import Event, Leave, OperatorConfirmed
 from haagent.core.model import Durable, Ledger, Phase
 from haagent.state import NAMES, StateFile
 from tests.unit.fake_state import WELL, both, elsewhere, guest, look, silent
+from tests.unit.fake_verifier import Verifier
 from tests.unit.test_config import Machine
 
 CALM = look(WELL)
@@ -42,7 +43,7 @@ class Agent:
 
     def __init__(self, path: Path) -> None:
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.server = Server(path, ["counter"], self.events.put)
+        self.server = Server(path, ["counter"], self.events.put, Verifier())
         self.server.start()
 
     def says(self, shown: Snapshot) -> None:
@@ -188,7 +189,7 @@ def test_leave_tells_how_it_goes(places: Places, capsys: pytest.CaptureFixture[s
             server.publish(to_dict(replace(shown, at=shown.at + 1)))  # nothing new to tell
         server.finish_leaving()
 
-    server = Server(places.socket, ["counter"], play)
+    server = Server(places.socket, ["counter"], play, Verifier())
     server.start()
     assert cli.main(["leave"], places) == 0
     server.stop()

@@ -21,6 +21,7 @@ from haagent.console.menu import QUESTION
 from haagent.console.snapshot import to_dict
 from haagent.control import Server
 from tests.unit.fake_state import WELL, look
+from tests.unit.fake_verifier import Verifier
 
 DEADLINE = 30  # seconds; on an idle machine nothing here takes two
 RIGHT = "correct horse"
@@ -53,7 +54,7 @@ def console(tmp_path: Path) -> Iterator[Spawn]:
     program = tmp_path / "shoestring"
     program.write_text(SHOESTRING)
     program.chmod(0o755)
-    server = Server(tmp_path / "s", ["counter"], lambda event: None)
+    server = Server(tmp_path / "s", ["counter"], lambda event: None, Verifier())
     server.start()
     # Not stale while a test waits for a busy host.
     server.publish(to_dict(replace(look(WELL), at=time.monotonic(), scale=100.0)))

@@ -31,6 +31,7 @@ from haagent.core.events import (
 )
 from haagent.core.model import FenceAnswer
 from haagent.errors import OperatorError, PeerError
+from tests.unit.fake_verifier import Verifier
 
 SOON = 10.0  # seconds; nothing here takes a tenth of it
 
@@ -41,7 +42,8 @@ class Agent:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.server = Server(path, ["counter", "mail"], self.events.put)
+        self.verifier = Verifier()
+        self.server = Server(path, ["counter", "mail"], self.events.put, self.verifier)
         self.server.start()
 
     def event(self) -> Event:
@@ -389,7 +391,7 @@ def test_too_many_clients_cost_the_oldest_idle_one(agent: Agent) -> None:
 
 def test_a_second_agent_is_refused(agent: Agent) -> None:
     with pytest.raises(OperatorError, match="Another agent has"):
-        Server(agent.path, [], agent.events.put).start()
+        Server(agent.path, [], agent.events.put, Verifier()).start()
     agent.server.publish({"n": 1})
     assert client.snapshot(agent.path) == {"n": 1}
 
@@ -482,6 +484,17 @@ def test_a_request_is_parsed() -> None:
     assert parse_lan(lan_line()) == ("10.0.2.11/24", "10.0.2.12/24", "10.0.2.1")
     with pytest.raises(
         BadRequest,
-        match="fence, confirm, move, start, stop, restart, resolve, lan, maintenance on",
+        match="fence, confirm, move, start, stop, restart, verify, noted, resolve, lan",
     ):
         parse(b'{"ask": "sleep"}\n', [])
+
+
+@pytest.mark.parametrize("ask", ["verify", "noted"])
+def test_a_verification_is_no_business_of_the_core(agent: Agent, ask: str) -> None:
+    acts = {"verify": client.verify, "noted": client.noted}
+    acts[ask]("mail", agent.path)
+    agent.verifier.refusal = "berta is silent"
+    with pytest.raises(Refused, match="Nothing was done: berta is silent"):
+        acts[ask]("mail", agent.path)
+    assert agent.verifier.asked == [(ask, "mail")] * 2
+    assert agent.events.empty()

@@ -220,3 +220,17 @@ def test_no_machine_is_replaced_while_addresses_change(
     found = prospects.no_replacement(look(alone(WELL)))
     assert (found is not None) is is_refused
     assert found is None or "its address on the LAN" in found[0]
+
+
+def test_a_restart_that_makes_two_copies_the_same_is_told_before() -> None:
+    """By a resync from whoever runs the guest then, right or wrong."""
+    known = replace(CALM.guests[0].verification, differs=8, since=1.0)
+    apart = view(verification=known)
+    told = prospects.of_going_down(shown(apart), is_back_soon=True)
+    assert told[-2] == ALONE
+    assert told[-1] == (
+        "The two copies of counter differ, and nobody knows which is right (SHOE-210). When anna "
+        "is back, DRBD copies what differs from the machine that runs counter then."
+    )
+    settled = view(verification=replace(known, copied_from="anna"))
+    assert prospects.of_going_down(shown(settled), is_back_soon=True)[-1] == ALONE

@@ -53,6 +53,7 @@ def test_a_calm_page() -> None:
         "If both cables fail at once: automatic",
         "counter: holding on anna, released on berta, term 2; DRBD Connected,",
         "UpToDate/UpToDate",
+        "  its two copies were never compared",
     ]
 
 

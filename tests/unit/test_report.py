@@ -17,6 +17,7 @@ from haagent.errors import ToolError
 from haagent.report import HIDDEN, LINES, Sources, known_secrets, mask
 from haagent.state import StateFile
 from tests.unit.fake_state import WELL, look
+from tests.unit.fake_verifier import Verifier
 from tests.unit.test_config import DIGITS, Machine
 
 SECRET = "5a3f" * 8  # what both answer files held
@@ -88,7 +89,7 @@ def told(sources: Sources) -> str:
 
 
 def test_every_source_is_in_it(sources: Sources, programs: Programs) -> None:
-    server = Server(sources.socket, ["counter"], lambda event: None)
+    server = Server(sources.socket, ["counter"], lambda event: None, Verifier())
     server.start()
     server.publish(to_dict(look(WELL)))
     text = told(sources)

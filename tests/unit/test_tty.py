@@ -19,6 +19,7 @@ from haagent.console.snapshot import Snapshot, to_dict
 from haagent.console.tty import GREEN, RED, YELLOW, Console, quieten, restore
 from haagent.control import Server
 from tests.unit.fake_state import NOW, WELL, both, elsewhere, look, node, silent
+from tests.unit.fake_verifier import Verifier
 
 CALM = look(WELL)
 TROUBLE = look(silent(WELL))
@@ -73,7 +74,7 @@ def terminal() -> Iterator[Terminal]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "s", [], lambda event: None)
+    server = Server(tmp_path / "s", [], lambda event: None, Verifier())
     server.start()
     yield server
     server.stop()
@@ -118,7 +119,7 @@ def test_it_says_that_the_agent_is_not_there_and_finds_it_again(desk: Desk, tmp_
     seen = desk.until("NOT KNOWN")
     assert "The agent does not answer" in seen
     assert "journalctl -b -u haagent" in seen
-    server = Server(tmp_path / "s", [], lambda event: None)
+    server = Server(tmp_path / "s", [], lambda event: None, Verifier())
     server.start()
     server.publish(to_dict(replace(CALM, at=desk.now)))
     desk.until("PROTECTED  ")
@@ -131,12 +132,12 @@ def test_it_says_that_the_agent_is_not_there_and_finds_it_again(desk: Desk, tmp_
 def test_what_an_agent_said_before_it_went_away_is_not_taken_for_its_word(
     desk: Desk, tmp_path: Path
 ) -> None:
-    server = Server(tmp_path / "s", [], lambda event: None)
+    server = Server(tmp_path / "s", [], lambda event: None, Verifier())
     server.start()
     server.publish(to_dict(CALM))
     desk.until("PROTECTED  ")
     server.stop()
-    again = Server(tmp_path / "s", [], lambda event: None)
+    again = Server(tmp_path / "s", [], lambda event: None, Verifier())
     again.start()  # it is there at once, and has said nothing yet
     desk.until("NOT KNOWN")
     again.publish(to_dict(TROUBLE))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """All complaints about a pair, the worst first. The one place that orders them."""
 
-from haagent.console.complaints import data, guests, machines, updates, ways
+from haagent.console.complaints import data, guests, machines, updates, verified, ways
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import NodeState
@@ -13,6 +13,7 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
     return (
         *(c for guest in names for c in guests.whereabouts(state, around, guest, missing)),
         *(c for guest in names for c in data.copies(state, around, guest)),
+        *(c for guest in names for c in verified.differing(state, around, guest)),
         *machines.ours(state),
         *machines.replaced(state),
         *ways.lan(state),
@@ -30,4 +31,9 @@ def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Comp
 
 def notes(state: NodeState, around: Surroundings) -> tuple[Complaint, ...]:
     """What is worth knowing, and keeps nobody from being protected."""
-    return (*guests.tried(state), *ways.strangers(state, around), *machines.releases(state))
+    return (
+        *guests.tried(state),
+        *verified.settled(state, around),
+        *ways.strangers(state, around),
+        *machines.releases(state),
+    )
