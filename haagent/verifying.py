@@ -100,6 +100,12 @@ def _result(name: str, watch: _Watch) -> Exit:
             "A lost connection or a disk error cuts it short, and `shoestring status` tells of "
             "those; `journalctl -b -u haagent` says why one did not begin. Say it again.",
         )
+    if known.is_first and not known.is_past:
+        tell(
+            f"{size(known.differs)} differ between the two copies of {name}. They were never the "
+            "same there: what no guest has written yet is as each data disk had it."
+        )
+        return Exit.PROTECTED
     if known.differs and not known.is_past:
         raise OperatorError(
             f"{size(known.differs)} differ between the two copies of {name}.",

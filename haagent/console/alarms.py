@@ -195,8 +195,9 @@ class Alarm(StrEnum):
         "guest verify GUEST`. A disk has kept something else than it was given, or memory or a "
         "cable has changed it on the way. Or the guest did: what it changes while it is being "
         "written, as it may with swap, with a database that writes past its cache and with what "
-        "it deletes at once, can differ, and is never read. Which copy is right nobody can tell, "
-        "so nothing was repaired. But what differs is marked, and the next resync copies it "
+        "it deletes at once, or has discarded on an SSD, can differ, and is never read. Which copy "
+        "is right nobody can tell, so nothing was repaired. But what differs is marked, and the "
+        "next resync copies it "
         "together with what was written meanwhile: after a restart of either machine, a cable "
         "that was out, or a takeover; and always from the machine that runs the guest then. The "
         "screen says when that has happened, and from where.",
@@ -217,6 +218,18 @@ class Alarm(StrEnum):
         "same since. If that machine had the wrong one, so has the other one now.",
         "Let the guest check its data. `shoestring guest verified GUEST`, on each machine, says "
         "that you have taken note.",
+    )
+
+    COPIES_NEVER_SAME = (
+        "SHOE-212",
+        "The two copies of a disk differed when they were first compared",
+        "This is a note, and takes nothing from the pair's protection. A set-up does not make the "
+        "copies of a new disk the same where no guest has written yet: that would take hours, and "
+        "no guest asks for what it did not write. There each copy has what its data disk held "
+        "before. The next resync makes these blocks the same. A block that rotted before the first "
+        "comparison cannot be told from them.",
+        "Nothing has to be done. What is found beside, from now on, is an alarm. `shoestring guest "
+        "verified GUEST`, on each machine, ends the note.",
     )
 
     PEER_SILENT = (

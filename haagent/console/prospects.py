@@ -92,7 +92,9 @@ def _joins(shown: Snapshot, back: str) -> list[str]:
         f"({Alarm.COPIES_DIFFER}). When {shown.me} {back}, DRBD copies what differs from the "
         f"machine that runs {guest.name} then."
         for guest in shown.guests
-        if guest.verification.differs and not guest.verification.copied_from
+        if guest.verification.differs
+        and not guest.verification.copied_from
+        and not guest.verification.is_first
     ]
 
 

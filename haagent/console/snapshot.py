@@ -56,6 +56,7 @@ class VerificationView:
     since: float | None  # when that was found
     copied_from: str  # the node that it was copied from since; "?": one of the two; "": it was not
     is_past: bool  # found to be the same after that
+    is_first: bool  # found when they were compared for the first time
     noted: int  # KiB that are marked as different, and that a person has taken note of
     is_under_way: bool
     percent: float | None  # of what is under way; None: DRBD has not told

@@ -179,6 +179,7 @@ def _verification(around: Surroundings, guest: str) -> VerificationView:
         since=finding.since,
         copied_from=finding.copied_from,
         is_past=finding.is_past,
+        is_first=finding.is_first,
         noted=finding.noted,
         is_under_way=known.is_under_way,
         percent=progress.percent if progress else None,

@@ -33,19 +33,29 @@ class Finding:
     since: float | None = None  # when it was found
     copied_from: str = ""  # the node that it was copied from since; "": it was not
     is_past: bool = False  # a whole verification after that found nothing
+    is_first: bool = False  # found when the two were compared for the first time, or never before
     noted: int = 0  # of what is marked, what a person has taken note of
 
     @property
     def is_open(self) -> bool:
         """The two copies differ, or nobody has seen that they do not any more."""
-        return self.differs > 0 and not self.is_past
+        return self.differs > 0 and not self.is_past and not self.is_first
+
+    @property
+    def is_marked(self) -> bool:
+        """DRBD still has it marked as different, as far as is known."""
+        return self.differs > 0 and not self.copied_from
 
     def counted(self, marked: int, now: float) -> "Finding":
         """So much is MARKED, while a verification runs or when it has ended."""
         noted = min(self.noted, marked)
         if marked <= noted:
             return replace(self, noted=noted)
-        if self.differs and not self.copied_from:
+        if self.is_first and self.at is not None and self.is_marked:
+            if marked <= noted + self.differs:
+                return replace(self, noted=noted)
+            noted += self.differs  # what is found beside is no first finding any more
+        elif self.is_marked:
             return replace(self, noted=noted, differs=max(self.differs, marked - noted))
         return replace(
             self,
@@ -54,6 +64,7 @@ class Finding:
             since=now,
             copied_from="",
             is_past=False,
+            is_first=self.at is None,
         )
 
     def ended(self, marked: int, now: float) -> "Finding":
@@ -140,5 +151,6 @@ KINDS: dict[str, tuple[type, ...]] = {
     "since": _MOMENT,
     "copied_from": (str,),
     "is_past": (bool,),
+    "is_first": (bool,),
     "noted": (int,),
 }

@@ -29,7 +29,10 @@ What DRBD 8.4 does (drivers/block/drbd of Linux 6.12), and what a person is told
 Not every difference is rot. DRBD locks the guest out of what it compares at a moment, but it takes
 what a guest writes from the guest's memory twice, for the disk and for the cable. A guest that
 changes a page under way, as it may with swap, with direct I/O and with what it deletes at once,
-leaves two versions, and reads neither of them (drbd.conf(5), notes on data integrity).
+leaves two versions, and reads neither of them (drbd.conf(5), notes on data integrity). What it
+discarded two SSDs may give back as each likes. And the set-up declares two new volumes to be the
+same, whatever the disks held before (`new-current-uuid --clear-bitmap`): what no guest has written
+yet differs, so that what the first comparison finds is no alarm, but a note.
 """
 
 import logging
@@ -132,6 +135,7 @@ class Verification:
         self._news = threading.Event()
         self._newest: NodeState | None = None
         self._guests = {name: _Guest(book.kept(name)) for name in minors}
+        self._has_failed = False  # one complaint in the log is enough
         self._is_told = False  # that something could not be kept: once is enough
 
     @property
@@ -197,7 +201,13 @@ class Verification:
     def watch(self, begin: Callable[[str], None]) -> None:
         """Looks for ever. BEGIN is called with a guest, and must not block."""
         while True:
-            self.look(begin)
+            try:
+                self.look(begin)
+            except Exception:
+                # safety: what is only told must not end the agent that decides.
+                if not self._has_failed:
+                    log.exception("a bug: two copies may not be compared, or what differs not told")
+                self._has_failed = True
             is_busy = any(one.is_busy for one in self._guests.values())
             self._news.wait(LOOK_AT_PROGRESS if is_busy else LOOK)
             self._news.clear()
@@ -205,35 +215,43 @@ class Verification:
     def look(self, begin: Callable[[str], None]) -> None:
         """Once."""
         now = self._wall()
+        # safety: whoever decides waits for this lock. What may take long is done without it.
+        hour = self._hour(now)
         with self._lock:
-            self._read(now)
-            chosen = self._next(now)
+            wanted = {
+                name: one.has_ended
+                for name, one in self._guests.items()
+                if one.is_busy or one.finding.is_marked
+            }
+        text = self._read() if wanted else None
+        with self._lock:
+            if text is not None:
+                self._take(text, wanted, now)
+            chosen = self._next(now, hour)
         for name, one in self._guests.items():
             self._keep(name, one.finding)
         if chosen is not None:
             log.info("%s: its two copies are to be compared", chosen)
             begin(chosen)
 
-    def _read(self, now: float) -> None:
-        """What DRBD says of all that is to be known."""
-        wanted = {
-            name: self._minors[name]
-            for name, one in self._guests.items()
-            if one.is_busy or one.finding.is_open
-        }
-        if not wanted:
-            return
+    def _read(self) -> str | None:
+        """What DRBD says of everything."""
         try:
-            text = self._proc.read_text(errors="replace")
+            return self._proc.read_text(errors="replace")
         except OSError:
-            return  # haagent/lookout.py reads it as well, and says so
-        marked, progress = apart(text, wanted), by_guest(text, wanted, VERIFICATION)
-        for name in wanted:
+            return None  # haagent/lookout.py reads it as well, and says so
+
+    def _take(self, text: str, wanted: Mapping[str, bool], now: float) -> None:
+        """What TEXT says of the guests in WANTED: whether theirs had ended before it was read."""
+        minors = {name: self._minors[name] for name in wanted}
+        marked, progress = apart(text, minors), by_guest(text, minors, VERIFICATION)
+        for name, had_ended in wanted.items():
             one, count = self._guests[name], marked.get(name)
             one.progress = progress.get(name) if one.is_under_way else None
-            if one.is_under_way and count is not None:
-                self._found(name, one.finding.counted(count, now))
-            elif one.has_ended:
+            if one.is_busy and not had_ended:
+                if count is not None:
+                    self._found(name, one.finding.counted(count, now))
+            elif had_ended:
                 one.has_ended = False
                 if count is not None:  # else the two came apart before it could be read
                     self._found(name, one.finding.ended(count, now))
@@ -247,13 +265,13 @@ class Verification:
             log.error("%s: %d KiB differ between its two copies", guest, finding.differs)
         one.finding = finding
 
-    def _next(self, now: float) -> str | None:
+    def _next(self, now: float, hour: int) -> str | None:
         """The guest whose copies are to be compared from now on."""
         state = self._newest
         if state is None or any(one.is_busy for one in self._guests.values()):
             return None
         asked = [name for name, one in self._guests.items() if one.is_asked_for]
-        for name in asked or self._due(state, now):
+        for name in asked or self._due(state, now, hour):
             one = self._guests[name]
             one.is_asked_for = False
             if refusal(state, name) is None:
@@ -261,12 +279,12 @@ class Verification:
                 return name
         return None
 
-    def _due(self, state: NodeState, now: float) -> list[str]:
+    def _due(self, state: NodeState, now: float, hour: int) -> list[str]:
         """Those whose turn it is by themselves, who waits longest first."""
-        if state.me != STARTER or self._hour(now) not in NIGHT:
+        if state.me != STARTER or hour not in NIGHT or state.now - state.started < SETTLED:
             return []
-        if state.now - state.started < SETTLED:
-            return []
+        if state.durable.in_maintenance or (state.peer.hello and state.peer.hello.in_maintenance):
+            return []  # a person works on a machine
         tried = {name: one.tried for name, one in self._guests.items() if one.tried is not None}
         if any(state.now - at < PAUSE for at in tried.values()):
             return []

@@ -44,6 +44,7 @@ AROUNDS = (
     replace(AROUND, is_heartbeat_deaf=True),
     replace(AROUND, verified={"counter": Verified(Finding(1.0, 8, 1.0))}),
 )
+FIRST = replace(AROUND, verified={"counter": Verified(Finding(2.0, 8, 1.0, is_first=True))})
 SETTLED = replace(AROUND, verified={"counter": Verified(Finding(2.0, 8, 1.0, "anna", True))})
 STRANGE = replace(AROUND, strangers={Way.LAN: Stranger("192.0.2.7", NOW - 1)})
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
@@ -71,6 +72,7 @@ FOR_EVER = {
     "SHOE-209": "STRANGE_DISK",
     "SHOE-210": "COPIES_DIFFER",
     "SHOE-211": "COPIES_DIFFERED",
+    "SHOE-212": "COPIES_NEVER_SAME",
     "SHOE-301": "PEER_SILENT",
     "SHOE-302": "GAVE_UP",
     "SHOE-303": "LEAVING",
@@ -130,7 +132,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
-    made |= {note.code for note in look(WELL, SETTLED).notes}
+    made |= {note.code for around in (SETTLED, FIRST) for note in look(WELL, around).notes}
     made |= {note.code for note in look(ledger(wish=Wish(3, Target.RETRIED))(WELL)).notes}
     assert made == set(Alarm)
 

@@ -137,5 +137,17 @@ def test_it_goes_through_json() -> None:
     again = from_dict(json.loads(json.dumps(to_dict(shown))))
     assert again == shown
     assert again.guests[0].verification == VerificationView(
-        FOUND.at, 8, FOUND.since, "", False, 0, True, 25.0, 8
+        FOUND.at, 8, FOUND.since, "", False, False, 0, True, 25.0, 8
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [("", "as each data disk had it."), ("anna", "the same since.")]
+)
+def test_what_was_never_the_same_is_a_note(source: str, told: str) -> None:
+    shown = shows(replace(FOUND, differs=300 << 10, is_first=True, copied_from=source))
+    assert shown.verdict is Verdict.PROTECTED
+    (note,) = shown.notes
+    assert note.code is Alarm.COPIES_NEVER_SAME
+    assert note.what == "counter: 300.0 MiB differed when its two copies were first compared."
+    assert note.means.startswith(f"That was found on {DAY}. ") and note.means.endswith(told)

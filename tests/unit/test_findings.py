@@ -9,7 +9,8 @@ import pytest
 
 from haagent.storage.findings import NOT_SEEN, NOTHING, Book, Finding
 
-FOUND = NOTHING.ended(8, 1000.0)
+ONCE = Finding(at=500.0)  # they were compared before
+FOUND = ONCE.ended(8, 1000.0)
 COPIED = FOUND.copied("anna")
 
 
@@ -28,8 +29,8 @@ def test_nothing_is_found() -> None:
 
 
 def test_what_is_found_on_the_way_counts_also_if_it_is_cut_short() -> None:
-    half = NOTHING.counted(4, 10.0).counted(12, 20.0)
-    assert half == Finding(differs=12, since=10.0) and half.is_open
+    half = ONCE.counted(4, 510.0).counted(12, 520.0)
+    assert half == Finding(at=500.0, differs=12, since=510.0) and half.is_open
 
 
 def test_what_was_not_there_when_a_person_took_note_is_new() -> None:
@@ -72,7 +73,34 @@ def test_what_is_found_after_a_resync_is_another_finding(before: Finding) -> Non
     assert before.ended(4, 9000.0) == Finding(at=9000.0, differs=4, since=9000.0)
 
 
-@pytest.mark.parametrize("finding", [NOTHING, FOUND, COPIED, FOUND.taken_note_of()])
+def test_what_was_never_the_same_is_no_alarm_and_hides_none() -> None:
+    first = NOTHING.counted(4, 10.0).ended(300, 20.0)
+    assert first == Finding(at=20.0, differs=300, since=10.0, is_first=True)
+    assert not first.is_open
+    assert first.ended(300, 30.0) == replace(first, at=30.0)
+    more = first.ended(304, 30.0)
+    assert more == Finding(at=30.0, differs=4, since=30.0, noted=300) and more.is_open
+    assert first.taken_note_of() == Finding(at=20.0, noted=300)
+    assert first.taken_note_of().ended(304, 30.0) == more
+
+
+def test_what_was_never_the_same_is_so_after_a_resync() -> None:
+    first = NOTHING.ended(300, 20.0).copied("anna")
+    assert not first.is_open
+    same = first.ended(0, 30.0)
+    assert same.is_past and not same.is_open
+    assert same.ended(4, 40.0) == Finding(at=40.0, differs=4, since=40.0)
+
+
+def test_one_that_was_cut_short_is_no_first_one() -> None:
+    assert NOTHING.counted(4, 10.0).counted(8, 20.0) == Finding(
+        differs=8, since=10.0, is_first=True
+    )
+
+
+@pytest.mark.parametrize(
+    "finding", [NOTHING, NOTHING.ended(8, 1.0), FOUND, COPIED, FOUND.taken_note_of()]
+)
 def test_it_is_known_to_the_next_agent(tmp_path: Path, finding: Finding) -> None:
     book = Book(tmp_path, ["counter", "mail"])
     assert book.kept("counter") == NOTHING
@@ -100,7 +128,15 @@ def test_before_the_agent_has_saved_anything_nothing_is_written(tmp_path: Path) 
     assert Book(folder, ["counter"]).kept("counter") == FOUND
 
 
-WRITTEN = {"version": 1, "at": 1.0, "differs": 8, "since": 1.0, "copied_from": "", "is_past": False}
+WRITTEN = {
+    "version": 1,
+    "at": 1.0,
+    "differs": 8,
+    "since": 1.0,
+    "copied_from": "",
+    "is_past": False,
+    "is_first": False,
+}
 
 
 @pytest.mark.parametrize(

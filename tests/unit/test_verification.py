@@ -29,6 +29,7 @@ from tests.unit.states import (
     IN_SYNC,
     NOW,
     holding,
+    in_maintenance,
     with_guest,
     with_hello,
     with_peer,
@@ -45,6 +46,10 @@ def well() -> NodeState:
     state = with_resource(holding(), role=Role.PRIMARY)
     state = replace(state, pair=replace(state.pair, me=0), started=NEVER)
     return with_words(state, phase=Phase.RELEASED)
+
+
+class EndError(BaseException):
+    """Of a watch that has none."""
 
 
 class Room:
@@ -68,6 +73,11 @@ class Room:
             self.state = with_hello(replace(self.state, guests=guests), guests=heard)
         self.room.seen(self.state)
         self.shows("Connected")
+
+    def has_compared(self) -> None:
+        """Long ago, and the two were the same."""
+        self.compares(0)
+        self.now += 8 * DAY
 
     def shows(self, *states: str, oos: int = 0, disks: str = "UpToDate/UpToDate") -> None:
         """/proc/drbd has a device in each of STATES."""
@@ -131,6 +141,18 @@ def test_by_day_guests_are_left_alone(room: Room, hour: int, begins: bool) -> No
 def test_nothing_is_begun_right_after_a_start(room: Room) -> None:
     room.state = replace(room.state, started=room.state.now)
     assert room.look(SETTLED - LOOK) == []
+    assert room.look() == ["g"]
+
+
+@pytest.mark.parametrize(
+    "rests", [in_maintenance, lambda state: with_hello(state, in_maintenance=True)]
+)
+def test_while_a_person_works_on_a_machine_nothing_is_begun(
+    room: Room, rests: Callable[[NodeState], NodeState]
+) -> None:
+    calm, room.state = room.state, rests(room.state)
+    assert room.look() == []
+    room.state = replace(calm, now=room.state.now)
     assert room.look() == ["g"]
 
 
@@ -277,6 +299,7 @@ def test_it_is_shown_how_far_it_is(room: Room) -> None:
 def test_what_differs_is_kept_on_either_machine(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
+    room.has_compared()
     room.compares(8)
     assert room.finding() == Finding(room.now, 8, room.now - LOOK_AT_PROGRESS)
     assert "g: 8 KiB differ between its two copies" in caplog.messages
@@ -316,6 +339,7 @@ def test_two_that_came_apart_before_it_was_read_were_not_compared(room: Room) ->
 def test_a_resync_that_takes_it_along_is_told_with_its_source(
     room: Room, link: Link, source: str
 ) -> None:
+    room.has_compared()
     room.compares(8)
     room.tells(False, resource=replace(IN_SYNC, link=link))
     assert room.finding().copied_from == source
@@ -328,7 +352,16 @@ def test_a_resync_that_takes_it_along_is_told_with_its_source(
     assert room.finding().is_past
 
 
+def test_what_was_never_the_same_is_told_otherwise(room: Room) -> None:
+    room.compares(300)
+    assert room.finding().is_first and not room.finding().is_open
+    room.shows("Connected")
+    room.look()
+    assert room.finding().copied_from == NOT_SEEN
+
+
 def test_a_resync_that_this_agent_did_not_see_is_told(room: Room) -> None:
+    room.has_compared()
     room.compares(8)
     again = Room(room.folder)
     again.shows("Connected", oos=8)
@@ -340,7 +373,9 @@ def test_a_resync_that_this_agent_did_not_see_is_told(room: Room) -> None:
 
 
 def test_a_person_takes_note(room: Room) -> None:
+    room.has_compared()
     room.compares(8)
+    assert room.finding().is_open
     assert room.room.take_note("g") is None
     room.look()
     assert not room.finding().is_open
@@ -371,6 +406,7 @@ def test_what_cannot_be_read_is_no_finding(room: Room) -> None:
 
 
 def test_what_cannot_be_kept_is_said_once(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    room.has_compared()
     (room.folder / "verified-g.new").mkdir()
     for oos in (8, 16):
         room.compares(oos)
@@ -388,10 +424,10 @@ def test_it_looks_for_ever_and_at_once_when_there_is_news(room: Room) -> None:
 
     def end(guest: str) -> None:
         seen.set()
-        raise StopIteration
+        raise EndError
 
     def watch() -> None:
-        with pytest.raises(StopIteration):
+        with pytest.raises(EndError):
             room.room.watch(end)
 
     room.hour = 12
@@ -400,3 +436,57 @@ def test_it_looks_for_ever_and_at_once_when_there_is_news(room: Room) -> None:
     assert room.room.ask("g") is None
     assert seen.wait(LOOK / 2), "nobody waits for the next look"
     thread.join(10)
+
+
+def test_what_ends_while_it_is_read_is_read_again(room: Room) -> None:
+    """The text is older than the end: it may lack the last block that differs."""
+
+    class Proc(type(room.proc)):  # type: ignore[misc]
+        def read_text(self, *args: object, **kwargs: object) -> str:
+            room.tells(False)
+            return " 0: cs:VerifyS ro:Primary/Secondary ds:UpToDate/UpToDate C\n oos:4\n"
+
+    room.tells(True)
+    proc, room.room._proc = room.room._proc, Proc(room.proc)
+    room.look()
+    assert room.finding() == Finding(differs=4, since=room.now, is_first=True)
+    room.room._proc = proc
+    room.shows("Connected", oos=8)
+    room.look()
+    assert (room.finding().at, room.finding().differs) == (room.now, 8)
+
+
+def test_whoever_decides_does_not_wait_for_what_is_read(room: Room) -> None:
+    looks = threading.Event()
+    goes_on = threading.Event()
+
+    def hour(now: float) -> int:
+        looks.set()
+        goes_on.wait(10)
+        return 12
+
+    room.room._hour = hour
+    thread = threading.Thread(target=room.room.look, args=(room.begun.append,))
+    thread.start()
+    assert looks.wait(10)
+    assert room.room.verified.keys() == {"g"}
+    room.tells(True)
+    goes_on.set()
+    thread.join(10)
+    assert room.room.verified["g"].is_under_way
+
+
+def test_a_bug_in_it_ends_nothing(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[float] = []
+
+    def hour(now: float) -> int:
+        asked.append(now)
+        room.room._news.set()
+        if len(asked) == 3:
+            raise EndError
+        raise ValueError("no hour")
+
+    room.room._hour = hour
+    with pytest.raises(EndError):
+        room.room.watch(room.begun.append)
+    assert [line.partition(":")[0] for line in caplog.messages] == ["a bug"]

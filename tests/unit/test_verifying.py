@@ -90,6 +90,11 @@ def test_two_that_differ(
     [
         (DIFFERS.taken_note_of(), "are the same, but for 8 KiB that you know of.\n"),
         (replace(DIFFERS, copied_from="anna", is_past=True), "are the same.\n"),
+        (
+            replace(DIFFERS, is_first=True),
+            "no guest has written yet is as each data disk had it.\n",
+        ),
+        (replace(DIFFERS, is_first=True, copied_from="a", is_past=True), "are the same.\n"),
     ],
 )
 def test_what_was_found_long_ago_is_not_found_again(

@@ -46,10 +46,14 @@ def differing(state: NodeState, around: Surroundings, guest: str) -> Iterator[Co
 
 
 def settled(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
-    """Of all guests: the two are the same again, and nobody has taken note of how."""
+    """Of all guests: the two are the same again, and nobody has taken note of how; or they never
+    were the same everywhere.
+    """
     for guest in state.guests:
         finding = _finding(around, guest)
-        if finding.differs and finding.is_past:
+        if finding.is_first:
+            yield _first(guest, finding, around)
+        elif finding.differs and finding.is_past:
             yield Complaint(
                 Alarm.COPIES_DIFFERED,
                 f"{guest}: {size(finding.differs)} differed between its two copies, and do not "
@@ -58,6 +62,17 @@ def settled(state: NodeState, around: Surroundings) -> Iterator[Complaint]:
                 "copied over the other one. Nobody knows whether that was the right one.",
                 f"Look at the data in {guest}. {_note(guest)}",
             )
+
+
+def _first(guest: str, finding: Finding, around: Surroundings) -> Complaint:
+    then = "A resync has made them the same since." if finding.copied_from else ""
+    return Complaint(
+        Alarm.COPIES_NEVER_SAME,
+        f"{guest}: {size(finding.differs)} differed when its two copies were first compared.",
+        f"That was found {_when(finding, around)}. What no guest has written yet is as each data "
+        f"disk had it. {then}".rstrip(),
+        f"Nothing has to be done. {_note(guest)}",
+    )
 
 
 def _finding(around: Surroundings, guest: str) -> Finding:
