@@ -217,6 +217,10 @@ class Hands:
             raise Refused("not enough memory")
         if guest in machine.ended:
             self.stop_domain(guest)
+        if guest in machine.domains:
+            # An agent that was killed may have left an `xl create` behind, which has come to its
+            # end. guests/xen.py looks before, and xl gives no name twice.
+            raise Refused(f"a domain of {guest} exists already")
         machine.domains[guest] = next(ground.start_numbers)
         ground.note(f"{machine.name}: {guest}: running")
         taking = machine.state.guests[guest].taking if machine.state else None

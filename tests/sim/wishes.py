@@ -193,6 +193,17 @@ def guest_ends_while_its_agent_is_away(world: World) -> None:
     recovers(world)
 
 
+def agent_dies_as_a_guest_starts_anew(world: World) -> None:
+    """What it began comes to its end without it; the next one is told that there is a domain."""
+    world.end(A, "g", End.CRASH)
+    world.run_until(lambda: phase(world, A) is Phase.CREATING, world.now + 5)
+    world.machines[A].end_agent()
+    wait(world, 0.3)
+    world.restart_agent(A)
+    world.run_until(lambda: phase(world, A) is Phase.DESTROYING, world.now + 5)
+    recovers(world)
+
+
 def guest_crashes_while_its_writes_wait(world: World) -> None:
     """It is started again when they do not wait any more."""
     world.unplug(Path.CROSSOVER)
@@ -279,6 +290,7 @@ WISHES: Mapping[str, Scenario] = {
         guest_switches_itself_off,
         guest_starts_itself_anew,
         guest_ends_while_its_agent_is_away,
+        agent_dies_as_a_guest_starts_anew,
         guest_crashes_while_its_writes_wait,
         guest_crashes_again_and_again,
         guest_crashes_wherever_it_is,
