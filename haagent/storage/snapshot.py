@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from haagent.errors import OperatorError
+from haagent.errors import OperatorError, ToolError
 from haagent.guests.name import checked
 from haagent.run import Run, run
 from haagent.storage.kept import LIST, MIB, PASSING, Kept, Volume, needed, parse_volumes
@@ -76,10 +76,13 @@ def _clear(guest: str, left: Volume | None, run: Run) -> None:
         )
     try:
         _remove(left.name, run)
-    except Exception as error:
+    except ToolError as error:
+        why = error.stderr.strip().rpartition("\n")[2] or "LVM did not come to an end"
         raise OperatorError(
-            f"{guest} is being read already: {left.name} is in use.",
-            "Nothing was done. Wait until that backup has ended.",
+            f"{guest} is being read already, or {left.name}, which an earlier backup left, cannot"
+            f" be removed: {why}",
+            "Nothing was done. Wait until the other backup has ended. If there is none: `lvremove"
+            f" {GROUP}/{left.name}` says more.",
         ) from error
 
 
