@@ -27,6 +27,7 @@ from haagent.backup.reading import Backup
 from haagent.backup.retention import Point, Policy, expendable
 from haagent.command import Exit, Places, look
 from haagent.config import Config
+from haagent.console.alarms import Alarm
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.core.model import Disk, Phase
 from haagent.errors import OperatorError
@@ -72,6 +73,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
         ):
             told = _write(job, found, places.run, sysfs, line)
         told["removed"] = _thin_out(job)
+        told["differs"] = differs(view)
     if arguments.json:
         print(json.dumps(told, indent=2))
     else:
@@ -95,6 +97,14 @@ def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
             " less of it.",
             f"Nothing was done. Say it on {peer}. {HERE}",
         )
+
+
+def differs(view: GuestView) -> int:
+    """KiB that are not as on the other machine, as a verification has found; 0: it found none, or
+    what differs was never written by the guest.
+    """
+    known = view.verification
+    return 0 if known.copied_from or known.is_first else known.differs
 
 
 def _write(job: Job, found: Config, run: Run, sysfs: Path, line: Line) -> dict[str, object]:
@@ -202,6 +212,12 @@ def sentences(told: dict[str, object]) -> list[str]:
     removed = told["removed"]
     if isinstance(removed, list) and removed:
         lines.append(f"Removed, for they are not kept any more: {', '.join(removed)}.")
+    if told["differs"]:
+        lines.append(
+            f"The two copies of {told['guest']} differ ({Alarm.COPIES_DIFFER}), and nobody knows"
+            " which is right. Make one on the other machine too (--here, if it runs there), into"
+            " another folder."
+        )
     return lines
 
 

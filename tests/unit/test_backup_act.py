@@ -4,6 +4,7 @@
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,20 @@ from haagent import saving, shoestring
 from haagent.backup import act
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
+from haagent.storage.findings import Finding
+from haagent.storage.verification import Verified
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl
-from tests.unit.fake_state import Change, both, elsewhere, guest, resource, silent
+from tests.unit.fake_state import (
+    AROUND,
+    WELL,
+    Change,
+    both,
+    elsewhere,
+    guest,
+    look,
+    resource,
+    silent,
+)
 
 __all__ = ["agent", "places", "systemctl"]  # fixtures
 
@@ -103,6 +116,31 @@ def test_a_backup_and_what_changed_since(
     assert "memory: 192" in (out / "counter.yaml").read_text()
     assert shoestring.main(["backup", "unpack", path, str(out)], places) == Exit.FAILED
     assert "is there already. Nothing was written." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("finding", "is_told"),
+    [
+        (Finding(at=9.0, differs=8, since=9.0), True),
+        (Finding(at=9.0, differs=8, since=9.0, copied_from="anna"), False),
+        (Finding(at=9.0, differs=8, since=9.0, is_first=True), False),
+        (Finding(at=9.0), False),
+    ],
+)
+def test_of_copies_that_differ_one_may_be_wrong(
+    machine: Machine,
+    agent: Agent,
+    places: Places,
+    capsys: Captured,
+    finding: Finding,
+    is_told: bool,
+) -> None:
+    around = replace(AROUND, verified={"counter": Verified(finding)})
+    agent.shows(look(elsewhere(WELL), around))
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert ("differ (SHOE-210), and nobody" in " ".join(capsys.readouterr().out.split())) is is_told
+    assert back_up(machine, places, "--json") == Exit.PROTECTED
+    assert json.loads(capsys.readouterr().out)["differs"] == (8 if is_told else 0)
 
 
 def test_after_seven_there_is_a_full_one_again(machine: Machine, places: Places) -> None:
