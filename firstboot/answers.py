@@ -64,6 +64,7 @@ class Guest:
     vcpus: int = 1
     place: int = USUAL  # in the order of starts
     pause: int = 0  # seconds until guests of a higher place start
+    number: int = 0  # of its device and of its port, the same on both machines; each has its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,15 +263,7 @@ def _answers(file: _Section) -> Answers:
         ),
         policy=file.take("policy", values.policy),
         secret=file.take("secret", values.secret),
-        guests=tuple(
-            _guest(name, section)
-            # By name: a guest's place gives it its number, and both machines must count alike.
-            for name, section in sorted(
-                file.section("guests")
-                .named_sections(values.guest_name, range(1, MOST_GUESTS + 1))
-                .items()
-            )
-        ),
+        guests=_guests(file.section("guests")),
         password=file.take("password", values.password, is_needed=False, default=""),
         zone=file.take("time-zone", values.zone, is_needed=False, default=zones.UTC),
         time_servers=file.take_list(
@@ -303,7 +296,15 @@ def _cable(section: _Section) -> Cable:
     return cable
 
 
-def _guest(name: str, section: _Section) -> Guest:
+def _guests(section: _Section) -> tuple[Guest, ...]:
+    """In the order of their names: that numbers those about which nothing is said, and both
+    machines must count alike.
+    """
+    named = section.named_sections(values.guest_name, range(1, MOST_GUESTS + 1))
+    return tuple(_guest(name, named[name], usual) for usual, name in enumerate(sorted(named)))
+
+
+def _guest(name: str, section: _Section, usual: int) -> Guest:
     guest = Guest(
         name=name,
         is_built_in=section.take("built-in", values.yes_or_no, is_needed=False, default=False),
@@ -315,6 +316,7 @@ def _guest(name: str, section: _Section) -> Guest:
         vcpus=section.take("vcpus", values.vcpus, is_needed=False, default=1),
         place=section.take("place", values.place, is_needed=False, default=USUAL),
         pause=section.take("pause", values.pause, is_needed=False, default=0),
+        number=section.take("number", values.number, is_needed=False, default=usual),
     )
     section.finish()
     return guest

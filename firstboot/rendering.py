@@ -131,16 +131,16 @@ def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
                 render(
                     "guest.res.j2",
                     guest=guest.name,
-                    device=device(number),
-                    minor=number,
+                    device=device(guest.number),
+                    minor=guest.number,
                     volume=volume(guest.name),
                     nodes=tuple(zip(answers.names, addresses, strict=True)),
-                    port=FIRST_PORT + number,
+                    port=FIRST_PORT + guest.number,
                     secret=keys.mirror(answers.secret, guest.name),
                 ),
                 SECRET,
             )
-            for number, guest in enumerate(answers.guests)
+            for guest in answers.guests
         ),
     )
 
@@ -186,9 +186,9 @@ def agent(answers: Answers) -> tuple[File, ...]:
                 "vcpus": guest.vcpus,
                 "place": guest.place,
                 "pause": guest.pause,
-                "disks": (("xvda", device(number)),),
+                "disks": (("xvda", device(guest.number)),),
             }
-            for number, guest in enumerate(answers.guests)
+            for guest in answers.guests
         },
     )
     return (

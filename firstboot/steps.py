@@ -247,12 +247,12 @@ def _guests(answers: Answers) -> list[Step]:
     steps += [
         FillGuest(
             guest.name,
-            rendering.device(number),
+            rendering.device(guest.number),
             guest.address,
             answers.gateway,
             f"Making the built-in guest {guest.name}",
         )
-        for number, guest in enumerate(answers.guests)
+        for guest in answers.guests
         if guest.is_built_in and leads
     ]
     return steps

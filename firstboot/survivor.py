@@ -116,10 +116,7 @@ def understand(
         gateway=IPv4Address(gateway[0]),
         referees=config.referees,
         policy=config.pair.policy,
-        guests=tuple(
-            _guest(config, name, number, sizes, lan.address)
-            for number, name in enumerate(sorted(config.guests))
-        ),
+        guests=tuple(_guest(config, name, sizes, lan.address) for name in sorted(config.guests)),
         zone=zone,
         time_servers=tuple(servers[0].split())[:MOST_TIME_SERVERS] if servers else (),
         password=texts.password.strip(),
@@ -137,11 +134,9 @@ def _card(path: PathConfig, name: str, interfaces: Mapping[str, Interface]) -> C
     return Card(found.mac, address, path.peer_address, path.peer_mac)
 
 
-def _guest(
-    config: Config, name: str, number: int, sizes: Mapping[str, int], lan: IPv4Interface
-) -> Guest:
+def _guest(config: Config, name: str, sizes: Mapping[str, int], lan: IPv4Interface) -> Guest:
     guest = config.guests[name]
-    if guest.disks != (("xvda", rendering.device(number)),) or name not in sizes:
+    if len(guest.disks) != 1 or guest.disks[0][0] != "xvda" or name not in sizes:
         raise OperatorError(
             f"The disks of the guest {name} are not those that the set-up made.", BY_HAND
         )
@@ -162,6 +157,7 @@ def _guest(
         vcpus=guest.vcpus,
         place=guest.place,
         pause=guest.pause,
+        number=guest.minors[0],
     )
 
 
@@ -228,5 +224,6 @@ def _told(guest: Guest) -> dict[str, str]:
         "vcpus": str(guest.vcpus),
         "place": str(guest.place),
         "pause": str(guest.pause),
+        "number": str(guest.number),
         "disk": f"{guest.disk // MEBIBYTE}M",
     }

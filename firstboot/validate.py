@@ -38,6 +38,7 @@ class Reason(StrEnum):
     DISK_SECTORS = "disk with other sectors"
     NIC_NOT_FOUND = "network card not found"
     MAC_TWICE = "MAC address used twice"
+    NUMBER_TWICE = "number of a guest used twice"
     NOT_A_HOST = "not the address of a machine"
     PEER_ELSEWHERE = "peer in another network"
     GATEWAY_ELSEWHERE = "gateway in another network"
@@ -264,6 +265,9 @@ def _guests(answers: Answers) -> Iterator[Problem]:
                 f"The built-in guest {guest.name} needs a disk of at least"
                 f" {LEAST_BUILT_IN >> 20}M.",
             )
+    for twice in _repeated(str(guest.number) for guest in answers.guests):
+        # safety: it names the device. Two guests would have one disk.
+        yield Problem(Reason.NUMBER_TWICE, f"Two guests have the number {twice}.")
 
 
 def _is_cramped(guest: Guest) -> bool:

@@ -152,6 +152,13 @@ def place(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> int:
+    """Of a guest's DRBD device."""
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise ValueError("should be a number from 0 to 9999, no other guest's")
+    return int(text)
+
+
 def pause(text: str) -> int:
     """Seconds."""
     if not re.fullmatch("[0-9]{1,3}", text) or int(text) > LONGEST_PAUSE:

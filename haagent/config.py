@@ -26,6 +26,7 @@ FILE = Path("/state/etc/shoestring/pair.yaml")
 ON_TRIAL = Path("/run/shoestring/pair.yaml")  # the same with other addresses, until the next start
 CMDLINE = Path("/proc/cmdline")
 SCALE = "shoestring.timescale"
+DEVICE = "/dev/drbd"  # and a number; haagent/settings.py takes no other
 KEY_HINT = "Copy the key from the other machine, owned by root and with mode 0600."
 
 
@@ -51,6 +52,11 @@ class GuestConfig:
     disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
     place: int = USUAL  # in the order of starts
     pause: int = 0  # seconds until guests of a higher place start
+
+    @property
+    def minors(self) -> tuple[int, ...]:
+        """The numbers N of its devices /dev/drbdN."""
+        return tuple(int(device.removeprefix(DEVICE)) for _, device in self.disks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ the loop that decides, and a bug in it costs a line on the screen and no more.
 """
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -41,7 +40,7 @@ class Lookout:
         }
         self.outlooks: Mapping[str, Outlook] = {}
         self.resyncs: Mapping[str, Progress] = {}
-        self._minors = {name: minors(guest) for name, guest in guests.items()}
+        self._minors = {name: guest.minors for name, guest in guests.items()}
         self._proc = proc
         self._wall = wall
         self._lately: deque[tuple[float, str]] = deque(maxlen=KEPT)
@@ -105,9 +104,3 @@ class Lookout:
             time.sleep(LOOK_AT_RESYNC)  # DRBD tells nobody how far it is
             if not self._is_syncing.is_set():
                 self.resyncs = {}
-
-
-def minors(guest: GuestConfig) -> tuple[int, ...]:
-    """The numbers N of the guest's devices /dev/drbdN."""
-    found = (re.search(r"\d+$", device) for _, device in guest.disks)
-    return tuple(int(number[0]) for number in found if number)

@@ -35,7 +35,7 @@ from haagent.guests.xen import Xen
 from haagent.hands import GRACE, GuestAction, Hands
 from haagent.keeping import Keeper
 from haagent.last_in_sync import LOOK, LastInSync
-from haagent.lookout import PROC_DRBD, Lookout, minors
+from haagent.lookout import PROC_DRBD, Lookout
 from haagent.measures import Measures
 from haagent.network.announce import announce
 from haagent.network.probes import PeerProbe, RefereeProbe
@@ -108,7 +108,7 @@ class Machine:
         self.measures = Measures(config.guests, self.kept, self.xen)
         timing = config.pair.timing
         self.pulse = Pulse(config.guests, timing.disk, timing.pulse)
-        devices = {name: minors(guest) for name, guest in config.guests.items()}
+        devices = {name: guest.minors for name, guest in config.guests.items()}
         self.reconnection = Reconnection(devices, timing.dead, PROC_DRBD)
         self.verification = Verification(devices, Book(FOLDER, config.guests), PROC_DRBD)
         self.addresses = lan.Addresses()

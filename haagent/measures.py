@@ -22,7 +22,7 @@ from haagent.core.model import Measured, NodeState
 from haagent.errors import ToolError
 from haagent.guests.footprint import footprint
 from haagent.guests.xen import Memory
-from haagent.lookout import PROC_DRBD, minors
+from haagent.lookout import PROC_DRBD
 from haagent.storage.resync import out_of_sync
 
 PAUSE = 15.0  # seconds between two looks while something is apart
@@ -55,7 +55,7 @@ class Measures:
         proc: Path = PROC_DRBD,
     ) -> None:
         self._guests = guests
-        self._minors = {name: minors(guest) for name, guest in guests.items()}
+        self._minors = {name: guest.minors for name, guest in guests.items()}
         self._takes = {name: footprint(guest.memory, guest.vcpus) for name, guest in guests.items()}
         self._memory = -1
         self._kept = kept

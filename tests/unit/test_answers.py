@@ -58,8 +58,13 @@ def test_reads_the_other_machines_file() -> None:
     # Written in capitals, and still the same card and the same secret.
     assert answers.crossover.mac == "52:54:00:00:0b:01"
     assert answers.secret == SECRET
-    mail = Guest("mail-server", False, 1, "00:16:3e:00:00:02", None, 1024, 1 << 30)
+    mail = Guest("mail-server", False, 1, "00:16:3e:00:00:02", None, 1024, 1 << 30, number=1)
     assert answers.guests == (COUNTER, mail)
+
+
+def test_a_guest_keeps_the_number_that_it_was_given() -> None:
+    text = TEXT.replace("    built-in: true", "    built-in: true\n    number: 7")
+    assert [guest.number for guest in read(text).guests] == [7, *range(1, len(read(text).guests))]
 
 
 def test_no_secret_is_printed_by_accident() -> None:

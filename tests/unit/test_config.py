@@ -63,6 +63,11 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def test_the_devices_of_a_guest_have_numbers() -> None:
+    disks = (("xvda", "/dev/drbd0"), ("xvdb", "/dev/drbd12"))
+    assert replace(EXPECTED.guests["counter"], disks=disks).minors == (0, 12)
+
+
 def test_the_example_is_read_as_it_is_meant(machine: Machine) -> None:
     assert machine.load() == replace(EXPECTED, key_file=machine.key)
 

@@ -14,10 +14,9 @@ from haagent import lookout
 from haagent.config import GuestConfig
 from haagent.core.foresight import Fate
 from haagent.core.model import Disk, Link, NodeState
-from haagent.lookout import Lookout, minors
+from haagent.lookout import Lookout
 from haagent.storage.resync import Progress
 from tests.unit.states import with_resource
-from tests.unit.test_config import EXPECTED
 from tests.unit.test_foresight import standby
 
 DISK = ("xvda", "/dev/drbd0")
@@ -33,11 +32,6 @@ def look(tmp_path: Path) -> Lookout:
 
 def test_only_a_guest_with_an_address_has_one(look: Lookout) -> None:
     assert look.addresses == {"g": "10.0.2.20"}
-
-
-def test_the_devices_of_a_guest_have_numbers() -> None:
-    disks = (DISK, ("xvdb", "/dev/drbd12"))
-    assert minors(replace(EXPECTED.guests["counter"], disks=disks)) == (0, 12)
 
 
 def test_the_last_decisions_are_kept_the_newest_first(look: Lookout) -> None:

@@ -115,6 +115,17 @@ def test_the_two_halves_fit_each_other(tmp_path: Path) -> None:
     assert joins.password == PASSWORD and joins.zone == "Europe/Berlin"
 
 
+def test_a_guest_keeps_its_device_and_its_port(tmp_path: Path) -> None:
+    """Others that came before it may be gone."""
+    (counter,) = A.guests
+    settings = loaded(tmp_path, replace(A, guests=(replace(counter, number=7),)))
+    found = survivor(tmp_path, config=settings)
+    for answers in map(answer_file.read, compose(found, SUCCESSOR, NEW_SECRET)):
+        assert answers.guests[0].number == 7
+        resource = written(answers)[f"{rendering.STATE}/drbd.d/counter.res"].text
+        assert "/dev/drbd7 minor 7;" in resource and ":7795;" in resource
+
+
 def test_who_joins_learns_the_keys_of_all_who_have_no_place_any_more(tmp_path: Path) -> None:
     old = ("12" * 32, "34" * 32)
     found = survivor(tmp_path, texts=Texts("Gateway=10.0.2.2\n", "", replaced_keys=old))

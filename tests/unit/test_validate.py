@@ -36,6 +36,7 @@ MACHINE = Machine(
 )
 OURS = physical_volume(ANSWERS.secret, ANSWERS.me)
 (COUNTER,) = ANSWERS.guests
+OTHER = replace(COUNTER, name="mail", mac="00:16:3e:00:00:02", address=None)
 
 
 def reasons(answers: Answers = ANSWERS, machine: Machine = MACHINE, scale: float = 1) -> list[str]:
@@ -74,6 +75,7 @@ BAD_ANSWERS = [
     (lan(mac="52:54:00:00:0a:01"), Reason.MAC_TWICE),
     (lan(peer_mac="52:54:00:00:0a:01"), Reason.MAC_TWICE),
     (guest(mac="52:54:00:00:0b:02"), Reason.MAC_TWICE),
+    (replace(ANSWERS, guests=(*ANSWERS.guests, OTHER)), Reason.NUMBER_TWICE),
     (crossover(peer=IPv4Address("192.168.78.2")), Reason.PEER_ELSEWHERE),
     (lan(peer=IPv4Address("10.0.3.12")), Reason.PEER_ELSEWHERE),
     (replace(ANSWERS, gateway=IPv4Address("10.0.3.2")), Reason.GATEWAY_ELSEWHERE),
