@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""One change of the pair's list of guests, and how far it is. Pure: values in, text out, and back.
+
+A machine has one at most, in a file on its stick that is there as long as the change is open.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from firstboot.rendering import SECRET, File
+from haagent.config import GuestConfig
+from haagent.errors import OperatorError
+from haagent.guests.name import checked
+
+PATH = "/state/etc/shoestring/change.json"
+VERSION = 1
+
+
+class Kind(StrEnum):
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class Stage(StrEnum):
+    """How far a change is, on one machine."""
+
+    BEGUN = "begun"  # nothing of it counts: whatever was made for it may go again
+    DROPPED = "dropped"  # it is taken back here; the other machine is still to be told
+    DECIDED = "decided"  # it counts, on both, and only has to be carried out
+
+
+@dataclass(frozen=True, slots=True)
+class NewGuest:
+    """A guest as its owner wants it; the same on both machines."""
+
+    name: str
+    number: int  # of its DRBD device and port
+    size: int  # bytes of its volume
+    first_node: int
+    mac: str
+    memory: int  # MiB
+    vcpus: int
+    place: int
+    pause: int
+    address: str = ""  # its own on the LAN, if it is known
+
+    @property
+    def config(self) -> GuestConfig:
+        """As the agent knows it."""
+        return GuestConfig(
+            first_node=self.first_node,
+            mac=self.mac,
+            address=IPv4Address(self.address) if self.address else None,
+            memory=self.memory,
+            vcpus=self.vcpus,
+            disks=(("xvda", f"/dev/drbd{self.number}"),),
+            place=self.place,
+            pause=self.pause,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The list NUMBER is the one before it, with or without GUEST."""
+
+    number: int
+    kind: Kind
+    guest: NewGuest
+    stage: Stage = Stage.BEGUN
+    leads: bool = False  # whether it was asked for at this machine, which sees to its end
+
+    def at(self, stage: Stage) -> "Change":
+        return replace(self, stage=stage)
+
+    def is_same_as(self, other: "Change") -> bool:
+        """However far each is."""
+        mine, theirs = (replace(one, stage=Stage.BEGUN, leads=False) for one in (self, other))
+        return mine == theirs
+
+    def __str__(self) -> str:
+        return f"the guest {self.guest.name} is being {self.kind}"
+
+
+def to_file(change: Change) -> File:
+    return File(PATH, json.dumps(to_plain(change), indent=1) + "\n", SECRET)
+
+
+def from_file(file: File | None) -> Change | None:
+    """Raises OperatorError for what was not written by `to_file`."""
+    if file is None:
+        return None
+    try:
+        return from_plain(json.loads(file.text))
+    except ValueError as error:
+        raise OperatorError(
+            f"{PATH} cannot be understood: {error}.",
+            "It tells of a change of the list of guests that was not finished. The guests that"
+            " there are run on; ask for help before you delete it.",
+        ) from error
+
+
+def to_plain(change: Change) -> dict[str, object]:
+    return {"version": VERSION, **asdict(change)}
+
+
+def from_plain(plain: object) -> Change:
+    """Raises ValueError."""
+    match plain:
+        case {"version": int(version), "guest": dict() as guest, **rest} if version == VERSION:
+            _check(NewGuest, guest)
+            if rest.keys() != {"number", "kind", "stage", "leads"}:
+                raise ValueError("it has other parts")
+            try:
+                checked(guest["name"])
+            except OperatorError as error:
+                raise ValueError(error.message) from error
+            if type(rest["number"]) is not int or type(rest["leads"]) is not bool:
+                raise ValueError("a part of it is of another kind")
+            return Change(
+                number=rest["number"],
+                kind=Kind(str(rest["kind"])),
+                guest=NewGuest(**guest),
+                stage=Stage(str(rest["stage"])),
+                leads=rest["leads"],
+            )
+    raise ValueError("it is of another release, or no change at all")
+
+
+def _check(kind: type[NewGuest], plain: dict[str, object]) -> None:
+    kinds = {field.name: str if field.type in (str, "str") else int for field in fields(kind)}
+    if plain.keys() != kinds.keys():
+        raise ValueError("the guest has other parts")
+    for name, wanted in kinds.items():
+        if type(plain[name]) is not wanted:
+            raise ValueError(f"the guest's {name} is {plain[name]!r}")

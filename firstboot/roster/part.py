@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""One machine's part in a change of the list of guests. It decides nothing: leading.py says what
+comes next, on both machines alike.
+
+All of it can be repeated from wherever a power cut ended it. What is made for a guest before the
+change is decided is known to nobody else: its mirror runs from a file of its own, which a start of
+the machine does not find, and no agent has heard of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from firstboot.hands import FAILING_STICK, Files, put
+from firstboot.roster import change as changes
+from firstboot.roster.change import Change, Kind, Stage
+from haagent.core.model import Resource
+from haagent.errors import BugError, OperatorError
+
+Tell = Callable[[str], None]
+
+
+class Busy(OperatorError):
+    """Another change is open."""
+
+
+class Hands(Files, Protocol):
+    """What is done to a machine that serves. All may raise ShoestringError, and can be repeated."""
+
+    def list_number(self) -> int:
+        """Of the list of guests that lasts."""
+
+    def lists(self, guest: str) -> bool:
+        """Whether GUEST is on it."""
+
+    def obstacle(self, change: Change) -> str | None:
+        """What of this machine is in the way of CHANGE, in a sentence."""
+
+    def remove(self, path: str) -> None: ...
+
+    def make_volume(self, guest: str, size: int) -> None:
+        """A volume for GUEST with DRBD's metadata of one that was never used. What is left of an
+        earlier try is made anew.
+        """
+
+    def start_passing_mirror(self, change: Change) -> None:
+        """DRBD has the guest's volume, by a file that the next start does not find, and looks for
+        the other machine.
+        """
+
+    def await_mirror(self, guest: str, is_enough: Callable[[Resource], bool]) -> Resource: ...
+
+    def stop_mirror(self, guest: str) -> None:
+        """DRBD does not have GUEST any more, by whatever file it had."""
+
+    def remove_volume(self, guest: str) -> None:
+        """Nothing of GUEST is on the data disk any more."""
+
+    def write_list(self, change: Change) -> None:
+        """The files of the list with CHANGE in it: the guest's mirror is written before the list,
+        and goes after it.
+        """
+
+    def start_mirror(self, guest: str) -> None:
+        """DRBD has it as every start of the machine will have it."""
+
+    def restart_agent(self) -> None:
+        """It takes up the list; guests run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a machine's part begins from."""
+
+    number: int  # of its list
+    change: Change | None  # that is open
+
+
+class Part:
+    """This machine's."""
+
+    def __init__(self, hands: Hands, tell: Tell) -> None:
+        self._hands = hands
+        self._tell = tell
+
+    def standing(self) -> Standing:
+        return Standing(self._hands.list_number(), self._open())
+
+    def begin(self, change: Change) -> None:
+        """CHANGE is open here. Raises OperatorError if it cannot be, and has changed nothing."""
+        found = self._open()
+        if found is not None and not (found.leads or change.leads) and found.stage is Stage.BEGUN:
+            # The other machine leads both, and has one at a time: what it left is not decided.
+            self.drop(found.number)
+            found = None
+        if found is not None:
+            raise Busy(f"Nothing was begun: {found}.", "Wait until that is done, and say it again.")
+        if self._hands.list_number() >= change.number:
+            raise OperatorError(
+                "Nothing was begun: the list of guests has changed meanwhile.", "Say it again."
+            )
+        if (why := self._hands.obstacle(change)) is not None:
+            raise OperatorError(f"Nothing was begun: {why}", "Put that right, and say it again.")
+        self._write(change.at(Stage.BEGUN))
+
+    def prepare(self, number: int) -> None:
+        """All that can be done before it counts."""
+        change = self._opened(number, Stage.BEGUN)
+        if change.kind is Kind.ADDED:
+            self._hands.make_volume(change.guest.name, change.guest.size)
+            self._hands.start_passing_mirror(change)
+
+    def decide(self, change: Change) -> None:
+        """safety: from here on it is never taken back."""
+        found = self._open()
+        if found is None and self._hands.list_number() >= change.number:
+            return  # it is carried out already
+        if found is None or not found.is_same_as(change) or found.stage is Stage.DROPPED:
+            raise BugError(f"what was never begun here is decided: {change}")
+        if found.stage is Stage.BEGUN:
+            self._write(found.at(Stage.DECIDED))
+
+    def carry_out(self) -> None:
+        """The list has the change, and the agent knows; then it is open no more."""
+        change = self._open()
+        if change is None:
+            return
+        if change.stage is not Stage.DECIDED:
+            raise BugError(f"what is not decided is carried out: {change}")
+        guest = change.guest.name
+        if change.kind is Kind.ADDED:
+            if not self._hands.lists(guest):
+                # safety: never below an agent that knows it. The list says that it does.
+                self._hands.stop_mirror(guest)
+            self._hands.write_list(change)
+            self._hands.start_mirror(guest)
+            self._hands.restart_agent()
+        else:
+            self._hands.write_list(change)
+            self._hands.restart_agent()
+            # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
+            self._hands.stop_mirror(guest)
+            self._hands.remove_volume(guest)
+        self._hands.remove(changes.PATH)
+
+    def drop(self, number: int, *, keeps_word: bool = False) -> None:
+        """What was made for the change NUMBER is gone. With KEEPS_WORD it is open still."""
+        change = self._open()
+        if change is None or change.number != number:
+            return
+        if change.stage is Stage.DECIDED:
+            raise BugError(f"what is decided is taken back: {change}")
+        if change.kind is Kind.ADDED:
+            self._hands.stop_mirror(change.guest.name)
+            self._hands.remove_volume(change.guest.name)
+        if keeps_word:
+            self._write(change.at(Stage.DROPPED))
+        else:
+            self._hands.remove(changes.PATH)
+
+    def _open(self) -> Change | None:
+        return changes.from_file(self._hands.read(changes.PATH))
+
+    def _opened(self, number: int, stage: Stage) -> Change:
+        change = self._open()
+        if change is None or change.number != number or change.stage is not stage:
+            raise BugError(f"the change {number} is not {stage} here")
+        return change
+
+    def _write(self, change: Change) -> None:
+        put(self._hands, changes.to_file(change), FAILING_STICK)
