@@ -7,11 +7,11 @@ It takes over nothing that it does not understand, and leaves the guests' addres
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from firstboot.question import Lan
-from firstboot.rendering import LAN, NETWORK, SETTINGS, STATE, File, render
+from firstboot.rendering import LAN, NETWORK, SETTINGS, STATE, File, render, settings
 from haagent.config import ON_TRIAL, Config
 from haagent.core.model import LanChange
 from haagent.errors import OperatorError
@@ -168,24 +168,14 @@ def _network(change: LanChange, me: int) -> str:
 
 def _settings(config: Config, change: LanChange) -> str:
     new, me = _understood(change), config.pair.me
-    return render(
-        "pair.yaml.j2",
-        me=me,
-        names=config.pair.names,
-        policy=config.pair.policy.value,
-        crossover=config.crossover,
-        lan={
-            "interface": config.lan.interface,
-            "address": new.addresses[me].ip,
-            "peer_address": new.addresses[1 - me].ip,
-            "peer_mac": config.lan.peer_mac,
-        },
-        change=change.number,
-        bridge=config.bridge,
-        referees=_referees(config, new),
-        key_file=config.key_file,
-        replaced_keys=config.replaced_file or "",
-        guests=config.guests,
+    ours, theirs = new.addresses[me].ip, new.addresses[1 - me].ip
+    return settings(
+        replace(
+            config,
+            pair=replace(config.pair, lan=change.number),
+            lan=replace(config.lan, address=ours, peer_address=theirs),
+            referees=_referees(config, new),
+        )
     )
 
 

@@ -9,12 +9,14 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import haagent
 from firstboot import keys
 from firstboot.answers import Answers, Cable, Part
+from haagent.config import Config
 from haagent.core.timing import Timing
 from haagent.password import KEPT
 
@@ -31,6 +33,10 @@ LONGEST_PING_TIMEOUT = 300  # tenths of a second; linux/drbd_limits.h of 8.4
 GROUP = "shoestring"  # the LVM volume group
 CROSSOVER, LAN_CARD, LAN = "crossover", "lan0", "lan"  # what the interfaces are called here
 PUBLIC, SECRET = 0o644, 0o600
+COMMON = f"{STATE}/drbd.d/shoestring.conf"  # what DRBD does for all guests
+
+# A name, and the address on the crossover, of node 0 and of node 1.
+Nodes = tuple[tuple[str, IPv4Address], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +129,36 @@ def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
         patience=math.ceil(timing.drbd_notices + timing.drbd_timeout),
     )
     addresses = _by_node(answers, answers.crossover)
+    nodes = tuple(zip(answers.names, addresses, strict=True))
     return (
-        File(f"{STATE}/drbd.d/shoestring.conf", common),
-        *(
-            File(
-                f"{STATE}/drbd.d/{guest.name}.res",
-                render(
-                    "guest.res.j2",
-                    guest=guest.name,
-                    device=device(guest.number),
-                    minor=guest.number,
-                    volume=volume(guest.name),
-                    nodes=tuple(zip(answers.names, addresses, strict=True)),
-                    port=FIRST_PORT + guest.number,
-                    secret=keys.mirror(answers.secret, guest.name),
-                ),
-                SECRET,
-            )
-            for guest in answers.guests
-        ),
+        File(COMMON, common),
+        *(resource(guest.name, guest.number, nodes, answers.secret) for guest in answers.guests),
+    )
+
+
+def resource(guest: str, number: int, nodes: Nodes, secret: str) -> File:
+    """What DRBD reads about GUEST."""
+    return File(resource_path(guest), resource_text(guest, number, nodes, secret), SECRET)
+
+
+def resource_path(guest: str) -> str:
+    return f"{STATE}/drbd.d/{guest}.res"
+
+
+def resource_text(
+    guest: str, number: int, nodes: Nodes, secret: str, *, passes: bool = False
+) -> str:
+    """With PASSES, a mirror that no agent knows: whoever loses the other machine writes on."""
+    return render(
+        "guest.res.j2",
+        guest=guest,
+        device=device(number),
+        minor=number,
+        volume=volume(guest),
+        nodes=nodes,
+        port=FIRST_PORT + number,
+        secret=keys.mirror(secret, guest),
+        passes=passes,
     )
 
 
@@ -166,7 +183,7 @@ def heartbeat(answers: Answers, timing: Timing) -> tuple[File, ...]:
 def agent(answers: Answers) -> tuple[File, ...]:
     """The agent's own. Its settings come last: they say that this machine belongs to a pair."""
     replaced = "".join(f"{key}\n" for key in answers.replaced_keys)
-    settings = render(
+    text = render(
         "pair.yaml.j2",
         me=answers.me,
         names=answers.names,
@@ -195,7 +212,26 @@ def agent(answers: Answers) -> tuple[File, ...]:
         File(KEY, f"{keys.agent(answers.secret)}\n", SECRET),
         *((File(REPLACED_KEYS, replaced, SECRET),) if replaced else ()),
         *((File(KEPT, f"{answers.password}\n", SECRET),) if answers.password else ()),
-        File(SETTINGS, settings),
+        File(SETTINGS, text),
+    )
+
+
+def settings(config: Config) -> str:
+    """The agent's settings as a file has them that says CONFIG."""
+    return render(
+        "pair.yaml.j2",
+        me=config.pair.me,
+        names=config.pair.names,
+        policy=config.pair.policy.value,
+        crossover=config.crossover,
+        lan=config.lan,
+        change=config.pair.lan,
+        bridge=config.bridge,
+        referees=config.referees,
+        key_file=config.key_file,
+        replaced_keys=config.replaced_file or "",
+        list=config.list,
+        guests=config.guests,
     )
 
 
@@ -209,7 +245,7 @@ def volume(guest: str) -> str:
     return f"/dev/{GROUP}/{guest}"
 
 
-def _by_node(answers: Answers, cable: Cable) -> tuple[object, ...]:
+def _by_node(answers: Answers, cable: Cable) -> tuple[IPv4Address, IPv4Address]:
     """The two addresses on CABLE, node 0's first."""
     both = (cable.address.ip, cable.peer)
     return both if answers.me == 0 else both[::-1]

@@ -71,6 +71,7 @@ class Config:
     guests: Mapping[str, GuestConfig]
     key_file: Path
     replaced_file: Path | None = None  # a key in each line, of machines that were replaced
+    list: int = 0  # the change that the guests are from; 0: the set-up
 
 
 def load(path: Path = FILE, cmdline: Path = CMDLINE) -> Config:
@@ -120,6 +121,7 @@ def _build(values: Values, scale: float) -> Config:
         guests=guests,
         key_file=values.get("key-file", Path),
         replaced_file=_path_or_none(values.get("replaced-keys", object)),
+        list=values.get("list", int),
     )
 
 
@@ -278,6 +280,7 @@ def _shown(config: Config) -> dict[str, str]:
         "me": config.pair.me,
         "names": config.pair.names,
         "policy": config.pair.policy,
+        "list": config.list,
         "bridge": config.bridge,
         "referees": config.referees,
         "key-file": config.key_file,

@@ -171,6 +171,13 @@ SETTINGS = (
         0,
     ),
     Setting(
+        "list",
+        "a number",
+        _scalar(_number(0, 999_999_999)),
+        "The change that the list of guests is from, as the two machines count; 0: the set-up.",
+        0,
+    ),
+    Setting(
         "bridge", "an interface", _scalar(_interface), "The bridge that guests are put on.", "lan"
     ),
     Setting(
