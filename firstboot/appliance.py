@@ -212,10 +212,12 @@ class Appliance:
     def make_volume(self, guest: str, size: int) -> None:
         self._wipe(lvm.ensure_volume(guest, size, GROUP, run=self._run))
 
-    def make_metadata(self, guest: str) -> None:
-        argv = drbdadm("create-md", guest)
+    def make_metadata(self, guest: str, config: Path | None = None) -> None:
+        """CONFIG is what DRBD reads instead of the machine's own."""
+        which = () if config is None else ("--config-file", str(config))
+        argv = ("drbdadm", *which, *drbdadm("create-md", guest)[1:])
         self._run(argv, timeout=LIMIT)
-        found = self._run(drbdadm("get-gi", guest), timeout=LIMIT)
+        found = self._run(("drbdadm", *which, *drbdadm("get-gi", guest)[1:]), timeout=LIMIT)
         if not found.startswith(JUST_CREATED):
             raise ToolError(argv, 0, f"the metadata reads {found.strip()}")
         _flush(Path(volume(guest)))
@@ -239,8 +241,7 @@ class Appliance:
         return seen[0]
 
     def skip_first_sync(self, guest: str) -> None:
-        argv = ("drbdadm", "new-current-uuid", "--clear-bitmap", f"{guest}/0")
-        self._run(argv, timeout=LIMIT)
+        Drbd(limit=LIMIT, run=self._run).skip_first_sync(guest)
 
     def promote(self, guest: str) -> None:
         Drbd(limit=LIMIT, run=self._run).promote(guest, disconnect=False, timeout=LIMIT)

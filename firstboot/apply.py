@@ -242,10 +242,10 @@ class _SetUp:
         self._tell(f"  Waiting for {step.peer}, as long as it takes.")
 
         def is_met(now: Resource) -> bool:
-            return now.is_in_sync or (step.is_leader and _are_both_blank(now))
+            return now.is_in_sync or (step.is_leader and are_both_blank(now))
 
         while not self._await(step.guest, is_met).is_in_sync:
-            self._try(step.guest, lambda: self._hands.skip_first_sync(step.guest), _are_both_blank)
+            self._try(step.guest, lambda: self._hands.skip_first_sync(step.guest), are_both_blank)
 
     def _fill_guest(self, step: FillGuest) -> None:
         # safety: a guest that was filled may have run since. It is never filled again.
@@ -300,7 +300,7 @@ def _is_in_sync(now: Resource) -> bool:
     return now.is_in_sync
 
 
-def _are_both_blank(now: Resource) -> bool:
+def are_both_blank(now: Resource) -> bool:
     """Connected, and neither ever held anything. The kernel makes sure of the second part: it
     skips no sync for a copy that is not as create-md left it (drbd_nl.c, drbd_adm_new_c_uuid).
     """

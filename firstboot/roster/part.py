@@ -38,9 +38,9 @@ class Hands(Files, Protocol):
 
     def remove(self, path: str) -> None: ...
 
-    def make_volume(self, guest: str, size: int) -> None:
-        """A volume for GUEST with DRBD's metadata of one that was never used. What is left of an
-        earlier try is made anew.
+    def make_disk(self, change: Change) -> None:
+        """A volume for the guest, with DRBD's metadata of one that was never used. What is left of
+        an earlier try is made anew.
         """
 
     def start_passing_mirror(self, change: Change) -> None:
@@ -53,7 +53,7 @@ class Hands(Files, Protocol):
     def stop_mirror(self, guest: str) -> None:
         """DRBD does not have GUEST any more, by whatever file it had."""
 
-    def remove_volume(self, guest: str) -> None:
+    def remove_disk(self, guest: str) -> None:
         """Nothing of GUEST is on the data disk any more."""
 
     def write_list(self, change: Change) -> None:
@@ -107,7 +107,7 @@ class Part:
         """All that can be done before it counts."""
         change = self._opened(number, Stage.BEGUN)
         if change.kind is Kind.ADDED:
-            self._hands.make_volume(change.guest.name, change.guest.size)
+            self._hands.make_disk(change)
             self._hands.start_passing_mirror(change)
 
     def decide(self, change: Change) -> None:
@@ -140,7 +140,7 @@ class Part:
             self._hands.restart_agent()
             # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
             self._hands.stop_mirror(guest)
-            self._hands.remove_volume(guest)
+            self._hands.remove_disk(guest)
         self._hands.remove(changes.PATH)
 
     def drop(self, number: int, *, keeps_word: bool = False) -> None:
@@ -152,7 +152,7 @@ class Part:
             raise BugError(f"what is decided is taken back: {change}")
         if change.kind is Kind.ADDED:
             self._hands.stop_mirror(change.guest.name)
-            self._hands.remove_volume(change.guest.name)
+            self._hands.remove_disk(change.guest.name)
         if keeps_word:
             self._write(change.at(Stage.DROPPED))
         else:

@@ -152,6 +152,21 @@ class Drbd:
         if self._exists(guest):
             raise ToolError(argv, 0, f"{guest} is still {in_words(self.read(guest))}")
 
+    def forget(self, guest: str) -> None:
+        """The same, whatever it was configured by, and whether that is there still."""
+        if not self._exists(guest):
+            return
+        argv = ("drbdsetup", "down", checked(guest))
+        self._do(argv)
+        if self._exists(guest):
+            raise ToolError(argv, 0, f"{guest} is still {in_words(self.read(guest))}")
+
+    def skip_first_sync(self, guest: str) -> None:
+        """Declares two connected, never used copies the same; the kernel skips nothing for others
+        (drbd_nl.c, drbd_adm_new_c_uuid). Nothing is read back: the peer may be lost right then.
+        """
+        self._do(("drbdadm", "new-current-uuid", "--clear-bitmap", f"{checked(guest)}/0"))
+
     def connect(self, guest: str) -> None:
         """Lets DRBD look for its peer, until it is told or decides otherwise."""
         if self.read(guest).link is not Link.STANDALONE:

@@ -77,7 +77,8 @@ class FakeHost:
         self._lives()
         return self.in_the_way
 
-    def make_volume(self, guest: str, size: int) -> None:
+    def make_disk(self, change: Change) -> None:
+        guest = change.guest.name
         assert guest not in self.guests, "it is in use"
         assert guest not in self.mirrors, "DRBD has it"
         self._effect(lambda: self.volumes.add(guest))
@@ -93,7 +94,7 @@ class FakeHost:
         assert guest not in self.known, "an agent may hold it"
         self._effect(lambda: self.mirrors.pop(guest, None))
 
-    def remove_volume(self, guest: str) -> None:
+    def remove_disk(self, guest: str) -> None:
         assert guest not in self.guests and guest not in self.mirrors
         self._effect(lambda: self.volumes.discard(guest))
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What of one machine is in the way of a change of the list of guests. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firstboot.answers import MOST_GUESTS
+from firstboot.roster.change import Change, Kind, NewGuest
+from haagent.config import Config
+from haagent.console.snapshot import GuestView
+from haagent.core.wish import RUNS
+
+MEBIBYTE = 1 << 20
+EXTENT = 4 << 20  # bytes; LVM rounds a volume up to it
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A machine that serves."""
+
+    config: Config
+    volumes: frozenset[str]  # names in our group
+    room: int  # MiB free in it; -1: it is not there
+    views: Mapping[str, GuestView]  # what its agent shows
+
+    @property
+    def name(self) -> str:
+        return self.config.pair.names[self.config.pair.me]
+
+
+def obstacle(change: Change, ground: Ground) -> str | None:
+    """A sentence, or None if nothing is in the way."""
+    if change.kind is Kind.ADDED:
+        return _of_adding(change.guest, ground)
+    return _of_removing(change.guest.name, ground)
+
+
+def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
+    config, me = ground.config, ground.name
+    if guest.name in config.guests:
+        return f"there is a guest {guest.name} already."
+    if len(config.guests) >= MOST_GUESTS:
+        return f"a pair has {MOST_GUESTS} guests at most, and this one has them."
+    for name, other in config.guests.items():
+        if guest.number in other.minors:
+            return f"the number {guest.number} is that of the guest {name}."
+        if guest.mac == other.mac:
+            return f"the guest {name} has the MAC address {guest.mac}."
+        if guest.address and guest.config.address == other.address:
+            return f"the guest {name} has the address {guest.address}."
+    if guest.config.address in _taken(config):
+        return f"{guest.address} is an address of the pair or of its gateway."
+    if guest.mac in (config.lan.peer_mac, config.crossover.peer_mac):
+        return f"{guest.mac} is the MAC address of a card of the other machine."
+    if guest.name in ground.volumes:
+        # safety: nobody knows what is on it. Only what this change made is ever made anew.
+        return (
+            f"the data disk of {me} has a volume {guest.name} that is no guest's. Rename it with"
+            " `lvrename`, or remove it with `lvremove` if nobody needs it."
+        )
+    if ground.room < 0:
+        return f"the data disk of {me} is not there."
+    if (needed := -(-(guest.size + EXTENT) // MEBIBYTE)) > ground.room:
+        return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed}."
+    return None
+
+
+def _taken(config: Config) -> set[object]:
+    paths = (config.crossover, config.lan)
+    return {one for path in paths for one in (path.address, path.peer_address)} | {*config.referees}
+
+
+def _of_removing(name: str, ground: Ground) -> str | None:
+    if name not in ground.config.guests:
+        return f"there is no guest {name}."
+    if len(ground.config.guests) == 1:
+        return f"{name} is the last guest: a pair has one at least."
+    view = ground.views.get(name)
+    if view is None:
+        return f"the agent of {ground.name} does not answer."
+    if view.runs_on or view.target in RUNS:
+        return f"{name} is not stopped. `shoestring guest stop {name}` first."
+    return None

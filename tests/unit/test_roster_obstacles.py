@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""What is in the way of a change of the list of guests is said in a sentence, before anything."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firstboot import answers as answer_file
+from firstboot.roster.change import Change, Kind
+from firstboot.roster.obstacles import Ground, obstacle
+from haagent.core.wish import Target
+from tests.unit.fake_machine import TEXTS
+from tests.unit.fake_roster import WEB
+from tests.unit.fake_state import WELL, look
+from tests.unit.test_survivor import loaded
+
+NEW = replace(WEB, number=5, mac="00:16:3e:00:00:05")
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    config = loaded(tmp_path, answer_file.read(TEXTS["b"]))
+    return Ground(config, frozenset(config.guests), 1028, {})
+
+
+def why(ground: Ground, **changes: Any) -> str | None:
+    return obstacle(Change(4, Kind.ADDED, replace(NEW, **changes)), ground)
+
+
+def test_nothing_is_in_the_way_of_a_new_guest(ground: Ground) -> None:
+    assert why(ground) is None
+    assert why(ground, address="10.0.2.60") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": "counter"}, "there is a guest counter already."),
+        ({"number": 0}, "the number 0 is that of the guest counter."),
+        ({"mac": "00:16:3e:00:00:01"}, "the guest counter has the MAC address"),
+        ({"address": "10.0.2.50"}, "the guest counter has the address 10.0.2.50."),
+        ({"address": "10.0.2.2"}, "10.0.2.2 is an address of the pair or of its gateway."),
+        ({"address": "10.0.2.11"}, "10.0.2.11 is an address of the pair"),
+        ({"mac": "52:54:00:00:0a:02"}, "MAC address of a card of the other machine"),
+        ({"size": (1 << 30) + 1}, "of b has 1028 MiB free, and it takes 1029."),
+    ],
+)
+def test_what_another_has_is_not_given_again(
+    ground: Ground, changes: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in (why(ground, **changes) or "")
+
+
+def test_a_volume_that_is_no_guests_is_never_taken(ground: Ground) -> None:
+    odd = replace(ground, volumes=ground.volumes | {"web"})
+    assert "has a volume web that is no guest's" in (why(odd) or "")
+
+
+def test_there_is_a_limit_and_a_disk_is_needed(ground: Ground) -> None:
+    assert why(replace(ground, room=-1)) == "the data disk of b is not there."
+    (one, *_) = ground.config.guests.values()
+    many = {
+        f"g{n}": replace(
+            one, mac=f"00:16:3e:00:01:{n:02x}", disks=(("xvda", f"/dev/drbd{n + 10}"),)
+        )
+        for n in range(20, 40)
+    }
+    full = replace(ground, config=replace(ground.config, guests=many))
+    assert "20 guests at most" in (why(full) or "")
+    assert IPv4Address("10.0.2.2") in ground.config.referees
+
+
+def test_only_a_guest_that_is_stopped_is_removed(ground: Ground) -> None:
+    (view,) = look(WELL).guests
+    remove = Change(4, Kind.REMOVED, replace(WEB, name=view.name))
+    sure = replace(ground, views={view.name: replace(view, runs_on=(), target=Target.STOPPED)})
+    assert obstacle(remove, sure) is None
+    for odd in (
+        replace(view, runs_on=(), target=Target.STARTED),
+        replace(view, runs_on=("b",), target=Target.STOPPED),
+    ):
+        said = obstacle(remove, replace(ground, views={view.name: odd}))
+        assert said == f"{view.name} is not stopped. `shoestring guest stop {view.name}` first."
+    assert obstacle(remove, ground) == "the agent of b does not answer."
+    assert obstacle(Change(4, Kind.REMOVED, NEW), sure) == "there is no guest web."
+    last = replace(sure.config, guests={view.name: sure.config.guests[view.name]})
+    assert "is the last guest" in (obstacle(remove, replace(sure, config=last)) or "")
