@@ -47,7 +47,8 @@ class Relocating(Serving):
         return config.load()
 
     def agreed(self) -> LanChange:
-        found = state.examine(state.FOLDER, list(self.config().guests))
+        config = self.config()
+        found = state.examine(state.FOLDER, config.guests, gone=config.removed)
         return found.durable.lan if found.durable else LanChange()
 
     def agent_runs(self) -> int | None:

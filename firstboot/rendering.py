@@ -231,6 +231,7 @@ def settings(config: Config) -> str:
         key_file=config.key_file,
         replaced_keys=config.replaced_file or "",
         list=config.list,
+        removed=config.removed,
         guests=config.guests,
     )
 

@@ -51,7 +51,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
 def _check(arguments: argparse.Namespace, places: Places) -> Exit:
     found = config.load(places.file, places.cmdline)
     print(f"{places.file}: fine, {len(found.guests)} guest(s)")
-    kept = state.examine(places.folder, found.guests)
+    kept = state.examine(places.folder, found.guests, gone=found.removed)
     for warning in kept.warnings:
         print(f"{places.folder}: {warning}")
     if kept.durable is None:

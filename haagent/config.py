@@ -72,6 +72,7 @@ class Config:
     key_file: Path
     replaced_file: Path | None = None  # a key in each line, of machines that were replaced
     list: int = 0  # the change that the guests are from; 0: the set-up
+    removed: tuple[str, ...] = ()  # guests that there were once
 
 
 def load(path: Path = FILE, cmdline: Path = CMDLINE) -> Config:
@@ -122,6 +123,7 @@ def _build(values: Values, scale: float) -> Config:
         key_file=values.get("key-file", Path),
         replaced_file=_path_or_none(values.get("replaced-keys", object)),
         list=values.get("list", int),
+        removed=values.get("removed", tuple),
     )
 
 
@@ -169,7 +171,11 @@ def _check(config: Config, values: Values) -> None:
         take(path.address, f"{section}.address")
         take(path.peer_address, f"{section}.peer-address")
         take(path.peer_mac, f"{section}.peer-mac")
+    for name in config.removed:
+        take(f"guest {name}", "removed")
     for name, guest in config.guests.items():
+        # safety: what the agent knows of a guest that is there is never forgotten.
+        take(f"guest {name}", f"guests.{name}")
         take(guest.mac, f"guests.{name}.mac")
         if guest.address is not None:
             take(guest.address, f"guests.{name}.address")
@@ -281,6 +287,7 @@ def _shown(config: Config) -> dict[str, str]:
         "names": config.pair.names,
         "policy": config.pair.policy,
         "list": config.list,
+        "removed": config.removed,
         "bridge": config.bridge,
         "referees": config.referees,
         "key-file": config.key_file,

@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from haagent import __version__, journal, lan, predecessor
@@ -19,7 +20,7 @@ from haagent.clocks import Clocks
 from haagent.cluster.wire import FORMATS
 from haagent.core import events, feeding
 from haagent.core.decide import first_state
-from haagent.core.model import Pair
+from haagent.core.model import Durable, Pair
 from haagent.errors import BugError, ShoestringError
 from haagent.loop import Loop
 from haagent.machine import Machine
@@ -32,7 +33,7 @@ def main() -> None:
     journal.start()
     config, lan_files = lan.settings_now()
     machine = Machine(config)
-    durable = machine.keeper.load(list(config.guests))
+    durable = machine.keeper.load(config.guests, config.removed)
     for warning in machine.state_file.warnings:
         log.warning("%s", warning)
     boot = boot_id()
@@ -42,7 +43,8 @@ def main() -> None:
     )
     pair = as_we_run_it(config.pair, machine.key)
     now = time.monotonic()
-    first = first_state(pair, boot, durable, now, lan_files, predecessor.read(boot, now))
+    kept = forget(durable, config.removed) if durable else None
+    first = first_state(pair, boot, kept, now, lan_files, predecessor.read(boot, now))
     loop = Loop(first, machine)
     if feeding.may_open(first):
         loop.events.put(events.WatchdogArmed(time.monotonic(), machine.arm()))
@@ -50,7 +52,7 @@ def main() -> None:
     if lost := machine.keeper.lost_because:
         loop.events.put(events.StateLost(time.monotonic(), lost))
     elif durable is not None and durable != first.durable:
-        machine.save(first.durable)  # what another peer makes of it
+        machine.save(first.durable)  # what another peer makes of it, and without who is gone
     try:
         loop.run(Clocks(config.pair.timing.stall))
     except ShoestringError:
@@ -59,6 +61,14 @@ def main() -> None:
         log.critical("a bug: the agent stops deciding", exc_info=True)
         journal.flush()
         os._exit(70)  # sysexits.h EX_SOFTWARE; no thread of ours may act any more
+
+
+def forget(durable: Durable, removed: Collection[str]) -> Durable:
+    """safety: both machines have agreed that these guests are gone, and their disks with them. One
+    of that name which comes later begins anew.
+    """
+    kept = {guest: one for guest, one in durable.ledgers.items() if guest not in removed}
+    return replace(durable, ledgers=kept)
 
 
 def as_we_run_it(pair: Pair, key: bytes) -> Pair:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """What state.py's StateFile does."""
 
-    def load(self, guests: Collection[str]) -> Durable | None: ...
+    def load(self, guests: Collection[str], gone: Collection[str] = ()) -> Durable | None: ...
     def save(self, durable: Durable) -> None: ...
     def look(self) -> None: ...
 
@@ -70,7 +70,7 @@ class Keeper:
         """Why nothing is written any more, in a few words; "" while it is."""
         return self._why
 
-    def load(self, guests: Collection[str]) -> Durable | None:
+    def load(self, guests: Collection[str], gone: Collection[str] = ()) -> Durable | None:
         """As `StateFile.load`; if an agent of this boot has lost the stick, what that one knew.
 
         Raises StateError.
@@ -78,7 +78,7 @@ class Keeper:
         try:
             noted = self._note.read_bytes()
         except FileNotFoundError:
-            self._last = self._store.load(guests)
+            self._last = self._store.load(guests, gone)
             return self._last
         except OSError as error:
             raise StateError(

@@ -178,6 +178,13 @@ SETTINGS = (
         0,
     ),
     Setting(
+        "removed",
+        "names",
+        _list(_guest, 0, 1000),
+        "Guests that there were once, and that the agent is to forget.",
+        (),
+    ),
+    Setting(
         "bridge", "an interface", _scalar(_interface), "The bridge that guests are put on.", "lan"
     ),
     Setting(

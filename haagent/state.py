@@ -109,14 +109,15 @@ class StateFile:
         self._has_trace = False
         self.warnings: tuple[str, ...] = ()
 
-    def load(self, guests: Collection[str]) -> Durable | None:
-        """What was saved last; None if nothing ever was. GUESTS are the configured ones.
+    def load(self, guests: Collection[str], gone: Collection[str] = ()) -> Durable | None:
+        """What was saved last; None if nothing ever was. GUESTS are the configured ones, and of
+        those that are GONE there may still be something.
 
         `warnings` then says what was odd. A guest that was never saved is missing from the result.
         Raises StateError, and has changed nothing then, if both copies are damaged or gone, of a
         newer format, or of a guest that is not configured.
         """
-        found = examine(self._folder, guests, self._disk, self._around)
+        found = examine(self._folder, guests, self._disk, self._around, gone=gone)
         self._counter, self._weaker = found.counter, found.weaker
         self._has_trace = found.has_trace
         self.warnings = found.warnings
@@ -184,7 +185,12 @@ class StateFile:
 
 
 def examine(
-    folder: Path, guests: Collection[str], disk: Disk | None = None, around: Disk | None = None
+    folder: Path,
+    guests: Collection[str],
+    disk: Disk | None = None,
+    around: Disk | None = None,
+    *,
+    gone: Collection[str] = (),
 ) -> Found:
     """Reads both copies and changes nothing. Raises StateError as `StateFile.load` does.
 
@@ -218,7 +224,7 @@ def examine(
         1 - copies.index(newest),
         is_whole,
         has_trace,
-        (*complaints, *_compare_guests(newest.durable, guests, folder)),
+        (*complaints, *_compare_guests(newest.durable, guests, gone, folder)),
     )
 
 
@@ -242,8 +248,10 @@ def _complaints(copies: list["Copy | str | None"]) -> list[str]:
     ]
 
 
-def _compare_guests(durable: Durable, guests: Collection[str], folder: Path) -> tuple[str, ...]:
-    unknown = sorted(durable.ledgers.keys() - set(guests))
+def _compare_guests(
+    durable: Durable, guests: Collection[str], gone: Collection[str], folder: Path
+) -> tuple[str, ...]:
+    unknown = sorted(durable.ledgers.keys() - {*guests, *gone})
     if unknown:
         # safety: forgetting a guest's terms would let an old copy of it start one day.
         raise StateError(

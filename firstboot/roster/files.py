@@ -15,11 +15,19 @@ PASSING = "/run/shoestring/{guest}.conf"
 
 def settings(config: Config, change: Change) -> File:
     """The agent's, with CHANGE made."""
-    guests = dict(config.guests)
-    guests.pop(change.guest.name, None)
+    name, guests = change.guest.name, dict(config.guests)
+    guests.pop(name, None)
+    removed = {one for one in config.removed if one != name}
     if change.kind is Kind.ADDED:
-        guests[change.guest.name] = change.guest.config
-    return File(SETTINGS, rendering.settings(replace(config, guests=guests, list=change.number)))
+        guests[name] = change.guest.config
+    else:
+        removed.add(name)
+    return File(
+        SETTINGS,
+        rendering.settings(
+            replace(config, guests=guests, removed=tuple(sorted(removed)), list=change.number)
+        ),
+    )
 
 
 def mirror(config: Config, change: Change, key: bytes) -> File:

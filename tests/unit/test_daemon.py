@@ -29,7 +29,7 @@ from haagent.core.model import (
     Referee,
     Resource,
 )
-from haagent.daemon import as_we_run_it
+from haagent.daemon import as_we_run_it, forget
 from haagent.errors import ToolError
 from haagent.hands import GuestAction, Hands
 from haagent.journal import Journal
@@ -177,6 +177,14 @@ def test_a_turn_judges_only_when_the_queue_is_empty() -> None:
     (hello,) = outside.hellos
     assert hello.has_referee
     assert hello.guests["g"].is_connected
+
+
+def test_a_guest_that_is_gone_is_forgotten_and_one_of_its_name_begins_anew() -> None:
+    durable = survivor().durable
+    old = replace(durable, ledgers={**durable.ledgers, "old": Ledger(term=8)})
+    assert forget(old, ["old", "older"]) == durable
+    pair = replace(survivor().pair, guests={**survivor().pair.guests, "old": 1})
+    assert first_state(pair, "boot", forget(old, ["old"]), 0.0).durable.ledgers["old"].term == 1
 
 
 def test_the_agent_speaks_what_this_release_speaks() -> None:

@@ -37,7 +37,7 @@ class Stick:
     def __post_init__(self) -> None:
         self.is_free.set()
 
-    def load(self, guests: Collection[str]) -> Durable | None:
+    def load(self, guests: Collection[str], gone: Collection[str] = ()) -> Durable | None:
         return self.kept
 
     def save(self, durable: Durable) -> None:

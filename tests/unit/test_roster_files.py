@@ -12,6 +12,7 @@ from firstboot.roster import files
 from firstboot.roster.change import Change, Kind
 from haagent import config
 from haagent.config import Config
+from haagent.settings import ConfigError
 from tests.unit.fake_machine import TEXTS
 from tests.unit.fake_roster import WEB
 from tests.unit.test_survivor import loaded
@@ -49,7 +50,17 @@ def test_a_guest_comes_and_goes(tmp_path: Path, name: str) -> None:
     assert with_it.list == 4 and with_it.guests == {**before.guests, "web": ADD.guest.config}
     assert with_it.pair.places == {"web": 10} and with_it.pair.guests["web"] == 0
     removed = files.settings(with_it, Change(5, Kind.REMOVED, ADD.guest))
-    assert reloaded(tmp_path, removed.text) == replace(before, list=5)
+    without = reloaded(tmp_path, removed.text)
+    assert without == replace(before, list=5, removed=("web",))
+    again = files.settings(without, replace(ADD, number=6))
+    assert reloaded(tmp_path, again.text) == replace(with_it, list=6)
+
+
+def test_no_guest_is_there_and_to_be_forgotten(tmp_path: Path) -> None:
+    before = of(tmp_path, "a")
+    both = rendering.settings(replace(before, removed=("counter",)))
+    with pytest.raises(ConfigError, match="guest counter is used twice"):
+        reloaded(tmp_path, both)
 
 
 def test_both_machines_give_drbd_the_same(tmp_path: Path) -> None:

@@ -237,6 +237,11 @@ def test_a_guest_that_is_not_configured_is_refused() -> None:
         StateFile(Path("/nowhere"), disk).load(["mail"])
 
 
+def test_a_guest_that_is_gone_is_not_missed() -> None:
+    state = StateFile(Path("/nowhere"), with_old_state())
+    assert state.load(["mail"], ["counter"]) == OLD
+
+
 def test_a_new_guest_is_reported_and_left_to_the_core() -> None:
     state = StateFile(Path("/nowhere"), with_old_state())
     assert state.load(["counter", "mail"]) == OLD
