@@ -30,6 +30,9 @@ from firstboot.pairing.radio import Radio
 from firstboot.probe import probe
 from firstboot.rendering import CROSSOVER, LAN_CARD, File
 from firstboot.replacing import Replacing
+from firstboot.roster import leading
+from firstboot.roster.machine import Changing
+from firstboot.roster.part import Part
 from firstboot.seat import Seat
 from firstboot.serving import Serving
 from firstboot.staying import Staying, keep_key
@@ -80,12 +83,15 @@ def replace(places: Places) -> Exit:
             "A replacement takes a person at a terminal.", "Log in, and type the command yourself."
         )
     shown = assert_alone(places)
+    part = Part(Changing(places.run), tell)
+    leading.settle_here(part)
     hands, seat = Serving(), Seat()
     survivor = dataclasses.replace(hands.survivor(), apart=prospects.apart(shown))
     is_agreed = False
 
     def commit(agreement: Agreement) -> None:
         nonlocal is_agreed
+        leading.settle_alone(part)
         keep_key(hands)
         hands.write(to_file(agreement))
         is_agreed = True

@@ -39,6 +39,11 @@ def start_again(shown: Snapshot, before: GuestView, places: Places) -> Exit:
             f" {name} --anyway`.",
         )
     client.start(name, places.socket)
+    return await_start(name, places)
+
+
+def await_start(name: str, places: Places) -> Exit:
+    """Tells how it goes on with the guest NAME, which is to run, until it does."""
     newest = _follow(
         name, lambda now: bool(guest_of(now, name).runs_on), f"{name} goes on starting.", places
     )

@@ -26,6 +26,7 @@ from haagent.command import (
 )
 from haagent.console.render import guest_line, memory_line, render, verified
 from haagent.console.snapshot import GuestView, Snapshot
+from haagent.core.ordering import USUAL
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
 
@@ -96,6 +97,31 @@ def add_guest(program: CommandLine) -> None:
     noted.add_argument("--yes", action="store_true", help="do not ask; for scripts")
 
     add_backup_of(add)
+    add_list_of(add)
+
+
+def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+    help = "bring a virtual machine in: a disk image (raw, qcow2, vmdk, vdi) becomes a guest here"
+    command = add("import", bring, help, "shoestring guest import web.qcow2 --memory 2048")
+    help = "a file, a disk (/dev/...), or a name on a USB stick; without it, the only image there"
+    command.add_argument("source", metavar="IMAGE", nargs="?", help=help)
+    command.add_argument("--name", help="what the guest is called; else what the image is")
+    command.add_argument("--memory", metavar="MIB", required=True, help="its memory")
+    command.add_argument("--vcpus", metavar="N", default="1", help="its processors; 1")
+    help = "how large its disk is at least, as 20G; else as large as the image says"
+    command.add_argument("--disk", metavar="SIZE", help=help)
+    command.add_argument("--mac", help="its card's address, 00:16:3e:...; else a new one")
+    help = "its own address on the LAN, if you know it: it is asked before a takeover"
+    command.add_argument("--address", help=help)
+    command.add_argument("--on", metavar="NODE", help="where it starts; else on this machine")
+    help = "0 to 99: guests of a lower place start before it; 50"
+    command.add_argument("--place", metavar="N", default=str(USUAL), help=help)
+    help = "how many seconds guests of a higher place wait for it; 0"
+    command.add_argument("--pause", metavar="SECONDS", default="0", help=help)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    help = "remove a guest and its disk from both machines, for good"
+    command = add("remove", remove, help, "shoestring guest remove web")
+    command.add_argument("guest", metavar="GUEST")
 
 
 def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
@@ -295,6 +321,18 @@ def back_up(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.backup import act  # it needs zstandard, and no other command does
 
     return act.back_up(arguments, places)
+
+
+def bring(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import act  # as above
+
+    return act.bring(arguments, places)
+
+
+def remove(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import act  # as above
+
+    return act.remove(arguments, places)
 
 
 def show_backup(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -13,10 +13,10 @@ from typing import Any
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change
 from firstboot.roster.part import Part, Standing
+from haagent.command import Places
 from haagent.errors import BugError, OperatorError, PeerError, ShoestringError
+from haagent.update.door import LIST
 from haagent.update.talk import FORMAT, PORT, Talk, call
-
-ASK = "list"  # what the first message of such a conversation asks about
 
 
 class Refused(OperatorError):
@@ -58,7 +58,7 @@ class Other:
 
     def _ask(self, verb: str, **more: object) -> dict[str, Any]:
         with call(self.address, self.key, self.port) as talk:
-            talk.say({"format": FORMAT, "ask": ASK, "verb": verb, **more})
+            talk.say({"format": FORMAT, "ask": LIST, "verb": verb, **more})
             told = talk.hear()
         match told:
             case {"refused": str(why), "do": str(do)}:
@@ -81,6 +81,13 @@ def serve(talk: Talk, request: Mapping[str, Any], part: Part) -> None:
         talk.say({"refused": str(error), "do": hint})
         raise
     talk.say({"done": done})
+
+
+def serve_here(talk: Talk, request: Mapping[str, Any], places: Places) -> None:
+    """The same, with this machine's own part."""
+    from firstboot.roster.machine import Changing
+
+    serve(talk, request, Part(Changing(places.run), lambda text: print(text, flush=True)))
 
 
 def _act(request: Mapping[str, Any], part: Part) -> dict[str, object]:

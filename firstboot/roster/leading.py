@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from firstboot.roster.change import Change, Stage
-from firstboot.roster.part import Standing
+from firstboot.roster.part import Part, Standing
 from haagent.errors import ShoestringError
 
 
@@ -70,8 +70,19 @@ def settle(here: Side, there: Side) -> None:
         here.drop(change.number)
 
 
+def settle_here(here: Part) -> None:
+    """What is decided is carried out on this machine, whatever becomes of the other one, which may
+    still come back and be told.
+    """
+    change = here.standing().change
+    if change is not None and change.stage is Stage.DECIDED:
+        here.carry_out(keeps_word=change.leads)
+
+
 def settle_alone(here: Side) -> None:
-    """The same, without the other machine: its place is given to a new one."""
+    """All that is open ends here and now: the place of the other machine is given to a new one,
+    which is told of the list as it is.
+    """
     change = here.standing().change
     if change is None:
         return

@@ -4,6 +4,7 @@ programs. No policy is in here. DRBD is never forced, and nobody is made Primary
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,12 +16,18 @@ from firstboot.roster.change import Change, Kind
 from firstboot.roster.obstacles import Ground
 from firstboot.serving import AGENT, Serving
 from haagent import client, config
+from haagent.config import Config
 from haagent.console.snapshot import GuestView, from_dict
 from haagent.errors import ShoestringError
 from haagent.run import Run, run
+from haagent.settings import ConfigError
 from haagent.storage import lvm
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
+
+AGENT_WITHIN = 30.0  # seconds that it may take until it says what it lists
+CARRIES_ON = "shoestring-list.service"
+DRAFT = "/run/shoestring/draft.yaml"  # of the settings with a change
 
 
 class Changing(Serving):
@@ -42,7 +49,24 @@ class Changing(Serving):
             room=Kept(self._run).room(),
             views=_views(),
         )
-        return obstacles.obstacle(change, ground)
+        return obstacles.obstacle(change, ground) or self._flaw(ground.config, change)
+
+    def _flaw(self, found: Config, change: Change) -> str | None:
+        """safety: an agent that cannot read its settings does not start. What would be written is
+        read before, as the agent will.
+        """
+        draft = File(DRAFT, files.settings(found, change).text)
+        self.write(draft)
+        try:
+            read = config.load(Path(DRAFT))
+        except ConfigError as error:
+            return f"{error.message.removeprefix(DRAFT)}. {error.hint}"
+        finally:
+            self.remove(DRAFT)
+        name = change.guest.name
+        wanted = change.guest.config if change.kind is Kind.ADDED else None
+        is_so = read.guests.get(name) == wanted and read.list == change.number
+        return None if is_so else f"the list cannot be written as it is meant for {name}."
 
     def make_disk(self, change: Change) -> None:
         guest = change.guest.name
@@ -92,6 +116,14 @@ class Changing(Serving):
 
     def restart_agent(self) -> None:
         self._run(("systemctl", "restart", AGENT), timeout=LIMIT)
+        guests = set(config.load().guests)
+        end = time.monotonic() + AGENT_WITHIN * self.time_scale()
+        while _views().keys() != guests and time.monotonic() < end:
+            time.sleep(0.2)  # it is being started; there is no event to wait for
+
+    def carry_on_with_the_list(self) -> None:
+        """What is open still comes to its end by itself."""
+        self._run(("systemctl", "--no-block", "start", CARRIES_ON), timeout=LIMIT)
 
     def _passing(self, guest: str) -> Drbd:
         drbd = Drbd(limit=LIMIT, run=self._run)

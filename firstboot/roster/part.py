@@ -120,8 +120,10 @@ class Part:
         if found.stage is Stage.BEGUN:
             self._write(found.at(Stage.DECIDED))
 
-    def carry_out(self) -> None:
-        """The list has the change, and the agent knows; then it is open no more."""
+    def carry_out(self, *, keeps_word: bool = False) -> None:
+        """The list has the change, and the agent knows; then it is open no more, but to tell the
+        other machine of it, with KEEPS_WORD.
+        """
         change = self._open()
         if change is None:
             return
@@ -141,7 +143,8 @@ class Part:
             # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
             self._hands.stop_mirror(guest)
             self._hands.remove_disk(guest)
-        self._hands.remove(changes.PATH)
+        if not keeps_word:
+            self._hands.remove(changes.PATH)
 
     def drop(self, number: int, *, keeps_word: bool = False) -> None:
         """What was made for the change NUMBER is gone. With KEEPS_WORD it is open still."""

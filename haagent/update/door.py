@@ -19,6 +19,7 @@ from haagent.update.medium import standing
 from haagent.update.talk import FORMAT, Talk
 
 NAME = "from-the-peer.update"
+LIST = "list"  # what firstboot/roster/door.py asks about
 
 
 def answer(places: Places, ground: Ground | None = None, call: socket.socket | None = None) -> Exit:
@@ -35,6 +36,11 @@ def answer(places: Places, ground: Ground | None = None, call: socket.socket | N
 def _serve(talk: Talk, places: Places, ground: Ground) -> bool:
     """Whether something was installed, so that this machine is to be restarted."""
     request = talk.hear()
+    if request.get("ask") == LIST:
+        from firstboot.roster import door  # no update needs the set-up's part of the house
+
+        door.serve_here(talk, request, places)
+        return False
     try:
         match request:
             case {"format": int(), "ask": "standing"}:

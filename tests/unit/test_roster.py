@@ -10,7 +10,7 @@ import pytest
 
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
-from firstboot.roster.leading import lead, settle, settle_alone
+from firstboot.roster.leading import lead, settle, settle_alone, settle_here
 from firstboot.roster.part import Busy, Part
 from haagent.errors import BugError, OperatorError, PeerError
 from tests.unit.fake_roster import (
@@ -199,18 +199,37 @@ def test_what_a_lost_leader_left_gives_way_to_its_next_change() -> None:
 
 
 @pytest.mark.parametrize("leads", [True, False])
-def test_without_the_other_machine_what_is_decided_counts(leads: bool) -> None:
-    for is_decided in (True, False):
-        both = Both()
-        part = Part(both.a, print)
-        settle_alone(part)
-        part.begin(replace(ADD, leads=leads))
-        part.prepare(AFTER)
-        if is_decided:
-            part.decide(ADD)
-        settle_alone(part)
-        assert not is_open(both.a)
-        assert ("web" in both.a.guests) is is_decided and ("web" in both.a.volumes) is is_decided
+@pytest.mark.parametrize("is_decided", [True, False])
+def test_without_the_other_machine_what_is_decided_counts(leads: bool, is_decided: bool) -> None:
+    both = Both()
+    part = Part(both.a, print)
+    settle_alone(part)
+    part.begin(replace(ADD, leads=leads))
+    part.prepare(AFTER)
+    if is_decided:
+        part.decide(ADD)
+    settle_here(part)
+    assert ("web" in both.a.guests) is is_decided
+    assert is_open(both.a) is (leads or not is_decided), "the other one may come back"
+    settle_alone(part)
+    assert not is_open(both.a)
+    assert ("web" in both.a.guests) is is_decided and ("web" in both.a.volumes) is is_decided
+
+
+def test_who_comes_back_all_the_same_is_told() -> None:
+    """Its place was about to be given away."""
+    both = Both()
+
+    def fill() -> None:
+        both.there.is_away = True
+
+    with pytest.raises(PeerError):
+        lead(ADD, both.here, both.there, fill)
+    settle_here(both.here)
+    assert "web" in both.a.known
+    both.there.is_away = False
+    both.settle()
+    assert both.assert_one(ADD)
 
 
 def test_what_was_never_begun_is_not_decided() -> None:

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest import` and `guest remove`: said first, agreed to, led, and told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from firstboot.roster import act
+from firstboot.roster.__main__ import carry_on
+from firstboot.roster.change import Change
+from firstboot.roster.part import Part
+from haagent import config, running, shoestring
+from haagent.command import Exit, Places
+from haagent.core.model import Phase
+from haagent.core.wish import Target, Wish
+from haagent.errors import PeerError
+from haagent.images.blob import Blob
+from haagent.images.inspection import Image
+from haagent.images.recognition import Format
+from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
+from tests.unit.fake_roster import OLD, Behind, FakeHost
+from tests.unit.fake_state import both, guest, ledger, silent, words
+
+__all__ = ["agent", "places", "systemctl"]  # fixtures
+
+DISK = 3 << 20
+STOPPED = both(
+    guest(phase=Phase.RELEASED, is_running=False),
+    words(phase=Phase.RELEASED),
+    ledger(wish=Wish(2, Target.STOPPED)),
+)
+
+
+@dataclass
+class FakePair:
+    """Both machines; what fills a disk may fail."""
+
+    a: FakeHost = field(default_factory=lambda: FakeHost("anna", number=0))
+    b: FakeHost = field(default_factory=lambda: FakeHost("berta", number=0))
+    filled: list[Change] = field(default_factory=list)
+    fails: Callable[[], None] = lambda: None
+    carried_on: int = 0
+
+    def __post_init__(self) -> None:
+        self.there = Behind(self.b)
+
+    def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
+        self.fails()
+        self.filled.append(change)
+
+    def carry_on(self) -> None:
+        self.carried_on += 1
+
+    def meet(self, places: Places) -> act.Pair:
+        return act.Pair("berta", Part(self.a, print), self.there, self, self.carry_on)
+
+    @property
+    def has(self) -> set[str]:
+        assert self.a.guests == self.b.guests
+        assert self.a.volumes == self.b.volumes == set(self.a.guests)
+        return set(self.a.guests)
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
+    pair = FakePair()
+    bring, remove = act.bring, act.remove
+    monkeypatch.setattr(act, "bring", lambda a, p: bring(a, p, pair.meet))
+    monkeypatch.setattr(act, "remove", lambda a, p: remove(a, p, pair.meet))
+    return pair
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """It passes the gate; that is tested elsewhere."""
+    path = tmp_path / "Web Server.qcow2"
+    path.write_bytes(b"QFI\xfb" + bytes(508))
+
+    def inspect(blob: Blob, room: int, run: object) -> Image:
+        return Image(blob, Format.QCOW2, DISK, ("its snapshots",))
+
+    monkeypatch.setattr(act, "inspect", inspect)
+    return str(path)
+
+
+def brings(image: str, *more: str) -> list[str]:
+    return ["guest", "import", image, "--memory", "512", *more]
+
+
+def test_a_guest_comes_to_both(
+    places: Places, agent: Agent, pair: FakePair, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = types(monkeypatch, "yes\n")
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    assert shoestring.main(brings(image), places) == Exit.PROTECTED
+    page = screen.getvalue()
+    assert "web-server comes to anna and berta, from Web Server.qcow2 (qcow2)" in page
+    assert "Web Server.qcow2: its snapshots." in page
+    assert page.endswith("web-server is on both machines.\n")
+    assert pair.has == {"old", "web-server"}
+    (change,) = pair.filled
+    assert change.number == 1 and change.guest.number == 21
+    assert change.guest.mac.startswith("00:16:3e:") and change.guest.first_node == 0
+    assert change.guest.size >= DISK + (1 << 20) and change.guest.size % (4 << 20) == 0
+
+
+def test_everything_can_be_said(
+    places: Places, agent: Agent, pair: FakePair, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    more = (
+        "--name mail --vcpus 2 --disk 1G --mac 52:54:00:99:00:01 --address 10.0.2.77 --on berta "
+        "--place 10 --pause 30 --yes"
+    )
+    assert shoestring.main(brings(image, *more.split()), places) == Exit.PROTECTED
+    found = pair.a.guests["mail"]
+    assert found == replace(
+        found,
+        name="mail",
+        memory=512,
+        vcpus=2,
+        mac="52:54:00:99:00:01",
+        address="10.0.2.77",
+        first_node=1,
+        place=10,
+        pause=30,
+    )
+    assert found.size == act.volume_size(1 << 30)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("--name all", "'all' cannot be a guest's name"),
+        ("--mac 53:54:00:99:00:01", "--mac 53:54:00:99:00:01 is not the address"),
+        ("--vcpus 0", "--vcpus should be a number of processors"),
+        ("--disk 20", "--disk should be a size"),
+        ("--address web", "--address should be an IPv4 address"),
+        ("--on carla", "No machine of this pair is called carla"),
+        ("--place 100", "--place should be a number from 0 to 99"),
+        ("--pause x", "--pause should be a number of seconds"),
+        ("--memory 8", "--memory should be a number of MiB"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_begun(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    capsys: Captured,
+    more: str,
+    why: str,
+) -> None:
+    assert shoestring.main(brings(image, *more.split(), "--yes"), places) == Exit.FAILED
+    assert why in capsys.readouterr().err
+    assert pair.a.effects == pair.b.effects == 0
+
+
+def test_an_address_and_a_silent_machine_are_refused(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    url = "http://10.0.2.2/web.qcow2"
+    assert shoestring.main(brings(url, "--yes"), places) == Exit.FAILED
+    assert "not built yet" in capsys.readouterr().err
+    agent.says(silent)
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    assert "berta is silent. Nothing was changed." in capsys.readouterr().err
+    assert pair.a.effects == 0
+
+
+def test_a_machine_that_is_lost_on_the_way_leaves_nothing(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    def lost() -> None:
+        pair.there.is_away = True
+        raise PeerError("the cable is out")
+
+    pair.fails = lost
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    assert "Nothing is changed on berta or here." in capsys.readouterr().err
+    assert pair.carried_on == 1
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        pair.there.is_away = False
+
+    carry_on(pair.meet(places), pause)
+    assert len(pauses) == 1 and pair.has == {"old"}
+    carry_on(pair.meet(places), pause)
+    assert len(pauses) == 1, "there is nothing to do"
+
+
+def test_a_machine_that_is_lost_after_the_decision_gets_it_later(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    pair.fails = lambda: setattr(pair.there, "is_away", True)
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert "All else is done." in said and "web-server is added on both as soon as" in said
+    assert pair.carried_on == 1
+    pair.there.is_away = False
+    carry_on(pair.meet(places))
+    assert pair.has == {"old", "web-server"}
+
+
+def test_ctrl_c_takes_it_back(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    pair.fails = interrupted
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
+    assert "The import of web-server was interrupted." in capsys.readouterr().err
+    assert pair.has == {"old"} and pair.carried_on == 0
+
+
+def test_what_was_left_open_is_ended_first(
+    places: Places, agent: Agent, pair: FakePair, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    pair.fails = lambda: setattr(pair.there, "is_away", True)
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    pair.there.is_away, pair.fails = False, lambda: None
+    assert shoestring.main(brings(image, "--name", "mail", "--yes"), places) == Exit.PROTECTED
+    assert pair.has == {"old", "web-server", "mail"}
+    assert pair.a.guests["mail"].number != pair.a.guests["web-server"].number
+
+
+def counter(host: FakeHost) -> None:
+    """Its only guest is the one that the agent shows."""
+    host.guests = {"counter": replace(OLD, name="counter")}
+    host.volumes, host.known = {"counter"}, {"counter"}
+    host.mirrors = {"counter": "lasting"}
+
+
+def test_a_guest_goes_when_its_name_is_typed(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    agent.says(STOPPED)
+    types(monkeypatch, "yes\n")
+    assert shoestring.main(["guest", "remove", "counter"], places) == Exit.FAILED
+    assert pair.a.effects == 0
+    screen = types(monkeypatch, "counter\n")
+    assert shoestring.main(["guest", "remove", "counter"], places) == Exit.PROTECTED
+    assert "All that is on it is lost\nfor good" in screen.getvalue()
+    assert pair.has == set()
+
+
+def test_what_runs_is_not_removed_nor_by_a_script(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    assert shoestring.main(["guest", "remove", "counter"], places) == Exit.FAILED
+    assert "`shoestring guest stop counter` first" in capsys.readouterr().err
+    agent.says(STOPPED)
+    assert shoestring.main(["guest", "remove", "counter"], places) == Exit.FAILED
+    assert "takes a person at a terminal" in capsys.readouterr().err
+    assert pair.a.effects == 0
+
+
+def test_the_room_for_drbd_is_behind_the_disk() -> None:
+    for disk in (1 << 20, 1 << 30, 1 << 40, (1 << 40) + 512):
+        volume = act.volume_size(disk)
+        assert volume % (4 << 20) == 0
+        assert disk + disk / 32768 + 36 * 1024 <= volume <= disk * 1.001 + (9 << 20)
+
+
+def test_the_pair_is_met_by_its_settings(places: Places) -> None:
+    met = act.meet(places)
+    found = config.load(places.file, places.cmdline)
+    assert met.name == found.pair.names[1]
