@@ -10,7 +10,7 @@ from firstboot.roster.change import Change, Kind
 from haagent.config import Config
 
 # On the run file system: a start of the machine does not find it, and DRBD reads it only if told.
-PASSING = "/run/shoestring/{guest}.conf"
+PASSING = "/run/shoestring/passing-{guest}.conf"
 
 
 def settings(config: Config, change: Change) -> File:
