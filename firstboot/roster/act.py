@@ -25,7 +25,7 @@ from haagent.command import Exit, Places, is_at_a_terminal, look
 from haagent.config import Config
 from haagent.console.sizes import size
 from haagent.console.snapshot import Snapshot
-from haagent.errors import OperatorError, PeerError
+from haagent.errors import OperatorError, PeerError, ShoestringError
 from haagent.guests.name import checked, fitted
 from haagent.handover import agree, guest_of
 from haagent.images import conversion, sources
@@ -59,22 +59,26 @@ class Pair:
     carry_on: Callable[[], None]  # what is left open is ended by itself from now on
 
     def lead(self, change: Change, fill: Callable[[], None]) -> None:
-        """Raises OperatorError if the other machine is lost on the way: what becomes of it."""
+        """Raises what went wrong. If it is decided, or the other machine was lost on the way, that
+        is an OperatorError which says what becomes of it.
+        """
         try:
             leading.lead(change, self.here, self.there, fill)
-        except PeerError as error:
+        except ShoestringError as error:
             left = self.here.standing().change
             if left is not None:
                 self.carry_on()
-            lost = f"{self.name} was lost on the way: {error}."
             if left is not None and left.stage is Stage.DECIDED:
                 raise OperatorError(
-                    f"{lost} All else is done.",
-                    f"{change.guest.name} is {change.kind} on both as soon as they hear each other"
-                    " again. Nothing has to be said again.",
+                    f"{change.guest.name} is not {change.kind} on both machines yet: {error}.",
+                    "It is decided, and goes on by itself as soon as that is over. Nothing has to"
+                    " be said again; `journalctl -b -u shoestring-list` tells how it goes.",
                 ) from error
+            if not isinstance(error, PeerError):
+                raise
             raise OperatorError(
-                f"{lost} Nothing is changed on {self.name} or here.",
+                f"{self.name} was lost on the way: {error}. Nothing is changed on {self.name} or"
+                " here.",
                 "What was made for it is removed, on each as soon as it can be. Look at the"
                 f" crossover cable and at {self.name}, and say it again.",
             ) from error

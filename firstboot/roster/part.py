@@ -138,6 +138,9 @@ class Part:
             self._hands.start_mirror(guest)
             self._hands.restart_agent()
         else:
+            if self._hands.lists(guest) and (why := self._hands.obstacle(change)) is not None:
+                # safety: a person may have started it since. What runs is never cut off its agent.
+                raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
             self._hands.write_list(change)
             self._hands.restart_agent()
             # safety: not before the agent has let go of it for good. DRBD refuses what is in use.

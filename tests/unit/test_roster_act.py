@@ -15,7 +15,7 @@ from haagent import config, running, shoestring
 from haagent.command import Exit, Places
 from haagent.core.model import Phase
 from haagent.core.wish import Target, Wish
-from haagent.errors import PeerError
+from haagent.errors import OperatorError, PeerError
 from haagent.images.blob import Blob
 from haagent.images.inspection import Image
 from haagent.images.recognition import Format
@@ -199,7 +199,8 @@ def test_a_machine_that_is_lost_after_the_decision_gets_it_later(
     pair.fails = lambda: setattr(pair.there, "is_away", True)
     assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
     said = capsys.readouterr().err
-    assert "All else is done." in said and "web-server is added on both as soon as" in said
+    assert "web-server is not added on both machines yet: the cable is out." in said
+    assert "It is decided, and goes on by itself" in said
     assert pair.carried_on == 1
     pair.there.is_away = False
     carry_on(pair.meet(places))
@@ -249,6 +250,32 @@ def test_a_guest_goes_when_its_name_is_typed(
     screen = types(monkeypatch, "counter\n")
     assert shoestring.main(["guest", "remove", "counter"], places) == Exit.PROTECTED
     assert "All that is on it is lost\nfor good" in screen.getvalue()
+    assert pair.has == set()
+
+
+def test_what_is_started_while_it_goes_is_not_cut_off(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """A person at the other machine had it started."""
+    for host in (pair.a, pair.b):
+        counter(host)
+    agent.says(STOPPED)
+    decide = Part.decide
+
+    def started(part: Part, change: Change) -> None:
+        decide(part, change)
+        pair.b.in_the_way = "counter is not stopped."
+
+    monkeypatch.setattr(Part, "decide", started)
+    types(monkeypatch, "counter\n")
+    assert shoestring.main(["guest", "remove", "counter"], places) == Exit.FAILED
+    assert "is not removed on both machines yet: It waits: counter is" in capsys.readouterr().err
+    assert pair.has == {"counter"} and pair.carried_on == 1
+    with pytest.raises(OperatorError, match="It waits"):
+        carry_on(pair.meet(places))
+    monkeypatch.setattr(Part, "decide", decide)
+    pair.b.in_the_way = None
+    carry_on(pair.meet(places))
     assert pair.has == set()
 
 
