@@ -101,27 +101,41 @@ def add_guest(program: CommandLine) -> None:
 
 
 def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
-    help = "bring a virtual machine in: a disk image (raw, qcow2, vmdk, vdi) becomes a guest here"
+    help = "bring a virtual machine in: an image (raw, qcow2, vmdk, vdi, OVA) becomes a guest here"
     command = add("import", bring, help, "shoestring guest import web.qcow2 --memory 2048")
     help = "a file, a disk (/dev/...), or a name on a USB stick; without it, the only image there"
     command.add_argument("source", metavar="IMAGE", nargs="?", help=help)
-    command.add_argument("--name", help="what the guest is called; else what the image is")
-    command.add_argument("--memory", metavar="MIB", required=True, help="its memory")
-    command.add_argument("--vcpus", metavar="N", default="1", help="its processors; 1")
-    help = "how large its disk is at least, as 20G; else as large as the image says"
-    command.add_argument("--disk", metavar="SIZE", help=help)
-    command.add_argument("--mac", help="its card's address, 00:16:3e:...; else a new one")
-    help = "its own address on the LAN, if you know it: it is asked before a takeover"
-    command.add_argument("--address", help=help)
-    command.add_argument("--on", metavar="NODE", help="where it starts; else on this machine")
-    help = "0 to 99: guests of a lower place start before it; 50"
-    command.add_argument("--place", metavar="N", default=str(USUAL), help=help)
-    help = "how many seconds guests of a higher place wait for it; 0"
-    command.add_argument("--pause", metavar="SECONDS", default="0", help=help)
-    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    add_properties(command, "as the image says")
+    help = "make a guest of a backup, on this pair or on another: all of it as it was then"
+    file = "/mnt/web-2026-11-30T0200Z.shoestring"
+    command = add("restore", restore, help, f"shoestring guest restore {file}")
+    help = "the backup; what it builds on lies beside it"
+    command.add_argument("file", metavar="FILE", help=help)
+    add_properties(command, "as in the backup")
     help = "remove a guest and its disk from both machines, for good"
     command = add("remove", remove, help, "shoestring guest remove web")
     command.add_argument("guest", metavar="GUEST")
+
+
+def add_properties(command: Parser, otherwise: str) -> None:
+    """Of a guest that comes. What is not said is OTHERWISE."""
+    command.add_argument("--name", help=f"what the guest is called; else {otherwise}")
+    command.add_argument("--memory", metavar="MIB", help=f"its memory; else {otherwise}")
+    command.add_argument("--vcpus", metavar="N", help=f"its processors; else {otherwise}, or 1")
+    help = f"how large its disk is at least, as 20G; else {otherwise}"
+    command.add_argument("--disk", metavar="SIZE", help=help)
+    help = f"its card's address, 00:16:3e:...; else {otherwise}, or a new one"
+    command.add_argument("--mac", help=help)
+    help = "its own address on the LAN, if you know it: it is asked before a takeover"
+    command.add_argument("--address", help=help)
+    command.add_argument("--on", metavar="NODE", help="where it starts; else on this machine")
+    help = f"0 to 99: guests of a lower place start before it; {USUAL}"
+    command.add_argument("--place", metavar="N", help=help)
+    help = "how many seconds guests of a higher place wait for it; 0"
+    command.add_argument("--pause", metavar="SECONDS", help=help)
+    help = "also if one machine, left alone, has no memory for all guests"
+    command.add_argument("--more-than-one-machine-can-hold", action="store_true", help=help)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
 
 
 def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
@@ -324,15 +338,21 @@ def back_up(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def bring(arguments: argparse.Namespace, places: Places) -> Exit:
-    from firstboot.roster import act  # as above
+    from firstboot.roster import coming  # as above
 
-    return act.bring(arguments, places)
+    return coming.bring(arguments, places)
+
+
+def restore(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import coming  # as above
+
+    return coming.restore(arguments, places)
 
 
 def remove(arguments: argparse.Namespace, places: Places) -> Exit:
-    from firstboot.roster import act  # as above
+    from firstboot.roster import going  # as above
 
-    return act.remove(arguments, places)
+    return going.remove(arguments, places)
 
 
 def show_backup(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from firstboot.roster import leading
-from firstboot.roster.act import Pair, meet
 from firstboot.roster.change import Stage
+from firstboot.roster.pair import Pair, meet
 from haagent.command import Places
 from haagent.errors import PeerError, ShoestringError
 

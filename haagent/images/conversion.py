@@ -47,10 +47,12 @@ def bring(image: Image, target: Path, progress: Progress, *, follow: Follow = fo
         _verify(image, target, room, progress, follow)
 
 
-def clear(target: Path, progress: Progress, *, follow: Follow = follow) -> None:
-    """All of TARGET is zero and flushed when this returns: an empty disk. Raises as above."""
+def clear(target: Path, progress: Progress, *, start: int = 0, follow: Follow = follow) -> None:
+    """TARGET is zero from byte START on, and flushed, when this returns: with 0 an empty disk.
+    Raises as above.
+    """
     with _taken(target) as (descriptor, room), _told("The volume was not emptied"):
-        _zero(target, 0, room, follow, progress)
+        _zero(target, start, room, follow, progress)
         os.fsync(descriptor)
 
 

@@ -7,21 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.roster import act
+from firstboot.roster import coming, content, going
+from firstboot.roster import pair as pairs
 from firstboot.roster.__main__ import carry_on
 from firstboot.roster.change import Change
 from firstboot.roster.part import Part
 from haagent import config, running, shoestring
 from haagent.command import Exit, Places
-from haagent.core.model import Phase
+from haagent.core.model import Measured, Phase
 from haagent.core.wish import Target, Wish
 from haagent.errors import OperatorError, PeerError
 from haagent.images.blob import Blob
 from haagent.images.inspection import Image
 from haagent.images.recognition import Format
+from tests.unit import fake_backup
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
 from tests.unit.fake_roster import OLD, Behind, FakeHost
-from tests.unit.fake_state import both, guest, ledger, silent, words
+from tests.unit.fake_state import both, guest, hello, ledger, node, silent, words
 
 __all__ = ["agent", "places", "systemctl"]  # fixtures
 
@@ -53,8 +55,8 @@ class FakePair:
     def carry_on(self) -> None:
         self.carried_on += 1
 
-    def meet(self, places: Places) -> act.Pair:
-        return act.Pair("berta", Part(self.a, print), self.there, self, self.carry_on)
+    def meet(self, places: Places) -> pairs.Pair:
+        return pairs.Pair("berta", Part(self.a, print), self.there, self, self.carry_on)
 
     @property
     def has(self) -> set[str]:
@@ -66,9 +68,10 @@ class FakePair:
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
     pair = FakePair()
-    bring, remove = act.bring, act.remove
-    monkeypatch.setattr(act, "bring", lambda a, p: bring(a, p, pair.meet))
-    monkeypatch.setattr(act, "remove", lambda a, p: remove(a, p, pair.meet))
+    bring, restore, remove = coming.bring, coming.restore, going.remove
+    monkeypatch.setattr(coming, "bring", lambda a, p: bring(a, p, pair.meet))
+    monkeypatch.setattr(coming, "restore", lambda a, p: restore(a, p, pair.meet))
+    monkeypatch.setattr(going, "remove", lambda a, p: remove(a, p, pair.meet))
     return pair
 
 
@@ -81,7 +84,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     def inspect(blob: Blob, room: int, run: object) -> Image:
         return Image(blob, Format.QCOW2, DISK, ("its snapshots",))
 
-    monkeypatch.setattr(act, "inspect", inspect)
+    monkeypatch.setattr(content, "inspect", inspect)
     return str(path)
 
 
@@ -97,7 +100,7 @@ def test_a_guest_comes_to_both(
     assert shoestring.main(brings(image), places) == Exit.PROTECTED
     page = screen.getvalue()
     assert "web-server comes to anna and berta, from Web Server.qcow2 (qcow2)" in page
-    assert "Web Server.qcow2: its snapshots." in page
+    assert "Web Server.qcow2 (qcow2): its snapshots." in page
     assert page.endswith("web-server is on both machines.\n")
     assert pair.has == {"old", "web-server"}
     (change,) = pair.filled
@@ -127,7 +130,7 @@ def test_everything_can_be_said(
         place=10,
         pause=30,
     )
-    assert found.size == act.volume_size(1 << 30)
+    assert found.size == coming.volume_size(1 << 30)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,120 @@ def test_a_machine_that_is_lost_after_the_decision_gets_it_later(
     assert pair.carried_on == 1
     pair.there.is_away = False
     carry_on(pair.meet(places))
+    assert pair.has == {"old", "web-server"}
+
+
+BACKED_UP = """
+name: web
+mac: 52:54:00:99:00:01
+address: 10.0.2.77
+memory: 768
+vcpus: 2
+place: 10
+pause: 30
+disks: {xvda: 131072}
+"""
+
+
+@pytest.fixture
+def backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes one whose definition is what it is told."""
+
+    def write(definition: str) -> str:
+        monkeypatch.setattr(fake_backup, "DEFINITION", definition)
+        return str(fake_backup.write(tmp_path, {"xvda": fake_backup.noise(2, 1)}))
+
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    return write
+
+
+def restores(places: Places, file: str, *more: str) -> int:
+    return shoestring.main(["guest", "restore", file, *more, "--yes"], places)
+
+
+def test_a_guest_is_restored_as_it_was(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    backup: Callable[[str], str],
+    capsys: Captured,
+) -> None:
+    assert restores(places, backup(BACKED_UP)) == Exit.PROTECTED
+    found = pair.b.guests["web"]
+    assert found == replace(
+        found,
+        memory=768,
+        vcpus=2,
+        mac="52:54:00:99:00:01",
+        address="10.0.2.77",
+        place=10,
+        pause=30,
+        size=coming.volume_size(2 * fake_backup.BLOCK),
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(of 2026-11-30 02:00 UTC), and starts on anna" in said
+    assert "web is on both machines." in said
+
+
+def test_beside_itself_it_gets_a_card_of_its_own(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    backup: Callable[[str], str],
+    capsys: Captured,
+) -> None:
+    [counter] = config.load(places.file, places.cmdline).guests.values()
+    taken = f"{{mac: '{counter.mac}', address: {counter.address}, memory: 128, name: counter}}"
+    assert restores(places, backup(taken), "--name", "web", "--memory", "256") == Exit.PROTECTED
+    found = pair.a.guests["web"]
+    assert found.mac not in ("", counter.mac) and found.address == "" and found.memory == 256
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"counter has the MAC address {counter.mac} here, so this one does not get it." in said
+
+
+@pytest.mark.parametrize(
+    ("definition", "why"),
+    [
+        ("{name: web}", "does not say what memory a guest of it has"),
+        ("{memory: 512}", "does not say what name a guest of it has"),
+        ("{name: all, memory: 512}", "'all' cannot be a guest's name"),
+        ("{name: web, memory: [512]}", "Its memory in web-2026-11-30T0200Z"),
+        ("{name: web, memory: 512, mac: x}", "Its mac in web-2026-11-30T0200Z"),
+    ],
+)
+def test_what_a_backup_says_is_judged(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    backup: Callable[[str], str],
+    capsys: Captured,
+    definition: str,
+    why: str,
+) -> None:
+    assert restores(places, backup(definition)) == Exit.FAILED
+    assert why in capsys.readouterr().err
+    assert pair.a.effects == pair.b.effects == 0
+
+
+def test_more_than_one_machine_can_hold_takes_its_own_word(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    measured = node(measured=Measured(memory=900, takes={"counter": 400}))
+    agent.says(both(measured, hello(memory=900)))
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "anna has 900 MiB for guests, and all of them take 916 MiB with web-server" in said
+    assert "berta alone could not run them all." in said and "Nothing was changed" in said
+    assert pair.a.effects == pair.b.effects == 0
+    anyway = brings(image, "--yes", "--more-than-one-machine-can-hold")
+    assert shoestring.main(anyway, places) == Exit.PROTECTED
+    assert "berta alone could not run them all." in " ".join(capsys.readouterr().out.split())
     assert pair.has == {"old", "web-server"}
 
 
@@ -292,12 +409,12 @@ def test_what_runs_is_not_removed_nor_by_a_script(
 
 def test_the_room_for_drbd_is_behind_the_disk() -> None:
     for disk in (1 << 20, 1 << 30, 1 << 40, (1 << 40) + 512):
-        volume = act.volume_size(disk)
+        volume = coming.volume_size(disk)
         assert volume % (4 << 20) == 0
         assert disk + disk / 32768 + 36 * 1024 <= volume <= disk * 1.001 + (9 << 20)
 
 
 def test_the_pair_is_met_by_its_settings(places: Places) -> None:
-    met = act.meet(places)
+    met = pairs.meet(places)
     found = config.load(places.file, places.cmdline)
     assert met.name == found.pair.names[1]

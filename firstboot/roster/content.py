@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""What a new guest's disk is filled with, and what came with it about the guest.
+
+That is an image of a disk, a machine with one disk in an OVA, or a backup.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from haagent.backup import chain, restoring
+from haagent.backup.chain import Chain
+from haagent.backup.definition import mapping
+from haagent.backup.layout import title
+from haagent.carrying import shown
+from haagent.errors import OperatorError
+from haagent.guests.name import fitted
+from haagent.images import conversion, ova, sources
+from haagent.images.blob import Blob, Progress
+from haagent.images.inspection import Image, inspect
+from haagent.images.ovf import Firmware
+from haagent.images.recognition import Format, recognise
+from haagent.run import Run
+
+LARGEST = 1 << 50  # bytes; the room is each machine's to judge
+SPOKEN = ("name", "memory", "vcpus", "mac", "address", "place", "pause")  # options, by their names
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A disk that can be put onto a volume."""
+
+    title: str  # for a person
+    size: int  # bytes
+    said: Mapping[str, str]  # what came with it, for each of SPOKEN that it says; not yet judged
+    remarks: tuple[str, ...]  # what is not taken over, in plain words
+    put: Callable[[Path, Progress], None]  # onto a device; all of that is written, zeros behind it
+
+
+@contextlib.contextmanager
+def of_image(where: str | None, run: Run, progress: Progress) -> Iterator[Content]:
+    """The image at WHERE (sources.py), which is read before anything is changed if it has sums of
+    its own. Raises OperatorError and ToolError.
+    """
+    with sources.source(where, run, _no_address).opened() as blob:
+        with blob.opened() as window:
+            is_machine = recognise(window) is Format.OVA
+        yield _of_machine(blob, run, progress) if is_machine else _of_disk(blob, run)
+
+
+@contextlib.contextmanager
+def of_backup(file: Path) -> Iterator[Content]:
+    """The backup FILE, with what it builds on. Raises OperatorError."""
+    with chain.opened(file) as found:
+        if len(found.head.disks) != 1:
+            raise OperatorError(
+                f"{title(file)} has {len(found.head.disks)} disks, and a guest here has one."
+                " Nothing was changed.",
+                f"`shoestring backup unpack {title(file)} FOLDER` writes each as a file.",
+            )
+        [disk] = found.head.disks
+        plain = mapping(found.head.definition)
+        yield Content(
+            title=f"{title(file)} (of {found.head.at:%Y-%m-%d %H:%M} UTC)",
+            size=disk.size,
+            said={option: str(plain[option]) for option in SPOKEN if option in plain},
+            remarks=(),
+            put=lambda device, show: _restore(found, device, show),
+        )
+
+
+def _restore(found: Chain, device: Path, show: Progress) -> None:
+    [disk] = found.head.disks
+    restoring.restore(
+        found, {disk.name: device}, lambda share: show("Restoring", share), is_read_back=True
+    )
+    conversion.clear(device, show, start=disk.size)
+
+
+def _of_disk(blob: Blob, run: Run) -> Content:
+    image = inspect(blob, LARGEST, run)
+    name = fitted(Path(blob.title).stem)
+    said = {} if name is None else {"name": name}
+    return _content(f"{blob.title} ({image.kind})", image, said, image.remarks)
+
+
+def _of_machine(blob: Blob, run: Run, progress: Progress) -> Content:
+    machine = ova.read(blob, LARGEST, run, progress)
+    images = [disk.image for disk in machine.disks if disk.image is not None]
+    if len(machine.disks) != 1 or len(images) != 1:
+        empty = len(machine.disks) - len(images)
+        raise OperatorError(
+            f"{blob.title} is a machine with {len(machine.disks)} disks, {empty} of them empty; a"
+            " guest here has one, with something on it. Nothing was changed.",
+            "Put all of it onto one disk where it comes from, and export it anew.",
+        )
+    said = {"memory": str(machine.memory), "vcpus": str(machine.vcpus)}
+    if machine.name is not None:
+        said["name"] = machine.name
+    remarks = list(machine.remarks)
+    if machine.firmware is Firmware.EFI:
+        remarks.append("it was started by EFI; here the kernel on its disk is started at once")
+    if machine.cards != 1:
+        remarks.append(f"it had network cards: {machine.cards}; here it gets one")
+    return _content(f"{shown(blob.title)} (ova)", images[0], said, tuple(remarks))
+
+
+def _content(name: str, image: Image, said: Mapping[str, str], remarks: tuple[str, ...]) -> Content:
+    return Content(
+        title=name,
+        size=image.size,
+        said=said,
+        remarks=remarks,
+        put=lambda device, show: conversion.bring(image, device, show),
+    )
+
+
+def _no_address(url: str) -> sources.Fetched:
+    raise OperatorError(
+        f"{url} is an address on the network, and an import from there is not built yet.",
+        "Bring the image on a USB stick or as a file.",
+    )

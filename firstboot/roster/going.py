@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest remove`: a guest goes from both machines, with its disk."""
+
+import argparse
+from collections.abc import Callable
+
+from firstboot.roster.change import Change, Kind, NewGuest
+from firstboot.roster.pair import Pair, meet, next_number, refuse
+from haagent import config, running
+from haagent.asking import ask, tell
+from haagent.command import Exit, Places, is_at_a_terminal, look
+from haagent.config import Config
+from haagent.errors import OperatorError
+from haagent.handover import guest_of
+
+
+def remove(
+    arguments: argparse.Namespace, places: Places, meet: Callable[[Places], Pair] = meet
+) -> Exit:
+    """`guest remove`. Raises ShoestringError."""
+    _, shown = look(places)
+    refuse(shown)
+    view = guest_of(shown, arguments.guest)
+    if running.is_wanted(view) or view.runs_on:
+        raise OperatorError(
+            f"{view.name} is not stopped. Nothing was done.",
+            f"`shoestring guest stop {view.name}` first; then say it again.",
+        )
+    if not is_at_a_terminal():
+        raise OperatorError(
+            "To remove a guest takes a person at a terminal.",
+            "Log in, and type the command yourself; no script may do it.",
+        )
+    found, pair = config.load(places.file, places.cmdline), meet(places)
+    number = next_number(pair, shown)
+    tell(
+        f"{view.name} goes, with its disk, on {shown.me} and on {shown.peer}. All that is on it is"
+        " lost for good; a backup that was made of it elsewhere stays.",
+    )
+    if ask("Type the guest's name to remove it: ") != view.name:
+        raise OperatorError(
+            "The name was not typed: nothing was done.", "Say it again if you want it."
+        )
+    change = Change(number, Kind.REMOVED, _as_it_is(view.name, found))
+    pair.lead(change, lambda: None)
+    tell(f"{view.name} is removed, on both machines.")
+    return Exit.PROTECTED
+
+
+def _as_it_is(name: str, found: Config) -> NewGuest:
+    guest = found.guests[name]
+    return NewGuest(
+        name=name,
+        number=guest.minors[0],
+        size=0,  # it is not made
+        first_node=guest.first_node,
+        mac=guest.mac,
+        memory=guest.memory,
+        vcpus=guest.vcpus,
+        place=guest.place,
+        pause=guest.pause,
+        address="" if guest.address is None else str(guest.address),
+    )

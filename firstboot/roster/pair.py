@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The pair whose list of guests a person changes: both machines' parts, and how the change is led.
+
+What another change left open is ended before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from firstboot.roster import leading
+from firstboot.roster.change import Change, Stage
+from firstboot.roster.door import Other
+from firstboot.roster.leading import Side
+from firstboot.roster.machine import Changing
+from firstboot.roster.part import Part
+from haagent import config
+from haagent.asking import tell
+from haagent.command import Places
+from haagent.console.snapshot import Snapshot
+from haagent.errors import OperatorError, PeerError, ShoestringError
+
+
+class Disks(Protocol):
+    """What of this machine fills a disk."""
+
+    def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both machines' parts, and the disks of this one."""
+
+    name: str  # of the other machine
+    here: Side
+    there: Side
+    disks: Disks
+    carry_on: Callable[[], None]  # what is left open is ended by itself from now on
+
+    def lead(self, change: Change, fill: Callable[[], None]) -> None:
+        """Raises what went wrong. If it is decided, or the other machine was lost on the way, that
+        is an OperatorError which says what becomes of it.
+        """
+        try:
+            leading.lead(change, self.here, self.there, fill)
+        except ShoestringError as error:
+            left = self.here.standing().change
+            if left is not None:
+                self.carry_on()
+            if left is not None and left.stage is Stage.DECIDED:
+                raise OperatorError(
+                    f"{change.guest.name} is not {change.kind} on both machines yet: {error}.",
+                    "It is decided, and goes on by itself as soon as that is over. Nothing has to"
+                    " be said again; `journalctl -b -u shoestring-list` tells how it goes.",
+                ) from error
+            if not isinstance(error, PeerError):
+                raise
+            raise OperatorError(
+                f"{self.name} was lost on the way: {error}. Nothing is changed on {self.name} or"
+                " here.",
+                "What was made for it is removed, on each as soon as it can be. Look at the"
+                f" crossover cable and at {self.name}, and say it again.",
+            ) from error
+
+
+def meet(places: Places) -> Pair:
+    """This machine's pair. Raises ConfigError."""
+    found = config.load(places.file, places.cmdline)
+    name = found.pair.names[1 - found.pair.me]
+    key = config.read_key(found.key_file)
+    hands = Changing(places.run)
+    other = Other(name, found.crossover.peer_address, key)
+    return Pair(name, Part(hands, tell), other, hands, hands.carry_on_with_the_list)
+
+
+def refuse(shown: Snapshot) -> None:
+    """Raises OperatorError if the list cannot be changed now."""
+    node = next(node for node in shown.nodes if not node.is_me)
+    if not node.is_heard:
+        raise OperatorError(
+            f"{shown.peer} is silent. Nothing was changed.",
+            "The list of guests is the same on both machines, so both must be there to change it.",
+        )
+    if shown.lan.is_open:
+        raise OperatorError(
+            "The addresses on the LAN are being changed. Nothing was changed.",
+            "Wait until that is done: `shoestring status` says so.",
+        )
+
+
+def next_number(pair: Pair, shown: Snapshot) -> int:
+    """Of the change that comes next. What was left open is ended first. Raises OperatorError."""
+    try:
+        if pair.here.standing().change is not None:
+            tell("First, what an earlier change of the list of guests left open is ended.")
+            leading.settle(pair.here, pair.there)
+        return 1 + max(pair.here.standing().number, pair.there.standing().number)
+    except PeerError as error:
+        raise OperatorError(
+            f"{shown.peer} cannot be asked over the crossover cable: {error}. Nothing was changed.",
+            "Look at the cable, and say it again in a minute.",
+        ) from error

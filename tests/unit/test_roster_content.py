@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""What a new guest's disk is filled with: an image, a machine in an OVA, a backup."""
+
+from pathlib import Path
+
+import pytest
+
+from firstboot.roster import content
+from haagent.errors import OperatorError
+from tests.unit import fake_backup, fake_images
+from tests.unit.test_images_ova import DATA, DISK, vmdk_of
+
+DIRTY = b"what a guest left here" * 40000
+
+
+def silent(what: str, share: float) -> None:
+    pass
+
+
+def volume(folder: Path) -> Path:
+    path = folder / "volume"
+    path.write_bytes(DIRTY)
+    return path
+
+
+def test_a_backup_with_its_base_fills_a_volume_that_is_not_blank(tmp_path: Path) -> None:
+    old = fake_backup.noise(1, 1) + bytes(fake_backup.BLOCK) + fake_backup.noise(1, 2)
+    new = fake_backup.noise(1, 3) + bytes(2 * fake_backup.BLOCK)
+    base = fake_backup.write(tmp_path, {"xvda": old})
+    file = fake_backup.write(tmp_path, {"xvda": new}, base, hours=1)
+    device = volume(tmp_path)
+    with content.of_backup(file) as found:
+        assert found.size == len(new)
+        assert found.said == {"name": "web", "memory": "512"}
+        found.put(device, silent)
+    assert device.read_bytes() == new + bytes(len(DIRTY) - len(new))
+
+
+def test_a_backup_with_two_disks_is_not_half_restored(tmp_path: Path) -> None:
+    file = fake_backup.write(tmp_path, fake_backup.disks())
+    with (
+        pytest.raises(OperatorError, match="2 disks, and a guest here has one"),
+        content.of_backup(file),
+    ):
+        pass
+
+
+def test_a_machine_says_what_it_is(tmp_path: Path) -> None:
+    path = fake_images.ova(tmp_path / "it.ova")
+    with content.of_image(str(path), vmdk_of(), silent) as found:
+        assert found.title == "it.ova (ova)"
+        assert found.size == len(DATA)
+        assert found.said == {"name": "web-server", "memory": "1024", "vcpus": "2"}
+        assert "'Web Server' is called web-server here" in found.remarks
+
+
+def test_an_image_says_its_name_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "Web Server.vmdk"
+    path.write_bytes(DISK)
+    with content.of_image(str(path), vmdk_of(), silent) as found:
+        assert found.title == "Web Server.vmdk (vmdk)"
+        assert found.said == {"name": "web-server"}
