@@ -12,7 +12,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from haagent import client, handover, password, report, resolution, running, saving, verifying
+from haagent import (
+    client,
+    describing,
+    handover,
+    password,
+    report,
+    resolution,
+    running,
+    saving,
+    verifying,
+)
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import (
     VERDICTS,
@@ -77,6 +87,14 @@ def add_status(program: CommandLine) -> None:
 def add_guest(program: CommandLine) -> None:
     add = program.group("guest", "start, stop, move and verify guests, one at a time")
     add("list", guests, "list the guests, as `shoestring guests`", "shoestring guest list")
+    help = "say all that is set about a guest, and how it is"
+    command = add("show", describing.show, help, "shoestring guest show web")
+    command.add_argument("guest", metavar="GUEST")
+    command.add_argument("--json", action="store_true", help="for programs")
+    help = "its text console, where it runs; Ctrl-] ends it"
+    add("console", describing.console, help, "shoestring guest console web").add_argument(
+        "guest", metavar="GUEST"
+    )
     for verb, act, help in (
         ("start", running.start, "start a guest that is off, on this machine if it can"),
         ("stop", running.stop, "shut a guest down, on either machine, and leave it off"),
@@ -112,6 +130,13 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "the backup; what it builds on lies beside it"
     command.add_argument("file", metavar="FILE", help=help)
     add_properties(command, "as in the backup")
+    help = "change what is set about a guest, on both machines"
+    command = add("edit", edit, help, "shoestring guest edit web --memory 4096")
+    command.add_argument("guest", metavar="GUEST")
+    add_numbers(command, "")
+    help = "its own address on the LAN, which is asked before a takeover; or none"
+    command.add_argument("--address", help=help)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     help = "remove a guest and its disk from both machines, for good"
     command = add("remove", remove, help, "shoestring guest remove web")
     command.add_argument("guest", metavar="GUEST")
@@ -120,22 +145,29 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
 def add_properties(command: Parser, otherwise: str) -> None:
     """Of a guest that comes. What is not said is OTHERWISE."""
     command.add_argument("--name", help=f"what the guest is called; else {otherwise}")
-    command.add_argument("--memory", metavar="MIB", help=f"its memory; else {otherwise}")
-    command.add_argument("--vcpus", metavar="N", help=f"its processors; else {otherwise}, or 1")
     help = f"how large its disk is at least, as 20G; else {otherwise}"
     command.add_argument("--disk", metavar="SIZE", help=help)
-    help = f"its card's address, 00:16:3e:...; else {otherwise}, or a new one"
-    command.add_argument("--mac", help=help)
+    add_numbers(command, f"; else {otherwise}, or {{}}")
     help = "its own address on the LAN, if you know it: it is asked before a takeover"
     command.add_argument("--address", help=help)
-    command.add_argument("--on", metavar="NODE", help="where it starts; else on this machine")
-    help = f"0 to 99: guests of a lower place start before it; {USUAL}"
-    command.add_argument("--place", metavar="N", help=help)
-    help = "how many seconds guests of a higher place wait for it; 0"
-    command.add_argument("--pause", metavar="SECONDS", help=help)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+
+
+def add_numbers(command: Parser, otherwise: str) -> None:
+    """What is set about a guest. What is not said is OTHERWISE, which has a place for what is
+    usual.
+    """
+    for option, unit, what, usual in (
+        ("--memory", "MIB", "its memory", "asked for"),
+        ("--vcpus", "N", "its processors", "1"),
+        ("--mac", "ADDRESS", "its card's address, 00:16:3e:...", "a new one"),
+        ("--on", "NODE", "where it starts when nothing speaks for the other", "this machine"),
+        ("--place", "N", "0 to 99: guests of a lower place start before it", str(USUAL)),
+        ("--pause", "SECONDS", "how long guests of a higher place wait for it", "0"),
+    ):
+        command.add_argument(option, metavar=unit, help=what + otherwise.format(usual))
     help = "also if one machine, left alone, has no memory for all guests"
     command.add_argument("--more-than-one-machine-can-hold", action="store_true", help=help)
-    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
 
 
 def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
@@ -347,6 +379,12 @@ def restore(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot.roster import coming  # as above
 
     return coming.restore(arguments, places)
+
+
+def edit(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import editing  # as above
+
+    return editing.edit(arguments, places)
 
 
 def remove(arguments: argparse.Namespace, places: Places) -> Exit:

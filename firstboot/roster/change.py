@@ -21,6 +21,7 @@ VERSION = 1
 class Kind(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
+    EDITED = "edited"  # what is set about it; its disk stays as it is
 
 
 class Stage(StrEnum):
@@ -63,7 +64,7 @@ class NewGuest:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The list NUMBER is the one before it, with or without GUEST."""
+    """The list NUMBER is the one before it, with or without GUEST, or with it as it is here."""
 
     number: int
     kind: Kind

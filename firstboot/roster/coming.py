@@ -8,13 +8,13 @@ import argparse
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from firstboot import values
-from firstboot.roster import content
+from firstboot.roster import content, properties
 from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.content import Content
 from firstboot.roster.pair import Pair, meet, next_number, refuse
+from firstboot.roster.properties import SPOKEN, given, node, numbers
 from haagent import config, running
 from haagent.asking import tell
 from haagent.command import Exit, Places, look
@@ -23,7 +23,6 @@ from haagent.console.sizes import size
 from haagent.console.snapshot import Snapshot
 from haagent.core.ordering import USUAL
 from haagent.errors import OperatorError
-from haagent.guests.footprint import footprint
 from haagent.guests.name import checked
 from haagent.handover import agree
 from haagent.progress import Line
@@ -35,7 +34,6 @@ OUI = "00:16:3e"  # of Xen's guests
 FIRST_NUMBER = 20
 BACK = "Nothing was changed: what was made for it is removed again."
 USUALLY = {"vcpus": "1", "place": str(USUAL), "pause": "0"}
-T = TypeVar("T")
 
 
 def bring(
@@ -72,13 +70,8 @@ def _come(
     found, pair = config.load(places.file, places.cmdline), meet(places)
     number = next_number(pair, shown)
     guest, remarks = _wanted(arguments, disk, found, number)
-    cramped = _cramped(shown, guest)
-    if cramped and not arguments.more_than_one_machine_can_hold:
-        raise OperatorError(
-            f"{' '.join(cramped)} Nothing was changed.",
-            "Give it less memory, or make room. --more-than-one-machine-can-hold has it all the"
-            " same: then not every guest is taken over.",
-        )
+    is_meant = arguments.more_than_one_machine_can_hold
+    cramped = properties.refuse_cramped(shown, guest, is_meant=is_meant)
     tell(*prospect(guest, disk, shown, found), *remarks, *cramped)
     agree(arguments)
     change = Change(number, Kind.ADDED, guest)
@@ -119,14 +112,13 @@ def _wanted(
     """The guest as it is asked for, and what of it is otherwise than it was. Raises OperatorError
     for what cannot be.
     """
-    typed = {option: getattr(arguments, option) for option in content.SPOKEN}
-    given = {option: text for option, text in typed.items() if text is not None}
-    known, remarks = _without_what_is_taken(disk.said, given, found)
-    said = USUALLY | known | given
+    typed = {option: getattr(arguments, option) for option in SPOKEN}
+    options = {option: text for option, text in typed.items() if text is not None}
+    known, remarks = _without_what_is_taken(disk.said, options, found)
+    said = USUALLY | known | options
 
-    def valued(option: str, parse: Callable[[str], T]) -> T:
-        where = f"--{option}" if option in given else f"Its {option} in {disk.title}"
-        return _given(where, parse, said[option])
+    def where(option: str) -> str:
+        return f"--{option}" if option in options else f"Its {option} in {disk.title}"
 
     for option, example in (("name", "web"), ("memory", "2048")):
         if option not in said:
@@ -134,31 +126,29 @@ def _wanted(
                 f"{disk.title} does not say what {option} a guest of it has. Nothing was changed.",
                 f"Say it: --{option} {example}",
             )
-    least = _given("--disk", values.size, arguments.disk) if arguments.disk else 0
+    least = given("--disk", values.size, arguments.disk) if arguments.disk else 0
+    mac, address = said.get("mac"), said.get("address")
     guest = NewGuest(
         name=checked(said["name"]),
         number=FIRST_NUMBER + number,
         size=volume_size(max(disk.size, least)),
-        first_node=_node(arguments.on, found),
-        mac=valued("mac", values.mac) if "mac" in said else _free_mac(found),
-        memory=valued("memory", values.memory),
-        vcpus=valued("vcpus", values.vcpus),
-        place=valued("place", values.place),
-        pause=valued("pause", values.pause),
-        address=str(valued("address", values.address)) if "address" in said else "",
+        first_node=found.pair.me if arguments.on is None else node(arguments.on, found),
+        mac=given(where("mac"), values.mac, mac) if mac else _free_mac(found),
+        address=str(given(where("address"), values.address, address)) if address else "",
+        **numbers(said, where),
     )
     return guest, remarks
 
 
 def _without_what_is_taken(
-    said: Mapping[str, str], given: dict[str, str], found: Config
+    said: Mapping[str, str], typed: Mapping[str, str], found: Config
 ) -> tuple[dict[str, str], list[str]]:
     """Of what came with a disk: a guest that is restored beside itself has a card of its own."""
     known, remarks = dict(said), []
     for name, guest in found.guests.items():
         theirs = {"mac": guest.mac, "address": str(guest.address)}
         for option, value in theirs.items():
-            if option not in given and known.get(option) == value:
+            if option not in typed and known.get(option) == value:
                 del known[option]
                 remarks.append(
                     f"{name} has the {_TITLES[option]} {value} here, so this one does not get it."
@@ -167,40 +157,6 @@ def _without_what_is_taken(
 
 
 _TITLES = {"mac": "MAC address", "address": "address"}
-
-
-def _cramped(shown: Snapshot, guest: NewGuest) -> list[str]:
-    """What becomes of it if one machine is left alone with all guests. As the screens reckon it."""
-    others = sum(max(0, view.takes) for view in shown.guests if running.is_wanted(view))
-    needed = others + footprint(guest.memory, guest.vcpus)
-    return [
-        f"{node.name} has {node.memory} MiB for guests, and all of them take {needed} MiB with"
-        f" {guest.name}: {node.name} alone could not run them all."
-        for node in shown.nodes
-        if 0 <= node.memory < needed
-    ]
-
-
-def _given(where: str, parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise OperatorError(
-            f"{where} {error}. Nothing was changed.",
-            "Say it with its option; `shoestring guest import --help` has them.",
-        ) from error
-
-
-def _node(name: str | None, found: Config) -> int:
-    names = found.pair.names
-    if name is None:
-        return found.pair.me
-    if name not in names:
-        raise OperatorError(
-            f"No machine of this pair is called {name}. Nothing was changed.",
-            f"They are {names[0]} and {names[1]}.",
-        )
-    return names.index(name)
 
 
 def _free_mac(found: Config) -> str:

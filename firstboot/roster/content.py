@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstboot.roster.properties import SPOKEN
 from haagent.backup import chain, restoring
 from haagent.backup.chain import Chain
 from haagent.backup.definition import mapping
@@ -24,7 +25,6 @@ from haagent.images.recognition import Format, recognise
 from haagent.run import Run
 
 LARGEST = 1 << 50  # bytes; the room is each machine's to judge
-SPOKEN = ("name", "memory", "vcpus", "mac", "address", "place", "pause")  # options, by their names
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ def settings(config: Config, change: Change) -> File:
     name, guests = change.guest.name, dict(config.guests)
     guests.pop(name, None)
     removed = {one for one in config.removed if one != name}
-    if change.kind is Kind.ADDED:
-        guests[name] = change.guest.config
-    else:
+    if change.kind is Kind.REMOVED:
         removed.add(name)
+    else:
+        guests[name] = change.guest.config
     return File(
         SETTINGS,
         rendering.settings(

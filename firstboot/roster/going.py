@@ -4,12 +4,12 @@
 import argparse
 from collections.abc import Callable
 
-from firstboot.roster.change import Change, Kind, NewGuest
+from firstboot.roster.change import Change, Kind
 from firstboot.roster.pair import Pair, meet, next_number, refuse
+from firstboot.roster.properties import as_it_is
 from haagent import config, running
 from haagent.asking import ask, tell
 from haagent.command import Exit, Places, is_at_a_terminal, look
-from haagent.config import Config
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
 
@@ -41,23 +41,7 @@ def remove(
         raise OperatorError(
             "The name was not typed: nothing was done.", "Say it again if you want it."
         )
-    change = Change(number, Kind.REMOVED, _as_it_is(view.name, found))
+    change = Change(number, Kind.REMOVED, as_it_is(view.name, found))
     pair.lead(change, lambda: None)
     tell(f"{view.name} is removed, on both machines.")
     return Exit.PROTECTED
-
-
-def _as_it_is(name: str, found: Config) -> NewGuest:
-    guest = found.guests[name]
-    return NewGuest(
-        name=name,
-        number=guest.minors[0],
-        size=0,  # it is not made
-        first_node=guest.first_node,
-        mac=guest.mac,
-        memory=guest.memory,
-        vcpus=guest.vcpus,
-        place=guest.place,
-        pause=guest.pause,
-        address="" if guest.address is None else str(guest.address),
-    )

@@ -64,7 +64,7 @@ class Changing(Serving):
         finally:
             self.remove(DRAFT)
         name = change.guest.name
-        wanted = change.guest.config if change.kind is Kind.ADDED else None
+        wanted = None if change.kind is Kind.REMOVED else change.guest.config
         is_so = read.guests.get(name) == wanted and read.list == change.number
         return None if is_so else f"the list cannot be written as it is meant for {name}."
 
@@ -109,9 +109,8 @@ class Changing(Serving):
         settings = files.settings(found, change)
         if change.kind is Kind.ADDED:
             self.write(files.mirror(found, change, config.read_key(found.key_file)))
-            self.write(settings)
-        else:
-            self.write(settings)
+        self.write(settings)
+        if change.kind is Kind.REMOVED:
             self.remove(resource_path(change.guest.name))
 
     def restart_agent(self) -> None:

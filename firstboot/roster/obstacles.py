@@ -30,9 +30,13 @@ class Ground:
 
 def obstacle(change: Change, ground: Ground) -> str | None:
     """A sentence, or None if nothing is in the way."""
-    if change.kind is Kind.ADDED:
-        return _of_adding(change.guest, ground)
-    return _of_removing(change.guest.name, ground)
+    match change.kind:
+        case Kind.ADDED:
+            return _of_adding(change.guest, ground)
+        case Kind.REMOVED:
+            return _of_removing(change.guest.name, ground)
+        case Kind.EDITED:
+            return _of_editing(change.guest, ground)
 
 
 def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
@@ -41,17 +45,8 @@ def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
         return f"there is a guest {guest.name} already."
     if len(config.guests) >= MOST_GUESTS:
         return f"a pair has {MOST_GUESTS} guests at most, and this one has them."
-    for name, other in config.guests.items():
-        if guest.number in other.minors:
-            return f"the number {guest.number} is that of the guest {name}."
-        if guest.mac == other.mac:
-            return f"the guest {name} has the MAC address {guest.mac}."
-        if guest.address and guest.config.address == other.address:
-            return f"the guest {name} has the address {guest.address}."
-    if guest.config.address in _taken(config):
-        return f"{guest.address} is an address of the pair or of its gateway."
-    if guest.mac in (config.lan.peer_mac, config.crossover.peer_mac):
-        return f"{guest.mac} is the MAC address of a card of the other machine."
+    if (why := _of_what_others_have(guest, config)) is not None:
+        return why
     if guest.name in ground.volumes:
         # safety: nobody knows what is on it. Only what this change made is ever made anew.
         return (
@@ -62,6 +57,39 @@ def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
         return f"the data disk of {me} is not there."
     if (needed := -(-(guest.size + EXTENT) // MEBIBYTE)) > ground.room:
         return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed}."
+    return None
+
+
+def _of_editing(guest: NewGuest, ground: Ground) -> str | None:
+    now = ground.config.guests.get(guest.name)
+    if now is None:
+        return f"there is no guest {guest.name}."
+    # safety: its disk is never another one's, whoever asks.
+    if now.disks != guest.config.disks:
+        return f"the disk of {guest.name} is another one on {ground.name}."
+    view = ground.views.get(guest.name)
+    if view is None:
+        return f"the agent of {ground.name} does not answer."
+    changes_card = (now.mac, now.address) != (guest.mac, guest.config.address)
+    if view.runs_on and changes_card:
+        return f"{guest.name} runs, and its card's addresses change only while it is off."
+    return _of_what_others_have(guest, ground.config)
+
+
+def _of_what_others_have(guest: NewGuest, config: Config) -> str | None:
+    for name, other in config.guests.items():
+        if name == guest.name:
+            continue
+        if guest.number in other.minors:
+            return f"the number {guest.number} is that of the guest {name}."
+        if guest.mac == other.mac:
+            return f"the guest {name} has the MAC address {guest.mac}."
+        if guest.address and guest.config.address == other.address:
+            return f"the guest {name} has the address {guest.address}."
+    if guest.config.address in _taken(config):
+        return f"{guest.address} is an address of the pair or of its gateway."
+    if guest.mac in (config.lan.peer_mac, config.crossover.peer_mac):
+        return f"{guest.mac} is the MAC address of a card of the other machine."
     return None
 
 

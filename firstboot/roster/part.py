@@ -129,23 +129,14 @@ class Part:
             return
         if change.stage is not Stage.DECIDED:
             raise BugError(f"what is not decided is carried out: {change}")
-        guest = change.guest.name
-        if change.kind is Kind.ADDED:
-            if not self._hands.lists(guest):
-                # safety: never below an agent that knows it. The list says that it does.
-                self._hands.stop_mirror(guest)
-            self._hands.write_list(change)
-            self._hands.start_mirror(guest)
-            self._hands.restart_agent()
-        else:
-            if self._hands.lists(guest) and (why := self._hands.obstacle(change)) is not None:
-                # safety: a person may have started it since. What runs is never cut off its agent.
-                raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
-            self._hands.write_list(change)
-            self._hands.restart_agent()
-            # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
-            self._hands.stop_mirror(guest)
-            self._hands.remove_disk(guest)
+        match change.kind:
+            case Kind.ADDED:
+                self._add(change)
+            case Kind.REMOVED:
+                self._remove(change)
+            case Kind.EDITED:
+                self._hands.write_list(change)
+                self._hands.restart_agent()
         if not keeps_word:
             self._hands.remove(changes.PATH)
 
@@ -163,6 +154,26 @@ class Part:
             self._write(change.at(Stage.DROPPED))
         else:
             self._hands.remove(changes.PATH)
+
+    def _add(self, change: Change) -> None:
+        guest = change.guest.name
+        if not self._hands.lists(guest):
+            # safety: never below an agent that knows it. The list says that it does.
+            self._hands.stop_mirror(guest)
+        self._hands.write_list(change)
+        self._hands.start_mirror(guest)
+        self._hands.restart_agent()
+
+    def _remove(self, change: Change) -> None:
+        guest = change.guest.name
+        if self._hands.lists(guest) and (why := self._hands.obstacle(change)) is not None:
+            # safety: a person may have started it since. What runs is never cut off its agent.
+            raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
+        self._hands.write_list(change)
+        self._hands.restart_agent()
+        # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
+        self._hands.stop_mirror(guest)
+        self._hands.remove_disk(guest)
 
     def _open(self) -> Change | None:
         return changes.from_file(self._hands.read(changes.PATH))

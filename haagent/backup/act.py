@@ -37,11 +37,10 @@ from haagent.mounting import LIMIT, mounted
 from haagent.progress import Line
 from haagent.run import Run
 from haagent.storage.snapshot import snapshot
+from haagent.storage.sysfs import SYSFS, disk_size
 
 DEEPEST = 7  # incremental backups in a row; then there is a full one again
 POINT = Path("/run/shoestring/backups")
-SECTOR = 512  # bytes; what sysfs counts in
-SYSFS = Path("/sys/class/block")
 HERE = "--here reads it from this machine all the same."
 
 
@@ -145,13 +144,12 @@ def _sources(
     guest: str, found: Config, run: Run, sysfs: Path, stack: contextlib.ExitStack
 ) -> Iterator[Source]:
     [(name, device)] = found.guests[guest].disks  # there are no others yet
-    try:
-        size = int((sysfs / Path(device).name / "size").read_text()) * SECTOR
-    except (OSError, ValueError) as error:
+    size = disk_size(device, sysfs)
+    if size is None:
         raise OperatorError(
-            f"The size of {guest}'s disk is not known: {error}.",
-            "Nothing was done. `shoestring status` says what is wrong with it.",
-        ) from error
+            f"DRBD does not have {guest}'s disk now, so its size is not known. Nothing was done.",
+            "`shoestring status` says what is wrong with it.",
+        )
     yield stack.enter_context(source(name, stack.enter_context(snapshot(guest, run)), size))
 
 

@@ -100,10 +100,10 @@ class FakeHost:
 
     def write_list(self, change: Change) -> None:
         def write() -> None:
-            if change.kind is Kind.ADDED:
-                self.guests[change.guest.name] = change.guest
-            else:
+            if change.kind is Kind.REMOVED:
                 self.guests.pop(change.guest.name, None)
+            else:
+                self.guests[change.guest.name] = change.guest
             self.number = change.number
 
         self._effect(write)

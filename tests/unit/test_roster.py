@@ -26,6 +26,7 @@ from tests.unit.fake_roster import (
 
 ADD = Change(AFTER, Kind.ADDED, WEB)
 REMOVE = Change(AFTER, Kind.REMOVED, OLD)
+EDIT = Change(AFTER, Kind.EDITED, replace(OLD, memory=1024))
 
 
 class Both:
@@ -64,12 +65,13 @@ class Both:
             assert host.mirrors == dict.fromkeys(names, "lasting")
             assert host.known == names
             assert not is_open(host)
-        is_made = (change.guest.name in self.a.guests) == (change.kind is Kind.ADDED)
+        now = self.a.guests.get(change.guest.name)
+        is_made = now == (None if change.kind is Kind.REMOVED else change.guest)
         assert self.a.number == (AFTER if is_made else BEFORE)
         return is_made
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
 def test_both_machines_have_it(change: Change) -> None:
     both = Both()
     both.lead(change)
@@ -77,7 +79,7 @@ def test_both_machines_have_it(change: Change) -> None:
     assert both.assert_one(change)
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_the_power_fails_after_every_single_effect(change: Change, name: str) -> None:
     outcomes = []
@@ -95,7 +97,7 @@ def test_the_power_fails_after_every_single_effect(change: Change, name: str) ->
     assert set(outcomes) == {False, True}
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
 def test_the_power_fails_again_while_that_is_put_right(change: Change) -> None:
     for first in range(1, 12):
         for second in range(1, 8):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.roster import coming, content, going
+from firstboot.roster import coming, content, editing, going
 from firstboot.roster import pair as pairs
 from firstboot.roster.__main__ import carry_on
 from firstboot.roster.change import Change
@@ -72,6 +72,8 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
     monkeypatch.setattr(coming, "bring", lambda a, p: bring(a, p, pair.meet))
     monkeypatch.setattr(coming, "restore", lambda a, p: restore(a, p, pair.meet))
     monkeypatch.setattr(going, "remove", lambda a, p: remove(a, p, pair.meet))
+    edit = editing.edit
+    monkeypatch.setattr(editing, "edit", lambda a, p: edit(a, p, pair.meet))
     return pair
 
 
@@ -394,6 +396,58 @@ def test_what_is_started_while_it_goes_is_not_cut_off(
     pair.b.in_the_way = None
     carry_on(pair.meet(places))
     assert pair.has == set()
+
+
+def edits(places: Places, *options: str) -> int:
+    return shoestring.main(["guest", "edit", "counter", *options, "--yes"], places)
+
+
+def test_what_is_set_changes_on_both_and_is_told(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    assert edits(places, "--memory", "768", "--place", "10", "--on", "berta") == Exit.PROTECTED
+    said = " ".join(capsys.readouterr().out.split())
+    assert "counter, memory: 192 MiB, from now on 768 MiB." in said
+    assert "counter, starts first on: anna, from now on berta." in said
+    assert "until it is started anew: `shoestring guest restart counter`" in said
+    for host in (pair.a, pair.b):
+        found = host.guests["counter"]
+        assert (found.memory, found.place, found.first_node) == (768, 10, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "Nothing of counter would change."),
+        (("--vcpus", "1"), "Nothing of counter would change."),
+        (("--vcpus", "none"), "--vcpus should be a number of processors"),
+        (("--mac", "00:16:3e:00:00:07"), "its mac can change only while it is off"),
+        (("--address", "none"), "its address can change only while it is off"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    capsys: Captured,
+    options: tuple[str, ...],
+    why: str,
+) -> None:
+    assert edits(places, *options) == Exit.FAILED
+    assert why in " ".join(capsys.readouterr().err.split())
+    assert pair.a.effects == pair.b.effects == 0
+
+
+def test_a_card_changes_while_the_guest_is_off(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    agent.says(STOPPED)
+    assert edits(places, "--mac", "00:16:3e:00:00:07", "--address", "none") == Exit.PROTECTED
+    found = pair.b.guests["counter"]
+    assert (found.mac, found.address) == ("00:16:3e:00:00:07", "")
+    assert "anew" not in capsys.readouterr().out
 
 
 def test_what_runs_is_not_removed_nor_by_a_script(

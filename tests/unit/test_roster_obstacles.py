@@ -88,3 +88,34 @@ def test_only_a_guest_that_is_stopped_is_removed(ground: Ground) -> None:
     assert obstacle(Change(4, Kind.REMOVED, NEW), sure) == "there is no guest web."
     last = replace(sure.config, guests={view.name: sure.config.guests[view.name]})
     assert "is the last guest" in (obstacle(remove, replace(sure, config=last)) or "")
+
+
+def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Ground) -> None:
+    guest = ground.config.guests["counter"]
+    same = replace(
+        WEB,
+        name="counter",
+        number=0,
+        mac=guest.mac,
+        address=str(guest.address),
+        memory=guest.memory + 64,
+    )
+    shown = {view.name: view for view in look(WELL).guests}
+    running = replace(ground, views=shown)
+
+    def edits(where: Ground, **changes: Any) -> str | None:
+        return obstacle(Change(4, Kind.EDITED, replace(same, **changes)), where)
+
+    assert edits(running) is None
+    assert edits(ground) == "the agent of b does not answer."
+    assert edits(running, name="mail") == "there is no guest mail."
+    assert edits(running, number=7) == "the disk of counter is another one on b."
+    card = {"mac": "00:16:3e:00:00:07"}
+    assert edits(running, **card) == (
+        "counter runs, and its card's addresses change only while it is off."
+    )
+    off = replace(ground, views={"counter": replace(shown["counter"], runs_on=())})
+    assert edits(off, **card) is None
+    assert edits(off, address="10.0.2.2") == (
+        "10.0.2.2 is an address of the pair or of its gateway."
+    )

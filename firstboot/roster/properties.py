@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""What is set about a guest, as a person says it with options; and what one machine can hold."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from firstboot import values
+from firstboot.roster.change import NewGuest
+from haagent import running
+from haagent.config import Config
+from haagent.console.snapshot import Snapshot
+from haagent.errors import OperatorError
+from haagent.guests.footprint import footprint
+
+SPOKEN = ("name", "memory", "vcpus", "mac", "address", "place", "pause")  # options, by their names
+T = TypeVar("T")
+
+
+def given(where: str, parse: Callable[[str], T], text: str) -> T:
+    """What TEXT says; WHERE it stands, for a person. Raises OperatorError."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise OperatorError(
+            f"{where} {error}. Nothing was changed.",
+            "Say it with its option; `shoestring guest import --help` has them.",
+        ) from error
+
+
+def numbers(said: Mapping[str, str], where: Callable[[str], str]) -> dict[str, int]:
+    """Those of a guest's numbers that are SAID, by their options. Raises OperatorError."""
+    parsers = {
+        "memory": values.memory,
+        "vcpus": values.vcpus,
+        "place": values.place,
+        "pause": values.pause,
+    }
+    return {
+        option: given(where(option), parse, said[option])
+        for option, parse in parsers.items()
+        if option in said
+    }
+
+
+def node(name: str, found: Config) -> int:
+    """The machine that a person calls NAME. Raises OperatorError."""
+    names = found.pair.names
+    if name not in names:
+        raise OperatorError(
+            f"No machine of this pair is called {name}. Nothing was changed.",
+            f"They are {names[0]} and {names[1]}.",
+        )
+    return names.index(name)
+
+
+def as_it_is(name: str, found: Config) -> NewGuest:
+    """The guest NAME, of which no disk is to be made."""
+    guest = found.guests[name]
+    return NewGuest(
+        name=name,
+        number=guest.minors[0],
+        size=0,
+        first_node=guest.first_node,
+        mac=guest.mac,
+        memory=guest.memory,
+        vcpus=guest.vcpus,
+        place=guest.place,
+        pause=guest.pause,
+        address="" if guest.address is None else str(guest.address),
+    )
+
+
+def refuse_cramped(shown: Snapshot, guest: NewGuest, *, is_meant: bool) -> list[str]:
+    """What becomes of it if one machine is left alone with all guests and GUEST, as the screens
+    reckon it. Raises OperatorError unless that IS_MEANT.
+    """
+    others = sum(
+        max(0, view.takes)
+        for view in shown.guests
+        if running.is_wanted(view) and view.name != guest.name
+    )
+    needed = others + footprint(guest.memory, guest.vcpus)
+    found = [
+        f"{node.name} has {node.memory} MiB for guests, and all of them take {needed} MiB with"
+        f" {guest.name}: {node.name} alone could not run them all."
+        for node in shown.nodes
+        if 0 <= node.memory < needed
+    ]
+    if found and not is_meant:
+        raise OperatorError(
+            f"{' '.join(found)} Nothing was changed.",
+            "Give it less memory, or make room. --more-than-one-machine-can-hold has it all the"
+            " same: then not every guest is taken over.",
+        )
+    return found
