@@ -20,6 +20,7 @@ import yaml
 from haagent.core.model import Pair, Policy
 from haagent.core.ordering import USUAL
 from haagent.core.timing import Timing
+from haagent.core.wish import Target
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
 FILE = Path("/state/etc/shoestring/pair.yaml")
@@ -27,6 +28,7 @@ ON_TRIAL = Path("/run/shoestring/pair.yaml")  # the same with other addresses, u
 CMDLINE = Path("/proc/cmdline")
 SCALE = "shoestring.timescale"
 DEVICE = "/dev/drbd"  # and a number; haagent/settings.py takes no other
+GUEST_FIELDS = ("first-node", "mac", "address", "memory", "vcpus", "place", "pause", "begins")
 KEY_HINT = "Copy the key from the other machine, owned by root and with mode 0600."
 
 
@@ -52,6 +54,7 @@ class GuestConfig:
     disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
     place: int = USUAL  # in the order of starts
     pause: int = 0  # seconds until guests of a higher place start
+    begins: Target = Target.STARTED  # what is to become of it before anybody said anything
 
     @property
     def minors(self) -> tuple[int, ...]:
@@ -110,6 +113,7 @@ def _build(values: Values, scale: float) -> Config:
             guests={name: guest.first_node for name, guest in guests.items()},
             places={name: one.place for name, one in guests.items() if one.place != USUAL},
             pauses={name: one.pause * scale for name, one in guests.items() if one.pause},
+            off=frozenset(n for n, one in guests.items() if one.begins is Target.STOPPED),
             policy=values.get("policy", Policy),
             scale=scale,
             timing=Timing().scaled(scale),
@@ -151,6 +155,7 @@ def _build_guest(values: Values, name: str) -> GuestConfig:
         disks=values.get(f"{name}.disks", tuple),
         place=values.get(f"{name}.place", int),
         pause=values.get(f"{name}.pause", int),
+        begins=values.get(f"{name}.begins", Target),
     )
 
 
@@ -300,7 +305,7 @@ def _shown(config: Config) -> dict[str, str]:
         values[f"{section}.peer-mac"] = path.peer_mac
     values["lan.change"] = config.pair.lan
     for name, guest in config.guests.items():
-        for field in ("first-node", "mac", "address", "memory", "vcpus", "place", "pause"):
+        for field in GUEST_FIELDS:
             values[f"guests.{name}.{field}"] = getattr(guest, field.replace("-", "_"))
         values[f"guests.{name}.disks"] = tuple(f"{disk}: {dev}" for disk, dev in guest.disks)
     return {name: in_words(value) for name, value in values.items()}

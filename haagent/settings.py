@@ -15,6 +15,7 @@ import yaml
 
 from haagent.core.model import Policy
 from haagent.core.ordering import USUAL
+from haagent.core.wish import BEGINS, Target
 from haagent.errors import BugError, OperatorError
 
 KEY_FILE = Path("/state/etc/shoestring/pair.key")
@@ -105,6 +106,12 @@ def _path(text: str) -> Path:
     if not text.startswith("/"):
         raise ValueError(f"{text!r} does not begin with /")
     return Path(text)
+
+
+def _begins(text: str) -> Target:
+    if text not in BEGINS:
+        raise ValueError(f"{text!r} is not one of: {', '.join(BEGINS)}")
+    return Target(text)
 
 
 _host = _matching("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "a host name")
@@ -238,6 +245,13 @@ SETTINGS = (
         _scalar(_number(0, 600)),
         "How long it is up before guests of a higher place start.",
         0,
+    ),
+    Setting(
+        "guests.NAME.begins",
+        " or ".join(BEGINS),
+        _scalar(_begins),
+        "Whether it starts when it comes to the pair. From then on its owner's word counts.",
+        Target.STARTED,
     ),
     Setting(
         "guests.NAME.disks",

@@ -130,6 +130,11 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "the backup; what it builds on lies beside it"
     command.add_argument("file", metavar="FILE", help=help)
     add_properties(command, "as in the backup")
+    help = "make another guest of a guest's disk as it is now; it stays off until you start it"
+    command = add("clone", clone, help, "shoestring guest clone web --name web-2")
+    command.add_argument("guest", metavar="GUEST")
+    command.add_argument("--here", action="store_true", help="also where the guest runs")
+    add_properties(command, "as of GUEST", is_off=True)
     help = "change what is set about a guest, on both machines"
     command = add("edit", edit, help, "shoestring guest edit web --memory 4096")
     command.add_argument("guest", metavar="GUEST")
@@ -142,9 +147,18 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("guest", metavar="GUEST")
 
 
-def add_properties(command: Parser, otherwise: str) -> None:
+def add_properties(command: Parser, otherwise: str, *, is_off: bool = False) -> None:
     """Of a guest that comes. What is not said is OTHERWISE."""
-    command.add_argument("--name", help=f"what the guest is called; else {otherwise}")
+    command.add_argument(
+        "--name",
+        required=is_off,
+        help="what the guest is called" + f"; else {otherwise}" * (not is_off),
+    )
+    if is_off:
+        command.set_defaults(off=True)
+    else:
+        help = "it stays off until you start it, as does one whose addresses another guest has"
+        command.add_argument("--off", action="store_true", help=help)
     help = f"how large its disk is at least, as 20G; else {otherwise}"
     command.add_argument("--disk", metavar="SIZE", help=help)
     add_numbers(command, f"; else {otherwise}, or {{}}")
@@ -379,6 +393,12 @@ def restore(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot.roster import coming  # as above
 
     return coming.restore(arguments, places)
+
+
+def clone(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import coming  # as above
+
+    return coming.clone(arguments, places)
 
 
 def edit(arguments: argparse.Namespace, places: Places) -> Exit:

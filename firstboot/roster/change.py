@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 
 from firstboot.rendering import SECRET, File
 from haagent.config import GuestConfig
+from haagent.core.wish import BEGINS, Target
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
 
@@ -46,6 +47,7 @@ class NewGuest:
     place: int
     pause: int
     address: str = ""  # its own on the LAN, if it is known
+    begins: str = Target.STARTED.value  # or stopped: until its owner starts it
 
     @property
     def config(self) -> GuestConfig:
@@ -59,6 +61,7 @@ class NewGuest:
             disks=(("xvda", f"/dev/drbd{self.number}"),),
             place=self.place,
             pause=self.pause,
+            begins=Target(self.begins),
         )
 
 
@@ -113,6 +116,8 @@ def from_plain(plain: object) -> Change:
             _check(NewGuest, guest)
             if rest.keys() != {"number", "kind", "stage", "leads"}:
                 raise ValueError("it has other parts")
+            if guest["begins"] not in BEGINS:
+                raise ValueError(f"the guest begins {guest['begins']!r:.40}")
             try:
                 checked(guest["name"])
             except OperatorError as error:

@@ -14,18 +14,21 @@ from firstboot.roster import content, properties
 from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.content import Content
 from firstboot.roster.pair import Pair, meet, next_number, refuse
-from firstboot.roster.properties import SPOKEN, given, node, numbers
+from firstboot.roster.properties import SPOKEN, given, node, numbered
 from haagent import config, running
 from haagent.asking import tell
+from haagent.backup import act as copies
 from haagent.command import Exit, Places, look
 from haagent.config import Config
 from haagent.console.sizes import size
 from haagent.console.snapshot import Snapshot
 from haagent.core.ordering import USUAL
+from haagent.core.wish import Target
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
-from haagent.handover import agree
+from haagent.handover import agree, guest_of
 from haagent.progress import Line
+from haagent.storage.sysfs import SYSFS
 
 MEBIBYTE = 1 << 20
 OUI = "00:16:3e"  # of Xen's guests
@@ -33,7 +36,6 @@ OUI = "00:16:3e"  # of Xen's guests
 # a machine that was away may remember the guest that had it.
 FIRST_NUMBER = 20
 BACK = "Nothing was changed: what was made for it is removed again."
-USUALLY = {"vcpus": "1", "place": str(USUAL), "pause": "0"}
 
 
 def bring(
@@ -58,6 +60,22 @@ def restore(
         return _come(arguments, places, found, "restore", meet, Line())
 
 
+def clone(
+    arguments: argparse.Namespace,
+    places: Places,
+    meet: Callable[[Places], Pair] = meet,
+    sysfs: Path = SYSFS,
+) -> Exit:
+    """`guest clone`. Raises ShoestringError."""
+    _, shown = look(places)
+    refuse(shown)
+    view = guest_of(shown, arguments.guest)
+    copies.refuse(shown, view, is_here_meant=arguments.here)
+    found = config.load(places.file, places.cmdline)
+    with content.of_guest(view.name, found, places.run, sysfs) as disk:
+        return _come(arguments, places, disk, "clone", meet, Line())
+
+
 def _come(
     arguments: argparse.Namespace,
     places: Places,
@@ -80,6 +98,12 @@ def _come(
             change,
             lambda: pair.disks.fill_disk(change, lambda device: disk.put(device, line.shows)),
         )
+    if guest.begins != Target.STARTED:
+        tell(
+            f"{guest.name} is on both machines, and off: `shoestring guest start {guest.name}`"
+            " starts it."
+        )
+        return Exit.PROTECTED
     tell(f"{guest.name} is on both machines.")
     return running.await_start(guest.name, places)
 
@@ -87,10 +111,11 @@ def _come(
 def prospect(guest: NewGuest, disk: Content, shown: Snapshot, found: Config) -> list[str]:
     """What will happen, for the person who is asked."""
     first = found.pair.names[guest.first_node]
+    begin = f"starts on {first}" if guest.begins == Target.STARTED else "stays off at first"
     address = f", the address {guest.address}" if guest.address else ""
     return [
-        f"{guest.name} comes to {shown.me} and {shown.peer}, from {disk.title}, and starts on"
-        f" {first}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, a disk of"
+        f"{guest.name} comes to {shown.me} and {shown.peer}, from {disk.title}, and"
+        f" {begin}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, a disk of"
         f" {size(disk.size >> 10)}, the MAC address {guest.mac}{address}.",
         *(f"{disk.title}: {remark}." for remark in disk.remarks),
         "It is started by the kernel on its own disk. One that cannot run without hardware of its"
@@ -115,7 +140,7 @@ def _wanted(
     typed = {option: getattr(arguments, option) for option in SPOKEN}
     options = {option: text for option, text in typed.items() if text is not None}
     known, remarks = _without_what_is_taken(disk.said, options, found)
-    said = USUALLY | known | options
+    said = known | options
 
     def where(option: str) -> str:
         return f"--{option}" if option in options else f"Its {option} in {disk.title}"
@@ -135,9 +160,13 @@ def _wanted(
         first_node=found.pair.me if arguments.on is None else node(arguments.on, found),
         mac=given(where("mac"), values.mac, mac) if mac else _free_mac(found),
         address=str(given(where("address"), values.address, address)) if address else "",
-        **numbers(said, where),
+        begins=(Target.STOPPED if arguments.off or remarks else Target.STARTED).value,
+        memory=0,  # as it is said
+        vcpus=1,
+        place=USUAL,
+        pause=0,
     )
-    return guest, remarks
+    return numbered(guest, said, where), remarks
 
 
 def _without_what_is_taken(

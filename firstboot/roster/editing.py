@@ -60,14 +60,7 @@ def edit(
 def _edited(before: NewGuest, arguments: argparse.Namespace, found: Config) -> NewGuest:
     options = [option for option in properties.SPOKEN if option != "name"]
     said = {o: getattr(arguments, o) for o in options if getattr(arguments, o) is not None}
-    numbers = properties.numbers(said, "--{}".format)
-    after = replace(
-        before,
-        memory=numbers.get("memory", before.memory),
-        vcpus=numbers.get("vcpus", before.vcpus),
-        place=numbers.get("place", before.place),
-        pause=numbers.get("pause", before.pause),
-    )
+    after = properties.numbered(before, said, "--{}".format)
     if "mac" in said:
         after = replace(after, mac=properties.given("--mac", values.mac, said["mac"]))
     if "address" in said:

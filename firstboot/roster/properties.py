@@ -2,6 +2,7 @@
 """What is set about a guest, as a person says it with options; and what one machine can hold."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from firstboot import values
@@ -27,19 +28,19 @@ def given(where: str, parse: Callable[[str], T], text: str) -> T:
         ) from error
 
 
-def numbers(said: Mapping[str, str], where: Callable[[str], str]) -> dict[str, int]:
-    """Those of a guest's numbers that are SAID, by their options. Raises OperatorError."""
-    parsers = {
-        "memory": values.memory,
-        "vcpus": values.vcpus,
-        "place": values.place,
-        "pause": values.pause,
-    }
-    return {
-        option: given(where(option), parse, said[option])
-        for option, parse in parsers.items()
-        if option in said
-    }
+def numbered(guest: NewGuest, said: Mapping[str, str], where: Callable[[str], str]) -> NewGuest:
+    """GUEST with those of its numbers that are SAID, by their options. Raises OperatorError."""
+
+    def number(option: str, parse: Callable[[str], int], now: int) -> int:
+        return given(where(option), parse, said[option]) if option in said else now
+
+    return replace(
+        guest,
+        memory=number("memory", values.memory, guest.memory),
+        vcpus=number("vcpus", values.vcpus, guest.vcpus),
+        place=number("place", values.place, guest.place),
+        pause=number("pause", values.pause, guest.pause),
+    )
 
 
 def node(name: str, found: Config) -> int:
@@ -66,6 +67,7 @@ def as_it_is(name: str, found: Config) -> NewGuest:
         vcpus=guest.vcpus,
         place=guest.place,
         pause=guest.pause,
+        begins=guest.begins.value,
         address="" if guest.address is None else str(guest.address),
     )
 

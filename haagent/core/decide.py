@@ -45,7 +45,7 @@ from haagent.core.model import (
     Role,
 )
 from haagent.core.turn import Decision, Turn
-from haagent.core.wish import Target
+from haagent.core.wish import AT_FIRST, Target, Wish
 
 
 def first_state(
@@ -61,7 +61,10 @@ def first_state(
 
     LAN_FILES as in NodeState; None: the addresses that it starts with are not on trial.
     """
-    ledgers = {guest: Ledger(term=first) for guest, first in pair.guests.items()}
+    ledgers = {
+        guest: Ledger(term=first, wish=AT_FIRST if guest in pair.off else Wish())
+        for guest, first in pair.guests.items()
+    }
     if durable is not None:
         durable = replacing.renewed(durable, pair.mark)
         ledgers |= durable.ledgers

@@ -446,6 +446,7 @@ class Pair:
     timing: Timing = field(default_factory=Timing)
     places: Mapping[str, int] = field(default_factory=dict)  # in the order of starts, by guest
     pauses: Mapping[str, float] = field(default_factory=dict)  # seconds, from a start to the next
+    off: frozenset[str] = frozenset()  # guests that are not to run until their owner says so
 
 
 @dataclass(frozen=True, slots=True)

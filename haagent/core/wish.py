@@ -20,6 +20,7 @@ class Target(StrEnum):
 
 
 RUNS = frozenset({Target.STARTED, Target.RETRIED})
+BEGINS = (Target.STARTED, Target.STOPPED)  # what a guest that comes can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Wish:
 
     number: int = 0  # of all that there ever were about the guest; node 0's are even
     target: Target = Target.STARTED
+
+
+# Of a guest that comes to the pair and is to be started by hand. It is no default: a machine that
+# knows nothing of a guest yet takes it from one that does.
+AT_FIRST = Wish(2, Target.STOPPED)
 
 
 class End(StrEnum):

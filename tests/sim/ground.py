@@ -46,6 +46,7 @@ class Ground:
         guests: dict[str, int] | None = None,
         places: dict[str, int] | None = None,
         pauses: dict[str, float] | None = None,
+        off: frozenset[str] = frozenset(),
         policy: Policy = Policy.AUTOMATIC,
         seed: int = 0,
         timing: Timing | None = None,
@@ -56,7 +57,7 @@ class Ground:
         self.wire: Wire = Direct() if speak is None else Signed()
         self.random = Random(seed)
         self.guests = guests or {"g": 0}
-        self.places, self.pauses = places or {}, pauses or {}
+        self.places, self.pauses, self.off = places or {}, pauses or {}, off
         self.policy = policy
         self.timing = timing or Timing()
         a, b = speak or (AS_IT_IS, AS_IT_IS)

@@ -248,6 +248,7 @@ class Machine:
             guests=ground.guests,
             places=ground.places,
             pauses=ground.pauses,
+            off=ground.off,
             policy=ground.policy,
             timing=ground.timing,
             mark=self.key,

@@ -25,6 +25,7 @@ class Scenario:
     guests: Mapping[str, int] = field(default_factory=lambda: {"g": A})
     places: Mapping[str, int] = field(default_factory=dict)  # in the order of starts
     pauses: Mapping[str, float] = field(default_factory=dict)
+    off: frozenset[str] = frozenset()  # until they are started
     speak: tuple[Formats, Formats] | None = None  # of two releases: what each reads and writes
 
 
@@ -33,6 +34,7 @@ def begin(scenario: Scenario, seed: int = 0) -> World:
         guests=dict(scenario.guests),
         places=dict(scenario.places),
         pauses=dict(scenario.pauses),
+        off=scenario.off,
         policy=scenario.policy,
         seed=seed,
         speak=scenario.speak,

@@ -12,6 +12,7 @@ from tests.sim.telling import (
     B,
     Scenario,
     expect,
+    name_of,
     named,
     phase,
     recovers,
@@ -277,6 +278,31 @@ def mixed_guest_switches_itself_off(world: World) -> None:
     recovers(world)
 
 
+def guest_that_comes_off_is_started_by_hand(world: World) -> None:
+    """Nobody starts it but a person: not the machine that it begins on, and not who takes over."""
+    expect(world, None, 60, "new")
+    world.power_off(A)
+    expect(world, B, 40)
+    expect(world, None, 60, "new")
+    world.power_on(A)
+    world.run_until(world.is_healthy, world.now + 120)
+    world.want(B, Target.STARTED, "new")
+    expect(world, B, STARTS, "new")
+    world.power_off(B)
+    for guest in ("g", "new"):
+        expect(world, A, 60, guest)
+    recovers(world)
+
+
+def machine_that_knows_nothing_leaves_a_guest_off(world: World) -> None:
+    """It has lost all that it wrote down, and hears of it from the other one."""
+    world.power_off(A)
+    world.machines[A].kept = None
+    world.machines[A].ground.off = frozenset()
+    world.power_on(A)
+    expect(world, None, 120, "new")
+
+
 WISHES: Mapping[str, Scenario] = {
     **named(
         guest_is_stopped_and_started,
@@ -297,6 +323,13 @@ WISHES: Mapping[str, Scenario] = {
         guest_crashes_on_who_is_alone,
         taker_of_a_crashed_guest_dies,
     ),
+    **{
+        name_of(tell): Scenario(tell, guests={"g": A, "new": A}, off=frozenset({"new"}))
+        for tell in (
+            guest_that_comes_off_is_started_by_hand,
+            machine_that_knows_nothing_leaves_a_guest_off,
+        )
+    },
     "mixed-guest-switches-itself-off": Scenario(
         mixed_guest_switches_itself_off, speak=(NOW, BEFORE)
     ),

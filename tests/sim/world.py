@@ -10,7 +10,7 @@ from functools import partial
 
 from haagent.core import events
 from haagent.core.model import CONNECTED, Path
-from haagent.core.wish import RUNS, End, Target
+from haagent.core.wish import AT_FIRST, RUNS, End, Target
 from tests.sim.ground import Frames, Ground
 from tests.sim.hands import Hands
 from tests.sim.machine import BOOT_TAKES, NAMES, Machine
@@ -392,12 +392,17 @@ class World(Ground):
 
     def is_healthy(self) -> bool:
         return all(
-            len(self.holders(guest)) == 1
+            len(self.holders(guest)) == (0 if self._comes_off(guest) else 1)
             and not any(guest in machine.ended for machine in self.machines)
             and all(mirror.show(node).is_in_sync for node in (0, 1))
             and len({m.state.durable.ledgers[guest].term for m in self.machines if m.state}) == 1
             for guest, mirror in self.mirrors.items()
         )
+
+    def _comes_off(self, guest: str) -> bool:
+        """Nobody has ever said that it is to run."""
+        states = [machine.state for machine in self.machines if machine.state]
+        return all(state.durable.ledgers[guest].wish == AT_FIRST for state in states)
 
     def faults(self) -> Iterator[str]:
         yield from self.audit.violations

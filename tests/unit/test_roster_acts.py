@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`shoestring guest import` and `guest remove`: said first, agreed to, led, and told."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from firstboot.roster import coming, content, editing, going
 from firstboot.roster import pair as pairs
 from firstboot.roster.__main__ import carry_on
 from firstboot.roster.change import Change
+from firstboot.roster.content import Content
 from firstboot.roster.part import Part
 from haagent import config, running, shoestring
 from haagent.command import Exit, Places
@@ -69,6 +71,8 @@ class FakePair:
 def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
     pair = FakePair()
     bring, restore, remove = coming.bring, coming.restore, going.remove
+    clone = coming.clone
+    monkeypatch.setattr(coming, "clone", lambda a, p: clone(a, p, pair.meet))
     monkeypatch.setattr(coming, "bring", lambda a, p: bring(a, p, pair.meet))
     monkeypatch.setattr(coming, "restore", lambda a, p: restore(a, p, pair.meet))
     monkeypatch.setattr(going, "remove", lambda a, p: remove(a, p, pair.meet))
@@ -276,8 +280,42 @@ def test_beside_itself_it_gets_a_card_of_its_own(
     assert restores(places, backup(taken), "--name", "web", "--memory", "256") == Exit.PROTECTED
     found = pair.a.guests["web"]
     assert found.mac not in ("", counter.mac) and found.address == "" and found.memory == 256
+    assert found.begins == Target.STOPPED
     said = " ".join(capsys.readouterr().out.split())
     assert f"counter has the MAC address {counter.mac} here, so this one does not get it." in said
+    assert "and stays off at first." in said
+    assert "web is on both machines, and off: `shoestring guest start web` starts it." in said
+
+
+def test_a_clone_is_off_and_has_a_card_of_its_own(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    @contextlib.contextmanager
+    def of_guest(name: str, *others: object) -> Iterator[Content]:
+        said = {"memory": "192", "vcpus": "2", "place": "10", "pause": "0"}
+        yield Content(f"the disk of {name}", DISK, said, (), lambda device, show: None)
+
+    monkeypatch.setattr(content, "of_guest", of_guest)
+    argv = ["guest", "clone", "counter", "--name", "web", "--yes"]
+    assert shoestring.main(argv, places) == Exit.FAILED
+    assert "the copy on berta is the same: read there" in capsys.readouterr().err
+    assert shoestring.main([*argv, "--here"], places) == Exit.PROTECTED
+    found = pair.b.guests["web"]
+    assert (found.memory, found.vcpus, found.place, found.begins) == (192, 2, 10, Target.STOPPED)
+    assert found.mac.startswith("00:16:3e:") and found.address == ""
+
+
+def test_what_comes_can_be_off(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    assert shoestring.main(brings(image, "--off", "--yes"), places) == Exit.PROTECTED
+    assert pair.a.guests["web-server"].begins == Target.STOPPED
+    said = " ".join(capsys.readouterr().out.split())
+    assert "`shoestring guest start web-server` starts it." in said
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,34 @@
 # SPDX-License-Identifier: MIT
 """What a new guest's disk is filled with: an image, a machine in an OVA, a backup."""
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firstboot.roster import content
+from haagent import config
+from haagent.command import Places
+from haagent.config import GuestConfig
 from haagent.errors import OperatorError
-from tests.unit import fake_backup, fake_images
+from tests.unit import fake_backup, fake_images, real_qemu
+from tests.unit.fake_agent import agent, places, systemctl
+from tests.unit.real_qemu import needs_qemu
 from tests.unit.test_images_ova import DATA, DISK, vmdk_of
 
+__all__ = ["agent", "places", "systemctl"]  # fixtures
+
+COUNTER = GuestConfig(
+    first_node=0,
+    mac="00:16:3e:00:00:01",
+    address=None,
+    memory=192,
+    vcpus=1,
+    disks=(("xvda", "/dev/drbd0"),),
+    place=10,
+)
 DIRTY = b"what a guest left here" * 40000
 
 
@@ -60,3 +79,31 @@ def test_an_image_says_its_name_at_most(tmp_path: Path) -> None:
     with content.of_image(str(path), vmdk_of(), silent) as found:
         assert found.title == "Web Server.vmdk (vmdk)"
         assert found.said == {"name": "web-server"}
+
+
+@needs_qemu
+def test_a_guest_is_copied_without_what_is_drbds(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = fake_images.content(1 << 20)
+    origin, sysfs = tmp_path / "origin", tmp_path / "sys" / "drbd0"
+    origin.write_bytes(data + b"drbd's own")
+    sysfs.mkdir(parents=True)
+    (sysfs / "size").write_text(f"{len(data) // 512}\n")
+    read = []
+
+    @contextlib.contextmanager
+    def snapshot(name: str, run: object) -> Iterator[Path]:
+        read.append(name)
+        yield origin
+
+    monkeypatch.setattr(content, "snapshot", snapshot)
+    device = tmp_path / "device"
+    device.write_bytes(DIRTY * 2)
+    found = replace(config.load(places.file, places.cmdline), guests={"counter": COUNTER})
+    with content.of_guest("counter", found, real_qemu.run, sysfs.parent) as disk:
+        assert disk.title == "the disk of counter"
+        assert disk.said == {"memory": "192", "vcpus": "1", "place": "10", "pause": "0"}
+        disk.put(device, silent)
+    assert read == ["counter"]
+    assert device.read_bytes() == data + bytes(len(DIRTY) * 2 - len(data))
