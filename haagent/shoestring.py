@@ -31,6 +31,7 @@ from haagent.command import (
     Exit,
     Parser,
     Places,
+    ended_as_by_ctrl_c,
     is_at_a_terminal,
     look,
 )
@@ -76,7 +77,8 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_password(program)
     add_factory_reset(program)
     add_update(program)
-    return program.run(argv, places)
+    with ended_as_by_ctrl_c():
+        return program.run(argv, places)
 
 
 def add_status(program: CommandLine) -> None:

@@ -2,6 +2,8 @@
 """`shoestring guest import` and `guest remove`: said first, agreed to, led, and told."""
 
 import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -364,13 +366,16 @@ def test_more_than_one_machine_can_hold_takes_its_own_word(
     assert pair.has == {"old", "web-server"}
 
 
-def test_ctrl_c_takes_it_back(
-    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_ctrl_c_and_a_lost_terminal_take_it_back(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    capsys: Captured,
+    sign: signal.Signals,
 ) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    pair.fails = interrupted
+    pair.fails = lambda: os.kill(os.getpid(), sign)
     assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
     assert "The import of web-server was interrupted." in capsys.readouterr().err
     assert pair.has == {"old"} and pair.carried_on == 0

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Hears the built-in guest's beacons on the LAN, from a port of its own, and remembers them."""
+"""Hears guests' beacons on the LAN, from a port of its own, and remembers them."""
 
 import json
 import time
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from tests.vm.ear import Ear
@@ -36,17 +37,28 @@ def parse(frame: bytes, at: float) -> Beacon | None:
         return None
 
 
+def source(frame: bytes) -> str:
+    """Where FRAME, an Ethernet frame with IPv4, comes from (RFC 791)."""
+    return str(IPv4Address(frame[ETHERNET + 12 : ETHERNET + 16]))
+
+
 class Beacons:
     """Listens on the LAN of the relay in FOLDER until `close`."""
 
     def __init__(self, folder: Path) -> None:
-        self.heard: list[Beacon] = []
+        self.heard: list[Beacon] = []  # of the pair's first guest
+        self.apart: dict[str, list[Beacon]] = {}  # of others, by their addresses
         self._ear = Ear(folder, "lan", self._frame)
+
+    def set_apart(self, *addresses: str) -> None:
+        """There are guests with these ADDRESSES now, each with its own starts."""
+        for address in addresses:
+            self.apart[address] = []
 
     def _frame(self, frame: bytes) -> None:
         beacon = parse(frame, time.monotonic())
         if beacon is not None:
-            self.heard.append(beacon)
+            self.apart.get(source(frame), self.heard).append(beacon)
 
     def close(self) -> None:
         self._ear.close()

@@ -74,12 +74,13 @@ class Story:
         )
         return self.recorder.moments[before]
 
-    def await_beacons(self, count: int, deadline: float = TAKEOVER) -> None:
-        """COUNT more beacons of the guest: it lives, also where nobody can ask it."""
-        before = len(self.beacons.heard)
-        wait_until(
-            f"{count} more beacons", lambda: len(self.beacons.heard) >= before + count, deadline
-        )
+    def await_beacons(self, count: int, deadline: float = TAKEOVER, of: str | None = None) -> None:
+        """COUNT more beacons of the guest, or of the one that is set apart with the address OF: it
+        lives, also where nobody can ask it.
+        """
+        heard = self.beacons.heard if of is None else self.beacons.apart[of]
+        before = len(heard)
+        wait_until(f"{count} more beacons", lambda: len(heard) >= before + count, deadline)
 
     def await_line(self, machine: Machine, pattern: str, deadline: float = TAKEOVER) -> Line:
         """The first line of MACHINE's agent, in this story and this boot, that matches PATTERN."""
@@ -114,8 +115,9 @@ class Story:
         print(f"longest time without an acknowledged write: {gap:.1f} s (time scale {SCALE:g})")
         found = [f"lost: {lost}"] if lost else []
         found += audits.acknowledged_twice(acknowledged)
-        found += audits.overlapping(self.beacons.heard, OVERLAP, may_wake=may_wake)
-        found += audits.last_went_back(self.beacons.heard)
+        for heard in (self.beacons.heard, *self.beacons.apart.values()):
+            found += audits.overlapping(heard, OVERLAP, may_wake=may_wake)
+            found += audits.last_went_back(heard)
         found += ailing(self.pair, may_freeze=may_freeze)
         assert not found, "\n".join(found)
         assert self.beacons.heard, "no beacon was heard: the audits of them mean nothing"
