@@ -1,73 +1,238 @@
 # SPDX-License-Identifier: MIT
 """A virtual machine is brought in as an image, is taken over like any other, and goes again."""
 
+import json
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, lines
+from tests.vm.test_backup import numbers_in
 from tests.vm.wait import wait_until
 
-IMAGE = "/state/web.raw"
+PLACE = "/state/images"  # of the images, and of a backup
 MAKE = "/usr/share/shoestring/guest/make-disk"
-IMPORT = f"shoestring guest import {IMAGE} --memory 96 --address 10.0.2.51 --yes"
-WRITES = 900.0  # seconds; every block of it, emulated, over an emulated cable
-# No script may remove a guest, so one that is no person needs a terminal of its own.
-REMOVE = (
-    "printf 'web\\n' | python3 -c "
-    "\"import pty, sys; sys.exit(pty.spawn(['shoestring', 'guest', 'remove', 'web']))\""
-)
+LIST = "/state/etc/shoestring/change.json"  # is there as long as a change of the list is open
+FILLS = 900.0  # seconds; every block of a disk, emulated, over an emulated cable
+TAKEN_BACK = 300.0  # seconds
+
+WEB = "10.0.2.51"
+OTHERS = {"web": WEB, "mail": "10.0.2.52", "db": "10.0.2.53"}
+
+
+@pytest.fixture
+def story(lab: Lab) -> Story:
+    return Story(lab)
+
+
+def make_image(machine: Machine, name: str, address: str) -> str:
+    """A guest of its own that answers for ADDRESS, on MACHINE."""
+    path = f"{PLACE}/{name}.raw"
+    make = f"truncate -s 192M {path} && {MAKE} {path} {address}/24 10.0.2.2"
+    machine.run(f"mkdir -p {PLACE} && {make}", timeout=TAKEOVER)
+    return path
+
+
+def bring(image: str, address: str, *more: str) -> str:
+    options = f"--memory 96 --address {address}"
+    return " ".join(("shoestring guest import", image, options, *more, "--yes"))
 
 
 def guests(machine: Machine) -> dict[str, list[str]]:
     """Where each runs, as MACHINE sees it."""
-    return {guest["name"]: guest["runs_on"] for guest in status(machine)["guests"]}
+    return {guest["name"]: guest["runs_on"] for guest in status(machine).get("guests", ())}
 
 
-def volumes(machine: Machine) -> list[str]:
-    return sorted(machine.run("lvs --noheadings --options lv_name").split())
+def await_guests(machine: Machine, **where: str) -> None:
+    """They run there, and no others."""
+    wanted = {name: [node] if node else [] for name, node in where.items()}
+    wait_until(f"{machine.name} to see {wanted}", lambda: guests(machine) == wanted, BOOT, 2)
 
 
-def left_behind(machine: Machine) -> str:
-    return machine.run(
-        "ls /state/etc/shoestring/change.json /run/shoestring/*.conf 2>/dev/null; true"
-    )
+def left_behind(machine: Machine, *names: str) -> list[str]:
+    """What is there beside the guests called NAMES and their files."""
+    volumes = machine.run("lvs --noheadings --options lv_name").split()
+    mirrors = machine.run("drbdsetup show | sed -n 's/^resource \\([^ ]*\\) .*/\\1/p'").split()
+    odd = machine.run(f"ls {LIST} /run/shoestring/passing-* 2>/dev/null; true").split()
+    return [*(set(volumes + mirrors) ^ set(names)), *odd]
 
 
-def test_a_guest_is_brought_in_taken_over_and_removed(lab: Lab) -> None:
-    story = Story(lab)
+def is_clean(machine: Machine, *names: str) -> bool:
+    return not left_behind(machine, *names)
+
+
+def await_nothing_left(story: Story, *names: str) -> None:
+    for machine in story.pair.both:
+        wait_until(
+            f"{machine.name} to have nothing but {', '.join(names)}",
+            partial(is_clean, machine, *names),
+            TAKEN_BACK,
+            2,
+        )
+
+
+def remove(name: str) -> str:
+    """No script may remove a guest, so one that is no person needs a terminal of its own."""
+    command = f"['shoestring', 'guest', 'remove', '{name}']"
+    return f'printf "{name}\\n" | python3 -c "import pty; raise SystemExit(pty.spawn({command}))"'
+
+
+def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
-        a.run(f"truncate -s 192M {IMAGE} && {MAKE} {IMAGE} 10.0.2.51/24 10.0.2.2", timeout=TAKEOVER)
-        a.run(f"head -c 1000000 {IMAGE} | tr '\\000' q >/state/bad.qcow2")
-        a.run("printf 'QFI\\373' | dd of=/state/bad.qcow2 conv=notrunc status=none")
-        refused = a.control.try_run(
-            "shoestring guest import /state/bad.qcow2 --memory 96 --yes 2>&1"
-        )
+        image = make_image(a, "web", WEB)
+        a.run(f"head -c 1000000 {image} | tr '\\000' q >{PLACE}/bad.qcow2")
+        a.run(f"printf 'QFI\\373' | dd of={PLACE}/bad.qcow2 conv=notrunc status=none")
+        refused = a.control.try_run(f"{bring(f'{PLACE}/bad.qcow2', WEB)} 2>&1")
         assert refused.rc and "Nothing was changed" in refused.out, refused.out
-        print(a.run(IMPORT, timeout=WRITES))
+        story.beacons.set_apart(WEB)
+        print(a.run(bring(image, WEB), timeout=FILLS))
         for machine in (a, b):
-            assert volumes(machine) == ["counter", "web"]
-            assert left_behind(machine) == ""
+            assert left_behind(machine, "counter", "web") == []
             assert guests(machine) == {"counter": ["a"], "web": ["a"]}
+        story.await_beacons(20, of=WEB)
         story.await_protected()
-        story.await_numbers(20)
 
         a.power_cut(seed=87)
-        wait_until(
-            "b to run both",
-            lambda: guests(b) == {"counter": ["b"], "web": ["b"]},
-            BOOT,
-            2,
-        )
+        await_guests(b, counter="b", web="b")
         story.await_numbers(20)
+        story.await_beacons(20, of=WEB)
         story.return_of(a)
 
         b.run("shoestring guest stop web --yes", timeout=TAKEOVER)
-        assert "web is removed, on both machines." in b.run(REMOVE, timeout=TAKEOVER)
-        for machine in (a, b):
-            assert volumes(machine) == ["counter"]
-            assert left_behind(machine) == ""
-            assert guests(machine) == {"counter": ["b"]}
+        assert "web is removed, on both machines." in b.run(remove("web"), timeout=TAKEOVER)
+        await_nothing_left(story, "counter")
+        assert guests(a) == guests(b) == {"counter": ["b"]}
         story.await_protected()
+        story.audit(may_freeze=True)
+
+
+def test_a_guest_is_edited_and_restored_beside_itself(story: Story) -> None:
+    """What is set takes effect at its next start. What is restored is off, for it has the same
+    address inside.
+    """
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        edit = "shoestring guest edit counter --memory 208 --place 10 --yes"
+        print(a.run(edit, timeout=TAKEOVER))
+        wait_until("both to have it", lambda: memory(a) == memory(b) == 208, TAKEOVER, 2)
+        assert "192" in a.run("xl list counter | tail -1")
+        a.run("shoestring guest restart counter --yes", timeout=TAKEOVER)
+        wait_until("it", lambda: "208" in a.run("xl list counter | tail -1"), TAKEOVER, 2)
+        story.await_numbers(20)
+
+        before = list(story.recorder.acknowledged)
+        b.run(f"mkdir -p {PLACE} && shoestring guest backup counter --to {PLACE}", timeout=FILLS)
+        restore = f"shoestring guest restore {PLACE}/*.shoestring --name again --yes"
+        said = b.run(restore, timeout=FILLS)
+        print(said)
+        assert "again is on both machines, and off" in said
+        assert guests(a) == guests(b) == {"again": [], "counter": ["a"]}
+        story.await_protected()
+        found = numbers_on(b, "again")
+        assert set(before) <= found, sorted(set(before) - found)
+        b.run(remove("again"), timeout=TAKEOVER)
+        await_nothing_left(story, "counter")
+        story.await_protected()
+        story.audit()
+
+
+def memory(machine: Machine) -> int:
+    found: int = json.loads(machine.run("shoestring guest show counter --json"))["settings"][
+        "memory"
+    ]
+    return found
+
+
+def numbers_on(machine: Machine, guest: str) -> set[int]:
+    """What the file system of GUEST, which is off, has on MACHINE, read below its mirror."""
+    volume = f"shoestring/{guest}"
+    machine.run(f"lvcreate --yes --snapshot --size 64M --name look {volume} && udevadm settle")
+    try:
+        return numbers_in(machine, "/dev/shoestring/look")
+    finally:
+        machine.run("umount /run/look; lvremove --yes shoestring/look")
+
+
+def interrupt(story: Story) -> None:
+    story.pair.a.run("systemctl kill --signal=INT bring")
+
+
+def pull_the_crossover(story: Story) -> None:
+    for machine in story.pair.both:
+        machine.unplug("xo")
+
+
+def cut_who_leads(story: Story) -> None:
+    story.pair.a.power_cut(seed=88)
+
+
+@pytest.mark.parametrize("happens", [interrupt, pull_the_crossover, cut_who_leads])
+def test_an_import_that_is_interrupted_leaves_nothing(
+    story: Story, happens: Callable[[Story], None]
+) -> None:
+    a, b = story.pair.both
+    with story:
+        story.await_numbers(20)
+        command = bring(make_image(a, "web", WEB), WEB)
+        a.run(f"systemd-run --unit=bring --property=RemainAfterExit=yes -- {command}")
+        wait_until("the disk to be filled", lambda: filling(b), TAKEOVER, 1)
+        happens(story)
+        if happens is cut_who_leads:
+            story.return_of(a)
+        else:
+            wait_until("it to end", lambda: "failed" in fate(a), FILLS, 2)
+            print(a.run("journalctl --unit=bring --output=cat --no-pager"))
+            for machine in story.pair.both:
+                machine.plug("xo")
+        await_nothing_left(story, "counter")
+        assert "web" not in {*guests(a), *guests(b)}
+        story.await_protected()
+        story.audit(may_freeze=True)
+
+
+def filling(machine: Machine) -> bool:
+    """Whether another machine's writes reach the disk of the guest that comes."""
+    return "Primary" in machine.run("drbdsetup role web 2>/dev/null; true")
+
+
+def fate(machine: Machine) -> str:
+    return machine.control.try_run("systemctl is-failed bring").out
+
+
+def test_four_guests_are_taken_over_in_their_order(story: Story) -> None:
+    """Two run on each machine. Either is cut: all four serve on the other one."""
+    a, b = story.pair.both
+    places = {"web": 90, "mail": 20, "db": 10}  # the first guest has 50
+    order = ["db", "mail", "counter", "web"]
+    with story:
+        story.await_numbers(20)
+        story.beacons.set_apart(*OTHERS.values())
+        for (name, address), machine in zip(OTHERS.items(), (a, b, b), strict=True):
+            image = make_image(machine, name, address)
+            machine.run(bring(image, address, f"--place {places[name]}"), timeout=FILLS)
+            machine.run(f"rm {image}")
+            story.await_beacons(10, of=address)
+        await_guests(a, counter="a", web="a", mail="b", db="b")
+        story.await_protected()
+
+        for dies, lives in ((b, a), (a, b)):
+            began = len(lines(lives))
+            dies.power_cut(seed=89)
+            await_guests(lives, **dict.fromkeys(order, lives.name))
+            for address in OTHERS.values():
+                story.await_beacons(10, of=address)
+            story.await_numbers(20)
+            said = [line.text for line in lines(lives)[began:]]
+            created = [name for text in said for name in order if f"{name}: promoting" in text]
+            print(f"{dies.name} was cut; {lives.name} starts {', '.join(created)}")
+            assert created == [name for name in order if name in created]
+            story.return_of(dies)
+        assert guests(a) == guests(b) == {name: ["b"] for name in order}
         story.audit(may_freeze=True)
