@@ -129,7 +129,7 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "make a guest of a backup, on this pair or on another: all of it as it was then"
     file = "/mnt/web-2026-11-30T0200Z.shoestring"
     command = add("restore", restore, help, f"shoestring guest restore {file}")
-    help = "the backup; what it builds on lies beside it"
+    help = "the backup: a file, beside which lies what it builds on; or a plain one's folder"
     command.add_argument("file", metavar="FILE", help=help)
     add_properties(command, "as in the backup")
     help = "make another guest of a guest's disk as it is now; it stays off until you start it"

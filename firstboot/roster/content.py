@@ -5,15 +5,19 @@ That is an image of a disk, a machine with one disk in an OVA, or a backup.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from firstboot.roster.properties import SPOKEN
-from haagent.backup import chain, restoring
-from haagent.backup.chain import Chain
+from haagent.backup import chain, plain, restoring
 from haagent.backup.definition import mapping
+from haagent.backup.head import Disk
+from haagent.backup.layout import Progress as Share
 from haagent.backup.layout import title
+from haagent.backup.restoring import Restored
 from haagent.carrying import shown
 from haagent.config import Config
 from haagent.errors import OperatorError
@@ -54,24 +58,18 @@ def of_image(where: str | None, run: Run, progress: Progress) -> Iterator[Conten
 
 
 @contextlib.contextmanager
-def of_backup(file: Path) -> Iterator[Content]:
-    """The backup FILE, with what it builds on. Raises OperatorError."""
-    with chain.opened(file) as found:
-        if len(found.head.disks) != 1:
-            raise OperatorError(
-                f"{title(file)} has {len(found.head.disks)} disks, and a guest here has one."
-                " Nothing was changed.",
-                f"`shoestring backup unpack {title(file)} FOLDER` writes each as a file.",
-            )
-        [disk] = found.head.disks
-        plain = mapping(found.head.definition)
-        yield Content(
-            title=f"{title(file)} (of {found.head.at:%Y-%m-%d %H:%M} UTC)",
-            size=disk.size,
-            said={option: str(plain[option]) for option in SPOKEN if option in plain},
-            remarks=(),
-            put=lambda device, show: _restore(found, device, show),
-        )
+def of_backup(path: Path) -> Iterator[Content]:
+    """The backup at PATH: a file, with what it builds on, or a plain one's folder. Raises
+    OperatorError.
+    """
+    if path.is_dir():
+        folder = plain.read(path)
+        yield _backed_up(title(path), folder.disks, folder.definition, folder.restore)
+        return
+    with chain.opened(path) as found:
+        name = f"{title(path)} (of {found.head.at:%Y-%m-%d %H:%M} UTC)"
+        restore = partial(restoring.restore, found)
+        yield _backed_up(name, found.head.disks, found.head.definition, restore)
 
 
 @contextlib.contextmanager
@@ -105,12 +103,34 @@ def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Iterator[Conten
         )
 
 
-def _restore(found: Chain, device: Path, show: Progress) -> None:
-    [disk] = found.head.disks
-    restoring.restore(
-        found, {disk.name: device}, lambda share: show("Restoring", share), is_read_back=True
+class _Restore(Protocol):
+    """As `restoring.restore`, of one backup."""
+
+    def __call__(
+        self, targets: Mapping[str, Path], progress: Share, *, is_read_back: bool
+    ) -> Restored: ...
+
+
+def _backed_up(name: str, disks: Sequence[Disk], definition: str, restore: _Restore) -> Content:
+    if len(disks) != 1:
+        raise OperatorError(
+            f"{name} has {len(disks)} disks, and a guest here has one. Nothing was changed.",
+            "`shoestring backup unpack` writes each disk as a file.",
+        )
+    [disk] = disks
+    known = mapping(definition)
+
+    def put(device: Path, show: Progress) -> None:
+        restore({disk.name: device}, partial(show, "Restoring"), is_read_back=True)
+        conversion.clear(device, show, start=disk.size)
+
+    return Content(
+        title=name,
+        size=disk.size,
+        said={option: str(known[option]) for option in SPOKEN if option in known},
+        remarks=(),
+        put=put,
     )
-    conversion.clear(device, show, start=disk.size)
 
 
 def _of_disk(blob: Blob, run: Run) -> Content:

@@ -10,6 +10,7 @@ import pytest
 
 from firstboot.roster import content
 from haagent import config
+from haagent.backup import plain
 from haagent.command import Places
 from haagent.config import GuestConfig
 from haagent.errors import OperatorError
@@ -62,6 +63,18 @@ def test_a_backup_with_two_disks_is_not_half_restored(tmp_path: Path) -> None:
         content.of_backup(file),
     ):
         pass
+
+
+def test_a_plain_backup_fills_a_volume_as_well(tmp_path: Path) -> None:
+    data = fake_backup.noise(1, 1) + bytes(fake_backup.BLOCK)
+    with fake_backup.sources(tmp_path, {"xvda": data}) as given:
+        folder = plain.write(tmp_path, "web", fake_backup.AT, "name: web\nmemory: 512\n", given)
+    device = volume(tmp_path)
+    with content.of_backup(folder) as found:
+        assert (found.title, found.size) == (folder.name, len(data))
+        assert found.said == {"name": "web", "memory": "512"}
+        found.put(device, silent)
+    assert device.read_bytes() == data + bytes(len(DIRTY) - len(data))
 
 
 def test_a_machine_says_what_it_is(tmp_path: Path) -> None:
