@@ -18,6 +18,7 @@ from firstboot import values, zones
 from haagent.core.model import Policy
 from haagent.core.ordering import USUAL
 from haagent.errors import OperatorError
+from haagent.guests.definition import Kind
 
 FILE = "answers.yaml"
 VERSION = 1
@@ -64,6 +65,7 @@ class Guest:
     vcpus: int = 1
     place: int = USUAL  # in the order of starts
     pause: int = 0  # seconds until guests of a higher place start
+    kind: Kind = Kind.PV  # how Xen runs it
     number: int = 0  # of its device and of its port, the same on both machines; each has its own
 
 
@@ -316,6 +318,7 @@ def _guest(name: str, section: _Section, usual: int) -> Guest:
         vcpus=section.take("vcpus", values.vcpus, is_needed=False, default=1),
         place=section.take("place", values.place, is_needed=False, default=USUAL),
         pause=section.take("pause", values.pause, is_needed=False, default=0),
+        kind=section.take("type", values.kind, is_needed=False, default=Kind.PV),
         number=section.take("number", values.number, is_needed=False, default=usual),
     )
     section.finish()

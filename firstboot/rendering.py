@@ -203,6 +203,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
                 "vcpus": guest.vcpus,
                 "place": guest.place,
                 "pause": guest.pause,
+                "kind": guest.kind,
                 "disks": (("xvda", device(guest.number)),),
             }
             for guest in answers.guests

@@ -157,6 +157,7 @@ def _guest(config: Config, name: str, sizes: Mapping[str, int], lan: IPv4Interfa
         vcpus=guest.vcpus,
         place=guest.place,
         pause=guest.pause,
+        kind=guest.kind,
         number=guest.minors[0],
     )
 
@@ -224,6 +225,7 @@ def _told(guest: Guest) -> dict[str, str]:
         "vcpus": str(guest.vcpus),
         "place": str(guest.place),
         "pause": str(guest.pause),
+        "type": str(guest.kind),
         "number": str(guest.number),
         "disk": f"{guest.disk // MEBIBYTE}M",
     }

@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from firstboot import zones
 from haagent.core.model import Policy
 from haagent.errors import OperatorError
+from haagent.guests.definition import Kind
 from haagent.guests.name import checked
 from haagent.password import is_kept
 
@@ -157,6 +158,13 @@ def number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text):
         raise ValueError("should be a number from 0 to 9999, no other guest's")
     return int(text)
+
+
+def kind(text: str) -> Kind:
+    """How Xen runs a guest."""
+    if text not in list(Kind):
+        raise ValueError(f"should be one of: {', '.join(Kind)}")
+    return Kind(text)
 
 
 def pause(text: str) -> int:

@@ -21,6 +21,7 @@ from haagent.core.model import Pair, Policy
 from haagent.core.ordering import USUAL
 from haagent.core.timing import Timing
 from haagent.core.wish import Target
+from haagent.guests.definition import Kind
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
 FILE = Path("/state/etc/shoestring/pair.yaml")
@@ -54,6 +55,7 @@ class GuestConfig:
     disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
     place: int = USUAL  # in the order of starts
     pause: int = 0  # seconds until guests of a higher place start
+    kind: Kind = Kind.PV  # how Xen runs it
     begins: Target = Target.STARTED  # what is to become of it before anybody said anything
 
     @property
@@ -155,6 +157,7 @@ def _build_guest(values: Values, name: str) -> GuestConfig:
         disks=values.get(f"{name}.disks", tuple),
         place=values.get(f"{name}.place", int),
         pause=values.get(f"{name}.pause", int),
+        kind=values.get(f"{name}.type", Kind),
         begins=values.get(f"{name}.begins", Target),
     )
 
@@ -305,6 +308,7 @@ def _shown(config: Config) -> dict[str, str]:
         values[f"{section}.peer-mac"] = path.peer_mac
     values["lan.change"] = config.pair.lan
     for name, guest in config.guests.items():
+        values[f"guests.{name}.type"] = guest.kind
         for field in GUEST_FIELDS:
             values[f"guests.{name}.{field}"] = getattr(guest, field.replace("-", "_"))
         values[f"guests.{name}.disks"] = tuple(f"{disk}: {dev}" for disk, dev in guest.disks)

@@ -42,6 +42,7 @@ def settings(found: Config, name: str, sysfs: Path) -> dict[str, object]:
     return {
         "memory": guest.memory,
         "vcpus": guest.vcpus,
+        "type": guest.kind,
         "mac": guest.mac,
         "address": None if guest.address is None else str(guest.address),
         "first_node": found.pair.names[guest.first_node],
@@ -56,7 +57,7 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
     sizes = [(disk, disk_size(device, sysfs)) for disk, device in guest.disks]
     return [
         guest_line(view, 0),
-        f"  memory: {guest.memory} MiB; processors: {guest.vcpus}",
+        f"  memory: {guest.memory} MiB; processors: {guest.vcpus}; type: {guest.kind}",
         *(
             f"  disk {disk}: {'its size is not known' if n is None else size(n >> 10)}"
             for disk, n in sizes

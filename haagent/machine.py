@@ -140,7 +140,15 @@ class Machine:
         self._server.start()
         for name, guest in self.config.guests.items():
             self.xen.define(
-                Guest(name, guest.memory, guest.vcpus, guest.disks, guest.mac, self.config.bridge)
+                Guest(
+                    name=name,
+                    memory=guest.memory,
+                    vcpus=guest.vcpus,
+                    disks=guest.disks,
+                    mac=guest.mac,
+                    bridge=self.config.bridge,
+                    kind=guest.kind,
+                )
             )
         for adapter in (
             self._watch_drbd,

@@ -56,7 +56,9 @@ class Measures:
     ) -> None:
         self._guests = guests
         self._minors = {name: guest.minors for name, guest in guests.items()}
-        self._takes = {name: footprint(guest.memory, guest.vcpus) for name, guest in guests.items()}
+        self._takes = {
+            name: footprint(guest.memory, guest.vcpus, guest.kind) for name, guest in guests.items()
+        }
         self._memory = -1
         self._kept = kept
         self._xen = xen

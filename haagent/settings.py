@@ -17,6 +17,7 @@ from haagent.core.model import Policy
 from haagent.core.ordering import USUAL
 from haagent.core.wish import BEGINS, Target
 from haagent.errors import BugError, OperatorError
+from haagent.guests.definition import Kind
 
 KEY_FILE = Path("/state/etc/shoestring/pair.key")
 KEY_BYTES = 32  # at least; as many as SHA-256 gives
@@ -106,6 +107,12 @@ def _path(text: str) -> Path:
     if not text.startswith("/"):
         raise ValueError(f"{text!r} does not begin with /")
     return Path(text)
+
+
+def _kind(text: str) -> Kind:
+    if text not in list(Kind):
+        raise ValueError(f"{text!r} is not one of: {', '.join(Kind)}")
+    return Kind(text)
 
 
 def _begins(text: str) -> Target:
@@ -245,6 +252,13 @@ SETTINGS = (
         _scalar(_number(0, 600)),
         "How long it is up before guests of a higher place start.",
         0,
+    ),
+    Setting(
+        "guests.NAME.type",
+        " or ".join(Kind),
+        _scalar(_kind),
+        "How Xen runs it: pvh takes a processor that helps with virtualization, pv does not.",
+        Kind.PV,
     ),
     Setting(
         "guests.NAME.begins",

@@ -13,6 +13,7 @@ from firstboot.rendering import SECRET, File
 from haagent.config import GuestConfig
 from haagent.core.wish import BEGINS, Target
 from haagent.errors import OperatorError
+from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.name import checked
 
 PATH = "/state/etc/shoestring/change.json"
@@ -47,6 +48,7 @@ class NewGuest:
     place: int
     pause: int
     address: str = ""  # its own on the LAN, if it is known
+    kind: str = GuestKind.PV.value  # how Xen runs it
     begins: str = Target.STARTED.value  # or stopped: until its owner starts it
 
     @property
@@ -61,6 +63,7 @@ class NewGuest:
             disks=(("xvda", f"/dev/drbd{self.number}"),),
             place=self.place,
             pause=self.pause,
+            kind=GuestKind(self.kind),
             begins=Target(self.begins),
         )
 
@@ -116,6 +119,8 @@ def from_plain(plain: object) -> Change:
             _check(NewGuest, guest)
             if rest.keys() != {"number", "kind", "stage", "leads"}:
                 raise ValueError("it has other parts")
+            if guest["kind"] not in list(GuestKind):
+                raise ValueError(f"the guest is of type {guest['kind']!r:.40}")
             if guest["begins"] not in BEGINS:
                 raise ValueError(f"the guest begins {guest['begins']!r:.40}")
             try:

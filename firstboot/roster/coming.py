@@ -25,12 +25,20 @@ from haagent.console.snapshot import Snapshot
 from haagent.core.ordering import USUAL
 from haagent.core.wish import Target
 from haagent.errors import OperatorError
+from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.name import checked
 from haagent.handover import agree, guest_of
 from haagent.progress import Line
 from haagent.storage.sysfs import SYSFS
 
 MEBIBYTE = 1 << 20
+STARTS = {
+    GuestKind.PVH: "It is started by the kernel on its own disk, which must be a Linux of these"
+    " years. What needs a PC's hardware, such as Windows, does not start here.",
+    GuestKind.PV: "It is started by the kernel on its own disk, as Xen starts one without the help"
+    " of the processor: that must be packed with gzip or xz, and Debian's and Ubuntu's of the last"
+    " years are not. What needs a PC's hardware, such as Windows, does not start here.",
+}
 OUI = "00:16:3e"  # of Xen's guests
 # Above those that a set-up gives. A number is of one change, and no change has it again: DRBD on
 # a machine that was away may remember the guest that had it.
@@ -87,7 +95,7 @@ def _come(
     _, shown = look(places)
     found, pair = config.load(places.file, places.cmdline), meet(places)
     number = next_number(pair, shown)
-    guest, remarks = _wanted(arguments, disk, found, number)
+    guest, remarks = _wanted(arguments, disk, found, number, pair)
     is_meant = arguments.more_than_one_machine_can_hold
     cramped = properties.refuse_cramped(shown, guest, is_meant=is_meant)
     tell(*prospect(guest, disk, shown, found), *remarks, *cramped)
@@ -96,7 +104,7 @@ def _come(
     with line.watched(f"The {verb} of {guest.name} was interrupted.", BACK):
         pair.lead(
             change,
-            lambda: pair.disks.fill_disk(change, lambda device: disk.put(device, line.shows)),
+            lambda: pair.ours.fill_disk(change, lambda device: disk.put(device, line.shows)),
         )
     if guest.begins != Target.STARTED:
         tell(
@@ -118,8 +126,7 @@ def prospect(guest: NewGuest, disk: Content, shown: Snapshot, found: Config) -> 
         f" {begin}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, a disk of"
         f" {size(disk.size >> 10)}, the MAC address {guest.mac}{address}.",
         *(f"{disk.title}: {remark}." for remark in disk.remarks),
-        "It is started by the kernel on its own disk. One that cannot run without hardware of its"
-        " own, such as Windows, does not start here.",
+        STARTS[GuestKind(guest.kind)],
     ]
 
 
@@ -132,7 +139,7 @@ def volume_size(disk: int) -> int:
 
 
 def _wanted(
-    arguments: argparse.Namespace, disk: Content, found: Config, number: int
+    arguments: argparse.Namespace, disk: Content, found: Config, number: int, pair: Pair
 ) -> tuple[NewGuest, list[str]]:
     """The guest as it is asked for, and what of it is otherwise than it was. Raises OperatorError
     for what cannot be.
@@ -161,12 +168,22 @@ def _wanted(
         mac=given(where("mac"), values.mac, mac) if mac else _free_mac(found),
         address=str(given(where("address"), values.address, address)) if address else "",
         begins=(Target.STOPPED if arguments.off or remarks else Target.STARTED).value,
+        kind=_kind(said, where, pair).value,
         memory=0,  # as it is said
         vcpus=1,
         place=USUAL,
         pause=0,
     )
     return numbered(guest, said, where), remarks
+
+
+def _kind(said: Mapping[str, str], where: Callable[[str], str], pair: Pair) -> GuestKind:
+    """As it is said; else the one that starts most kernels on this machine's processor. What the
+    other machine's cannot do it says itself.
+    """
+    if "type" in said:
+        return given(where("type"), values.kind, said["type"])
+    return GuestKind.PVH if GuestKind.PVH in pair.ours.kinds() else GuestKind.PV
 
 
 def _without_what_is_taken(

@@ -95,6 +95,7 @@ def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Iterator[Conten
             said={
                 "memory": str(guest.memory),
                 "vcpus": str(guest.vcpus),
+                "type": guest.kind.value,
                 "place": str(guest.place),
                 "pause": str(guest.pause),
             },

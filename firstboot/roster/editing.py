@@ -41,7 +41,7 @@ def edit(
         )
     _refuse_while_it_runs(view, before, after)
     cramped: list[str] = []
-    if (after.memory, after.vcpus) != (before.memory, before.vcpus):
+    if (after.memory, after.vcpus, after.kind) != (before.memory, before.vcpus, before.kind):
         is_meant = arguments.more_than_one_machine_can_hold
         cramped = properties.refuse_cramped(shown, after, is_meant=is_meant)
     number = next_number(pair, shown)
@@ -67,6 +67,8 @@ def _edited(before: NewGuest, arguments: argparse.Namespace, found: Config) -> N
         is_given = said["address"] != "none"
         new = properties.given("--address", values.address, said["address"]) if is_given else ""
         after = replace(after, address=str(new))
+    if "type" in said:
+        after = replace(after, kind=properties.given("--type", values.kind, said["type"]).value)
     if arguments.on is not None:
         after = replace(after, first_node=properties.node(arguments.on, found))
     return after
@@ -77,6 +79,7 @@ def _lines(before: NewGuest, after: NewGuest, found: Config) -> list[str]:
     of = (
         ("memory", f"{before.memory} MiB", f"{after.memory} MiB"),
         ("processors", str(before.vcpus), str(after.vcpus)),
+        ("type", before.kind, after.kind),
         ("MAC address", before.mac, after.mac),
         ("address", before.address or "none", after.address or "none"),
         ("place in the order of starts", str(before.place), str(after.place)),

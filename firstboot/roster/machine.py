@@ -19,6 +19,8 @@ from haagent import client, config
 from haagent.config import Config
 from haagent.console.snapshot import GuestView, from_dict
 from haagent.errors import ShoestringError
+from haagent.guests.definition import Kind as GuestKind
+from haagent.guests.xen import INFO, parse_kinds
 from haagent.run import Run, run
 from haagent.settings import ConfigError
 from haagent.storage import lvm
@@ -48,6 +50,7 @@ class Changing(Serving):
             volumes=frozenset(volume.name for volume in self._volumes()),
             room=Kept(self._run).room(),
             views=_views(),
+            kinds=self.kinds(),
         )
         return obstacles.obstacle(change, ground) or self._flaw(ground.config, change)
 
@@ -67,6 +70,10 @@ class Changing(Serving):
         wanted = None if change.kind is Kind.REMOVED else change.guest.config
         is_so = read.guests.get(name) == wanted and read.list == change.number
         return None if is_so else f"the list cannot be written as it is meant for {name}."
+
+    def kinds(self) -> frozenset[GuestKind]:
+        """Of guests that the processor can run."""
+        return parse_kinds(self._run(INFO, timeout=LIMIT))
 
     def make_disk(self, change: Change) -> None:
         guest = change.guest.name

@@ -9,6 +9,7 @@ from firstboot.roster.change import Change, Kind, NewGuest
 from haagent.config import Config
 from haagent.console.snapshot import GuestView
 from haagent.core.wish import RUNS
+from haagent.guests.definition import Kind as GuestKind
 
 MEBIBYTE = 1 << 20
 EXTENT = 4 << 20  # bytes; LVM rounds a volume up to it
@@ -22,6 +23,7 @@ class Ground:
     volumes: frozenset[str]  # names in our group
     room: int  # MiB free in it; -1: it is not there
     views: Mapping[str, GuestView]  # what its agent shows
+    kinds: frozenset[GuestKind] = frozenset(GuestKind)  # of guests that its processor can run
 
     @property
     def name(self) -> str:
@@ -45,7 +47,7 @@ def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
         return f"there is a guest {guest.name} already."
     if len(config.guests) >= MOST_GUESTS:
         return f"a pair has {MOST_GUESTS} guests at most, and this one has them."
-    if (why := _of_what_others_have(guest, config)) is not None:
+    if (why := _of_the_processor(guest, ground) or _of_what_others_have(guest, config)) is not None:
         return why
     if guest.name in ground.volumes:
         # safety: nobody knows what is on it. Only what this change made is ever made anew.
@@ -73,7 +75,16 @@ def _of_editing(guest: NewGuest, ground: Ground) -> str | None:
     changes_card = (now.mac, now.address) != (guest.mac, guest.config.address)
     if view.runs_on and changes_card:
         return f"{guest.name} runs, and its card's addresses change only while it is off."
-    return _of_what_others_have(guest, ground.config)
+    return _of_the_processor(guest, ground) or _of_what_others_have(guest, ground.config)
+
+
+def _of_the_processor(guest: NewGuest, ground: Ground) -> str | None:
+    if guest.config.kind in ground.kinds:
+        return None
+    return (
+        f"the processor of {ground.name} cannot run a guest of type {guest.kind}. Look whether"
+        " virtualization (VT-x, SVM) is off in its firmware, or say --type pv."
+    )
 
 
 def _of_what_others_have(guest: NewGuest, config: Config) -> str | None:

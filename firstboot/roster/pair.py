@@ -20,22 +20,24 @@ from haagent.asking import tell
 from haagent.command import Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError, PeerError, ShoestringError
+from haagent.guests.definition import Kind as GuestKind
 
 
-class Disks(Protocol):
-    """What of this machine fills a disk."""
+class Ours(Protocol):
+    """What of this machine alone is asked for."""
 
+    def kinds(self) -> frozenset[GuestKind]: ...
     def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both machines' parts, and the disks of this one."""
+    """Both machines' parts, and what of this one is asked for."""
 
     name: str  # of the other machine
     here: Side
     there: Side
-    disks: Disks
+    ours: Ours
     carry_on: Callable[[], None]  # what is left open is ended by itself from now on
 
     def lead(self, change: Change, fill: Callable[[], None]) -> None:

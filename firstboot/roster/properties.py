@@ -13,7 +13,8 @@ from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError
 from haagent.guests.footprint import footprint
 
-SPOKEN = ("name", "memory", "vcpus", "mac", "address", "place", "pause")  # options, by their names
+# Options, by their names.
+SPOKEN = ("name", "memory", "vcpus", "type", "mac", "address", "place", "pause")
 T = TypeVar("T")
 
 
@@ -67,6 +68,7 @@ def as_it_is(name: str, found: Config) -> NewGuest:
         vcpus=guest.vcpus,
         place=guest.place,
         pause=guest.pause,
+        kind=guest.kind.value,
         begins=guest.begins.value,
         address="" if guest.address is None else str(guest.address),
     )
@@ -81,7 +83,7 @@ def refuse_cramped(shown: Snapshot, guest: NewGuest, *, is_meant: bool) -> list[
         for view in shown.guests
         if running.is_wanted(view) and view.name != guest.name
     )
-    needed = others + footprint(guest.memory, guest.vcpus)
+    needed = others + footprint(guest.memory, guest.vcpus, guest.config.kind)
     found = [
         f"{node.name} has {node.memory} MiB for guests, and all of them take {needed} MiB with"
         f" {guest.name}: {node.name} alone could not run them all."

@@ -163,6 +163,7 @@ def definition(found: Config, guest: str, disks: list[Source]) -> str:
             **({"address": str(one.address)} if one.address is not None else {}),
             "memory": one.memory,
             "vcpus": one.vcpus,
+            "type": one.kind.value,
             "place": one.place,
             "pause": one.pause,
             "disks": {disk.name: disk.size for disk in disks},

@@ -20,15 +20,22 @@ VDEV = re.compile("xvd[a-z]|sd[a-z]|hd[a-d]", re.ASCII)
 DEVICE = re.compile("/dev/drbd[0-9]{1,7}", re.ASCII)
 MAC = re.compile("[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.ASCII)  # of one card, not of a group
 BRIDGE = re.compile("[A-Za-z0-9_.-]{1,15}", re.ASCII)  # IFNAMSIZ, linux/if.h
-KERNEL = re.compile("(/[A-Za-z0-9_.+-]+)+", re.ASCII)
-PV_GRUB = "/usr/lib/grub-xen/grub-x86_64-xen.bin"  # boots the guest's own kernel from its disk
 MOST_MEMORY, MOST_VCPUS = 1 << 24, 512
 
 
 class Kind(StrEnum):
-    """How Xen runs a guest."""
+    """How Xen runs a guest (xl.cfg(5), `type`)."""
 
-    PV = "pv"
+    PV = "pv"  # on every processor; its kernel must be one that GRUB can unpack: gzip, xz or none
+    PVH = "pvh"  # on one that helps with virtualization; the kernel unpacks itself
+
+
+# GRUB in two forms (package grub-xen-host); each starts the kernel that is on the guest's own disk.
+# It is not ours to read a guest's file systems in dom0, as pygrub does.
+GRUB = {
+    Kind.PV: "/usr/lib/grub-xen/grub-x86_64-xen.bin",
+    Kind.PVH: "/usr/lib/grub-xen/grub-i386-xen_pvh.bin",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +48,12 @@ class Guest:
     disks: tuple[tuple[str, str], ...]  # (xvda, /dev/drbd0), in the guest's order
     mac: str
     bridge: str
-    kernel: str = PV_GRUB
     kind: Kind = Kind.PV
 
     def __post_init__(self) -> None:
         checked(self.name)
         self._match("MAC address", MAC, self.mac)
         self._match("bridge", BRIDGE, self.bridge)
-        self._match("kernel", KERNEL, self.kernel)
         for vdev, device in self.disks:
             self._match("disk's name", VDEV, vdev)
             self._match("disk's device", DEVICE, device)
@@ -90,7 +95,7 @@ def definition(guest: Guest) -> str:
 name = "{guest.name}"
 uuid = "{identity(guest.name)}"
 type = "{guest.kind}"
-kernel = "{guest.kernel}"
+kernel = "{GRUB[guest.kind]}"
 memory = {guest.memory}
 vcpus = {guest.vcpus}
 disk = [ {disks} ]

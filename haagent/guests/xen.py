@@ -15,7 +15,7 @@ from uuid import UUID
 
 from haagent.core.wish import End, Ended
 from haagent.errors import ParseError, ToolError
-from haagent.guests.definition import Guest, definition, identity
+from haagent.guests.definition import Guest, Kind, definition, identity
 from haagent.guests.name import checked
 from haagent.run import Run, Stream, run
 
@@ -27,6 +27,7 @@ TRIES = 5  # at two lists that are the same, with a look at the memory in betwee
 
 LIST = ("xl", "list", "--verbose")
 INFO = ("xl", "info")
+CAPS = re.compile(r"^virt_caps +: (.*)$", re.MULTILINE)
 # Xenstore's two special watches, docs/misc/xenstore.txt; @releaseDomain also fires when a domain
 # has shut down and still exists. xenstore-watch(1) prints a line for each at once, and not before
 # both are set.
@@ -108,6 +109,17 @@ def parse_free_memory(text: str) -> int:
     if not found:
         raise ParseError(INFO, text[:200])
     return int(found[1])
+
+
+def parse_kinds(text: str) -> frozenset[Kind]:
+    """Of guests that the processor can run, from `xl info`: its virt_caps, which have `hvm` where
+    the processor helps and the firmware lets it (xl(1)). Raises ParseError.
+    """
+    found = CAPS.search(text)
+    if not found:
+        raise ParseError(INFO, text[:200])
+    names = found[1].split()
+    return frozenset(Kind) if "hvm" in names else frozenset({Kind.PV})
 
 
 def create_domain(definition_file: Path) -> tuple[str, ...]:

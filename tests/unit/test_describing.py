@@ -32,7 +32,7 @@ def test_all_that_is_set_about_a_guest(
     assert shoestring.main(["guest", "show", "counter"], places) == Exit.PROTECTED
     page = capsys.readouterr().out.splitlines()
     assert page[0].startswith("counter  on anna, mirrored")
-    assert "  memory: 192 MiB; processors: 1" in page
+    assert "  memory: 192 MiB; processors: 1; type: pv" in page
     assert "  disk xvda: 19.5 GiB" in page
     assert "  can be moved to berta" in page
     disk.write_text("0\n")

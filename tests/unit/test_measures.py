@@ -10,6 +10,7 @@ import pytest
 from haagent.core.events import Event, MeasuresTaken
 from haagent.core.model import Disk, Evidence, Link, Measured
 from haagent.errors import ToolError
+from haagent.guests.definition import Kind
 from haagent.guests.footprint import footprint
 from haagent.guests.xen import Memory
 from haagent.measures import Measures
@@ -125,3 +126,7 @@ def test_a_xen_that_does_not_answer_has_what_it_had(tmp_path: Path) -> None:
 )
 def test_a_guest_takes_more_than_it_has(memory: int, vcpus: int, takes: int) -> None:
     assert footprint(memory, vcpus) == takes
+
+
+def test_without_the_help_of_its_kernel_it_takes_more() -> None:
+    assert footprint(1024, 1, Kind.PVH) == 1036  # 1035 is no even number

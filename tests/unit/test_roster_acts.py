@@ -21,6 +21,7 @@ from haagent.command import Exit, Places
 from haagent.core.model import Measured, Phase
 from haagent.core.wish import Target, Wish
 from haagent.errors import OperatorError, PeerError
+from haagent.guests.definition import Kind
 from haagent.images.blob import Blob
 from haagent.images.inspection import Image
 from haagent.images.recognition import Format
@@ -48,6 +49,7 @@ class FakePair:
     filled: list[Change] = field(default_factory=list)
     fails: Callable[[], None] = lambda: None
     carried_on: int = 0
+    can: frozenset[Kind] = frozenset({Kind.PV})
 
     def __post_init__(self) -> None:
         self.there = Behind(self.b)
@@ -55,6 +57,9 @@ class FakePair:
     def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
         self.fails()
         self.filled.append(change)
+
+    def kinds(self) -> frozenset[Kind]:
+        return self.can
 
     def carry_on(self) -> None:
         self.carried_on += 1
@@ -167,6 +172,26 @@ def test_nonsense_is_refused_before_anything_is_begun(
     assert shoestring.main(brings(image, *more.split(), "--yes"), places) == Exit.FAILED
     assert why in capsys.readouterr().err
     assert pair.a.effects == pair.b.effects == 0
+
+
+def test_how_xen_runs_it_is_what_the_processor_can(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    shoestring.main(brings(image, "--name", "old-kernel", "--yes"), places)
+    assert "must be packed with gzip or xz" in " ".join(capsys.readouterr().out.split())
+    pair.can = frozenset(Kind)
+    shoestring.main(brings(image, "--name", "new", "--yes"), places)
+    assert "must be a Linux of these years" in " ".join(capsys.readouterr().out.split())
+    shoestring.main(brings(image, "--name", "pv", "--type", "pv", "--yes"), places)
+    assert [pair.b.guests[name].kind for name in ("old-kernel", "new", "pv")] == ["pv", "pvh", "pv"]
+    assert shoestring.main(brings(image, "--name", "odd", "--type", "hvm"), places) == Exit.FAILED
+    assert "--type should be one of: pv, pvh" in capsys.readouterr().err
 
 
 def test_an_address_and_a_silent_machine_are_refused(

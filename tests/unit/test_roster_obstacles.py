@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from firstboot import answers as answer_file
-from firstboot.roster.change import Change, Kind
+from firstboot.roster.change import Change
+from firstboot.roster.change import Kind as Act
 from firstboot.roster.obstacles import Ground, obstacle
 from haagent.core.wish import Target
+from haagent.guests.definition import Kind
 from tests.unit.fake_machine import TEXTS
 from tests.unit.fake_roster import WEB
 from tests.unit.fake_state import WELL, look
@@ -27,7 +29,7 @@ def ground(tmp_path: Path) -> Ground:
 
 
 def why(ground: Ground, **changes: Any) -> str | None:
-    return obstacle(Change(4, Kind.ADDED, replace(NEW, **changes)), ground)
+    return obstacle(Change(4, Act.ADDED, replace(NEW, **changes)), ground)
 
 
 def test_nothing_is_in_the_way_of_a_new_guest(ground: Ground) -> None:
@@ -75,7 +77,7 @@ def test_there_is_a_limit_and_a_disk_is_needed(ground: Ground) -> None:
 
 def test_only_a_guest_that_is_stopped_is_removed(ground: Ground) -> None:
     (view,) = look(WELL).guests
-    remove = Change(4, Kind.REMOVED, replace(WEB, name=view.name))
+    remove = Change(4, Act.REMOVED, replace(WEB, name=view.name))
     sure = replace(ground, views={view.name: replace(view, runs_on=(), target=Target.STOPPED)})
     assert obstacle(remove, sure) is None
     for odd in (
@@ -85,7 +87,7 @@ def test_only_a_guest_that_is_stopped_is_removed(ground: Ground) -> None:
         said = obstacle(remove, replace(ground, views={view.name: odd}))
         assert said == f"{view.name} is not stopped. `shoestring guest stop {view.name}` first."
     assert obstacle(remove, ground) == "the agent of b does not answer."
-    assert obstacle(Change(4, Kind.REMOVED, NEW), sure) == "there is no guest web."
+    assert obstacle(Change(4, Act.REMOVED, NEW), sure) == "there is no guest web."
     last = replace(sure.config, guests={view.name: sure.config.guests[view.name]})
     assert "is the last guest" in (obstacle(remove, replace(sure, config=last)) or "")
 
@@ -104,7 +106,7 @@ def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Grou
     running = replace(ground, views=shown)
 
     def edits(where: Ground, **changes: Any) -> str | None:
-        return obstacle(Change(4, Kind.EDITED, replace(same, **changes)), where)
+        return obstacle(Change(4, Act.EDITED, replace(same, **changes)), where)
 
     assert edits(running) is None
     assert edits(ground) == "the agent of b does not answer."
@@ -118,4 +120,13 @@ def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Grou
     assert edits(off, **card) is None
     assert edits(off, address="10.0.2.2") == (
         "10.0.2.2 is an address of the pair or of its gateway."
+    )
+
+
+def test_a_processor_that_cannot_run_it_is_told(ground: Ground) -> None:
+    weak = replace(ground, kinds=frozenset({Kind.PV}))
+    assert why(weak) is None and why(ground, kind="pvh") is None
+    assert why(weak, kind="pvh") == (
+        "the processor of b cannot run a guest of type pvh. Look whether virtualization (VT-x, SVM)"
+        " is off in its firmware, or say --type pv."
     )
