@@ -42,6 +42,7 @@ from haagent.errors import OperatorError
 from haagent.handover import guest_of
 
 WIDTH = 80
+BACKUP = "a file; or what is on the one USB disk: its name, or the guest's for the newest"
 
 
 def main(argv: list[str], places: Places | None = None) -> int:
@@ -127,10 +128,8 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("source", metavar="IMAGE", nargs="?", help=help)
     add_properties(command, "as the image says")
     help = "make a guest of a backup, on this pair or on another: all of it as it was then"
-    file = "/mnt/web-2026-11-30T0200Z.shoestring"
-    command = add("restore", restore, help, f"shoestring guest restore {file}")
-    help = "the backup: a file, beside which lies what it builds on; or a plain one's folder"
-    command.add_argument("file", metavar="FILE", help=help)
+    command = add("restore", restore, help, "shoestring guest restore web")
+    command.add_argument("file", metavar="FILE|GUEST", help=f"{BACKUP}; or a plain one's folder")
     add_properties(command, "as in the backup")
     help = "make another guest of a guest's disk as it is now; it stays off until you start it"
     command = add("clone", clone, help, "shoestring guest clone web --name web-2")
@@ -208,16 +207,16 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
 
 def add_backup(program: CommandLine) -> None:
     add = program.group("backup", "what a backup's file is: show, verify or unpack it")
-    file = "web-2026-11-30T0200Z.full.shoestring"
+    file = "/mnt/web-2026-11-30T0200Z.full.shoestring"
     command = add("show", show_backup, "say what is in it", f"shoestring backup show {file}")
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
     command.add_argument("--json", action="store_true", help="for programs")
     help = "read every byte of it, and of what it builds on"
     command = add("verify", verify_backup, help, f"shoestring backup verify {file}")
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
     help = "write its disks as raw files, and its definition as YAML, into a folder"
     command = add("unpack", unpack_backup, help, f"shoestring backup unpack {file} /mnt/web")
-    command.add_argument("file", metavar="FILE")
+    command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
     command.add_argument("folder", metavar="FOLDER")
 
 

@@ -18,6 +18,7 @@ from firstboot.roster.properties import SPOKEN, given, node, numbered
 from haagent import config, running
 from haagent.asking import tell
 from haagent.backup import act as copies
+from haagent.backup import finding
 from haagent.command import Exit, Places, look
 from haagent.config import Config
 from haagent.console.sizes import size
@@ -64,7 +65,10 @@ def restore(
     """`guest restore`. Raises ShoestringError."""
     _, shown = look(places)
     refuse(shown)
-    with content.of_backup(Path(arguments.file)) as found:
+    with (
+        finding.meant(arguments.file, places.run) as path,
+        content.of_backup(path) as found,
+    ):
         return _come(arguments, places, found, "restore", meet, Line())
 
 

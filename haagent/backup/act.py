@@ -17,9 +17,9 @@ from pathlib import Path
 
 import yaml
 
-from haagent import config, saving
+from haagent import config
 from haagent.asking import tell
-from haagent.backup import catalogue, chain, plain, showing, writing
+from haagent.backup import catalogue, chain, finding, plain, showing, writing
 from haagent.backup import restoring as restores
 from haagent.backup.disks import Source, source
 from haagent.backup.layout import title
@@ -33,14 +33,12 @@ from haagent.core.model import Disk, Phase
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
 from haagent.handover import guest_of
-from haagent.mounting import LIMIT, mounted
 from haagent.progress import Line
 from haagent.run import Run
 from haagent.storage.snapshot import snapshot
 from haagent.storage.sysfs import SYSFS, disk_size
 
 DEEPEST = 7  # incremental backups in a row; then there is a full one again
-POINT = Path("/run/shoestring/backups")
 HERE = "--here reads it from this machine all the same."
 
 
@@ -232,16 +230,7 @@ def _folder(to: str | None, run: Run) -> Iterator[Path]:
             )
         yield folder
         return
-    sticks = saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
-    if len(sticks) != 1:
-        seen = " and ".join(stick.title for stick in sticks) or "none"
-        raise OperatorError(
-            f"A backup goes onto the one USB disk that is plugged in, and there is {seen}. Nothing"
-            " was done.",
-            "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder: --to FOLDER.",
-        )
-    [stick] = sticks
-    with mounted(stick.device, stick.kind, POINT, is_writable=True, run=run) as place:
+    with finding.usb_disk("A backup goes onto", run, is_writable=True) as place:
         yield place
 
 
@@ -256,16 +245,19 @@ def _policy(arguments: argparse.Namespace) -> Policy | None:
 
 
 def show(arguments: argparse.Namespace, places: Places) -> Exit:
-    with Backup(Path(arguments.file)) as backup:
+    with finding.meant(arguments.file, places.run) as path, Backup(path) as backup:
         told = showing.summary(backup)
     print(json.dumps(told, indent=2) if arguments.json else "\n".join(showing.lines(told)))
     return Exit.PROTECTED
 
 
 def verify(arguments: argparse.Namespace, places: Places) -> Exit:
-    path = Path(arguments.file)
     line = Line()
-    with chain.opened(path) as found, line.watched("Nothing is known of it.", "Say it again."):
+    with (
+        finding.meant(arguments.file, places.run) as path,
+        chain.opened(path) as found,
+        line.watched("Nothing is known of it.", "Say it again."),
+    ):
         restores.verify(found, lambda share: line.shows("Checking", share))
         names = ", ".join(title(backup.path) for backup in found.backups)
     tell(f"Every byte was read, and every sum is right: {names}.")
@@ -280,7 +272,10 @@ def unpack(arguments: argparse.Namespace, places: Places) -> Exit:
             f"There is no folder {title(folder)}. Nothing was written.", "Make it first: mkdir."
         )
     line = Line()
-    with chain.opened(Path(arguments.file)) as found:
+    with (
+        finding.meant(arguments.file, places.run) as path,
+        chain.opened(path) as found,
+    ):
         guest = checked(found.head.guest)
         targets = {disk.name: folder / f"{guest}-{disk.name}.raw" for disk in found.head.disks}
         text = folder / f"{guest}.yaml"

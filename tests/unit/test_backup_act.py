@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from haagent import saving, shoestring
-from haagent.backup import act
+from haagent.backup import act, finding
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
 from haagent.storage.findings import Finding
@@ -271,10 +271,19 @@ def test_the_one_usb_disk_is_taken(
         return ""
 
     monkeypatch.setattr(saving, "sticks", lambda argv, text: plugged)
-    monkeypatch.setattr(act, "mounted", mounted)
+    monkeypatch.setattr(finding, "mounted", mounted)
     without = Places(places.file, places.cmdline, places.folder, places.socket, run)
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.FAILED
     assert "there is none. Nothing was done." in " ".join(capsys.readouterr().err.split())
     plugged.append(saving.Stick("sdb1", "exfat", "a disk"))
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
-    assert len(machine.names()) == 1
+    [first] = machine.names()
+    machine.writes(0, b"later")
+    assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
+    newest = machine.names()[-1]
+    capsys.readouterr()
+    for said, found in ((first, first), ("counter", newest), (f"{machine.folder}/{first}", first)):
+        assert shoestring.main(["backup", "verify", said], without) == Exit.PROTECTED
+        assert f"every sum is right: {found}" in capsys.readouterr().out.replace("\n", " ")
+    assert shoestring.main(["backup", "verify", "mail"], without) == Exit.FAILED
+    assert "It has backups of: counter." in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Which backup a person means: a path, or a name on the one USB disk that is plugged in."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from haagent import saving
+from haagent.backup import catalogue
+from haagent.backup.layout import title
+from haagent.errors import OperatorError
+from haagent.mounting import LIMIT, mounted
+from haagent.run import Run
+
+POINT = Path("/run/shoestring/backups")
+
+
+@contextlib.contextmanager
+def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
+    """Where the one USB disk is that is plugged in, for WHAT takes one. Raises OperatorError and
+    ToolError.
+    """
+    sticks = saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
+    if len(sticks) != 1:
+        seen = " and ".join(stick.title for stick in sticks) or "none"
+        raise OperatorError(
+            f"{what} the one USB disk that is plugged in, and there is {seen}. Nothing was done.",
+            "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder where a disk or an NFS"
+            " share is mounted.",
+        )
+    [stick] = sticks
+    with mounted(stick.device, stick.kind, POINT, is_writable=is_writable, run=run) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def meant(where: str, run: Run) -> Iterator[Path]:
+    """WHERE is a path; or, without a slash and where there is none, the name of a backup on the USB
+    disk, or of a guest, whose newest one is meant. Raises OperatorError and ToolError.
+    """
+    path = Path(where)
+    if "/" in where or path.exists():
+        yield path
+        return
+    with usb_disk(f"{where} is looked for on", run, is_writable=False) as folder:
+        if (folder / where).exists():
+            yield folder / where
+            return
+        points, bad = catalogue.survey(folder)
+        ours = [point for point in points if point.name.guest == where]
+        if not ours:
+            guests = ", ".join(sorted({point.name.guest for point in points})) or "none"
+            odd = f" {bad[0]}." if bad else ""
+            raise OperatorError(
+                f"On the USB disk there is neither a file {title(path)} nor a backup of a guest"
+                f" that is called so. It has backups of: {guests}.{odd}",
+                "Nothing was done. Name one of these, or the file with its folder.",
+            )
+        yield folder / max(ours, key=lambda point: (point.name.at, point.file)).file
