@@ -15,7 +15,8 @@ from tests.vm.mishaps import CUT, Lose, Mishap, Way, Which, packed
 from tests.vm.wait import wait_until
 
 GATEWAY = "10.0.2.2"  # QEMU's user network answers ARP, ping and DHCP there
-GUEST = "10.0.2.50"  # the one address behind the gateway's forwarded port
+GUEST = "10.0.2.50"  # behind the gateway's forwarded port
+DATABASE = "10.0.2.60"  # the same, for one that a scenario brings in
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Cables:
         self._mishaps: dict[Way, list[Mishap]] = {}
         self._ports = {name: list(ports) for name, ports in segments.items()}
         self.guest_port = 0  # on this host; leads to port 80 of GUEST
+        self.database_port = 0  # on this host; leads to PostgreSQL of DATABASE
         if gateway:
             self._ports["lan"].append("gw")
         argv = [f"{name}={','.join(ports)}" for name, ports in self._ports.items()]
@@ -51,13 +53,10 @@ class Cables:
             self._start_gateway()
 
     def _start_gateway(self) -> None:
-        with (
-            socket.socket() as probe
-        ):  # the port is free now; nothing else on this host asks for it meanwhile
-            probe.bind(("127.0.0.1", 0))
-            self.guest_port = probe.getsockname()[1]
+        self.guest_port, self.database_port = _free_port(), _free_port()
         plug = self._folder / "lan-gw"
-        forward = f"hostfwd=tcp:127.0.0.1:{self.guest_port}-{GUEST}:80"
+        ways = ((self.guest_port, GUEST, 80), (self.database_port, DATABASE, 5432))
+        forward = ",".join(f"hostfwd=tcp:127.0.0.1:{ours}-{to}:{port}" for ours, to, port in ways)
         argv = tools.command(
             "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none"
         )
@@ -191,3 +190,11 @@ class Cables:
         for leftover in [*self._folder.glob("*.in"), *self._folder.glob("*.out")]:
             leftover.unlink(missing_ok=True)
         (self._folder / "relay").unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    """It is free now; nothing else on this host asks for it meanwhile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -128,8 +128,10 @@ class Machine:
         """QEMU's arguments; the machine starts paused, so that nothing it prints is lost."""
         base = f"{clock:%Y-%m-%dT%H:%M:%S}" if clock else "utc"
         # Not `max`: with it, programs in dom0 die at random once a PV guest runs beside it, about
-        # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches.
-        cpu = "host" if self._accel == "kvm" else "qemu64"
+        # one in a hundred. What QEMU emulates of newer CPUs does not survive Xen's switches. SVM is
+        # the help with virtualization that it emulates, and that most PCs have: for guests of type
+        # pvh.
+        cpu = "host" if self._accel == "kvm" else "qemu64,+svm,+npt"
         argv = ["-nodefaults", "-S", "-name", self.name]
         argv += ["-machine", self._board, "-accel", self._accel]
         # The clock stops with the machine: a checkpoint is no stall, and whoever is stopped by QMP

@@ -39,6 +39,13 @@ def make_blank(image: Path) -> None:
     _mtools("mformat", "-C", "-T", str((64 << 20) // SECTOR), "-i", str(image), "::")
 
 
+def make_with(image: Path, file: Path) -> None:
+    """A stick without partitions that has FILE, and room for a little more."""
+    size = file.stat().st_size + (64 << 20)
+    _mtools("mformat", "-C", "-F", "-T", str(size // SECTOR), "-i", str(image), "::")
+    _mtools("mcopy", "-i", str(image), str(file), f"::/{file.name}")
+
+
 def read(image: Path, name: str) -> str:
     """The file NAME of a stick without partitions."""
     return _mtools("mcopy", "-i", str(image), f"::/{name}", "-")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""A guest that nobody here built: a Debian with PostgreSQL, in from a stick, cut, and restored."""
+
+import json
+from pathlib import Path
+
+from tests.vm import audits, debian_guest, stick
+from tests.vm.cables import DATABASE
+from tests.vm.database import Committer
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.test_import import await_guests
+from tests.vm.wait import wait_until
+
+FILLS = 3600.0  # seconds; a disk of 1400 MiB, emulated, over an emulated cable
+PLACE = "/state/backups"
+
+
+def await_commits(committer: Committer, count: int, deadline: float = TAKEOVER) -> None:
+    before = len(committer.acknowledged)
+    wait_until(
+        f"{count} more commits", lambda: len(committer.acknowledged) >= before + count, deadline, 1
+    )
+
+
+def plug_in(machine: Machine, image: Path) -> None:
+    """A USB stick with IMAGE, as a file of it."""
+    plugged = machine.folder / "images.fat"
+    stick.make_with(plugged, image)
+    machine.plug_in_stick(plugged)
+    wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
+
+
+def test_a_debian_with_postgresql(lab: Lab) -> None:
+    image = debian_guest.qcow2()
+    story = Story(lab)
+    a, b = story.pair.both
+    assert lab.cables is not None
+    with story, Committer(lab.cables.database_port) as committer:
+        story.await_numbers(20)
+        plug_in(a, image)
+        bring = f"shoestring guest import {image.name} --memory 384 --address {DATABASE} --yes"
+        print(a.run(bring, timeout=FILLS))
+        await_guests(a, counter="a", debian="a")
+        await_commits(committer, 50, BOOT)
+        story.await_protected()
+
+        before = list(committer.acknowledged)
+        back_up = f"mkdir -p {PLACE} && shoestring guest backup debian --to {PLACE} --json"
+        told = json.loads(b.run(back_up, timeout=FILLS))
+        print(f"backed up under load: {told}")
+        assert "every sum is right" in b.run(f"shoestring backup verify {told['file']}", 900)
+        await_commits(committer, 20)
+
+        a.power_cut(seed=90)
+        await_guests(b, counter="b", debian="b")
+        await_commits(committer, 50, BOOT)
+        committer.stop()
+        present = wait_until("what is committed", committer.present, TAKEOVER, 2)
+        lost = audits.lost(committer.acknowledged, sorted(present))
+        gap = audits.longest_gap(committer.moments)
+        print(f"acknowledged commits: {len(committer.acknowledged)}, lost: {len(lost)}")
+        print(f"longest time without one: {gap:.1f} s")
+        assert not lost, lost
+        assert before, "nothing was committed before the backup"
+        story.return_of(a)
+        story.audit(may_freeze=True)
