@@ -127,9 +127,13 @@ class CommandLine:
         command.set_defaults(run=run)
         return command
 
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """Raises SystemExit for --help and wrong usage."""
+        return self._parser.parse_args(argv)
+
     def run(self, argv: list[str], places: Places | None = None) -> int:
         """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
-        arguments = self._parser.parse_args(argv)
+        arguments = self.parse(argv)
         command: Command = arguments.run
         try:
             code = command(arguments, places or Places())

@@ -47,6 +47,12 @@ BACKUP = "a file; or what is on the one USB disk: its name, or the guest's for t
 
 def main(argv: list[str], places: Places | None = None) -> int:
     """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
+    with ended_as_by_ctrl_c():
+        return command_line().run(argv, places)
+
+
+def command_line() -> CommandLine:
+    """All of our commands."""
     program = CommandLine("shoestring", "What your pair does, and the everyday acts.")
     add_status(program)
     program.add("guests", guests, "list the guests, where each can go, and the memory for them")
@@ -78,8 +84,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add_password(program)
     add_factory_reset(program)
     add_update(program)
-    with ended_as_by_ctrl_c():
-        return program.run(argv, places)
+    return program
 
 
 def add_status(program: CommandLine) -> None:

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The commands of a page of docs/: what a person reads there is what the tests type.
+
+A block of them is fenced, and says at which machine, and whether each asks for a yes: ```sh a yes.
+"""
+
+import re
+from dataclasses import dataclass
+
+from tests.vm import tools
+
+PAGES = tools.TOP / "docs"
+BLOCK = re.compile(r"^```sh (?P<at>[a-z]+)(?P<yes> yes)?\n(?P<lines>.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One command."""
+
+    at: str  # which machine; or a word for what another scenario types
+    words: str
+    agrees: bool  # `yes` is the answer to what it asks, if it asks
+
+
+def commands(page: str) -> list[Typed]:
+    """Of docs/PAGE.md, in the order in which a reader comes to them."""
+    text = (PAGES / f"{page}.md").read_text()
+    blocks = list(BLOCK.finditer(text))
+    assert 2 * len(blocks) == len(FENCE.findall(text)), f"a block of {page} says not who types it"
+    return [
+        Typed(block["at"], line, block["yes"] is not None)
+        for block in blocks
+        for line in block["lines"].splitlines()
+    ]
