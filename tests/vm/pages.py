@@ -33,3 +33,11 @@ def commands(page: str) -> list[Typed]:
         for block in blocks
         for line in block["lines"].splitlines()
     ]
+
+
+def typing(words: str, answer: str = "") -> str:
+    """A bash script that types WORDS at a terminal, and ANSWER to whatever they ask. What asks a
+    person asks nobody else, and some acts no script may do.
+    """
+    act = f"os.waitstatus_to_exitcode(pty.spawn({words.split()!r}))"
+    return f'printf "{answer}\\n" | python3 -c "import os, pty; raise SystemExit({act})"'

@@ -9,6 +9,7 @@ import pytest
 
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
+from tests.vm.pages import typing
 from tests.vm.pair import status
 from tests.vm.story import BOOT, TAKEOVER, Story, lines
 from tests.vm.test_backup import numbers_in
@@ -76,9 +77,7 @@ def await_nothing_left(story: Story, *names: str) -> None:
 
 
 def remove(name: str) -> str:
-    """No script may remove a guest, so one that is no person needs a terminal of its own."""
-    command = f"['shoestring', 'guest', 'remove', '{name}']"
-    return f'printf "{name}\\n" | python3 -c "import pty; raise SystemExit(pty.spawn({command}))"'
+    return typing(f"shoestring guest remove {name}", name)
 
 
 def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
