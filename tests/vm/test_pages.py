@@ -46,7 +46,7 @@ def export_a_machine(machine: Machine) -> None:
     disk = f"{PLACE}/web.raw"
     steps = (
         f"mkdir -p {PLACE} /run/esp /run/files && cp -r {FILES}/. /run/files/",
-        "mount -o ro LABEL=shoestring-esp /run/esp",
+        "mount -o ro PARTLABEL=shoestring-esp /run/esp",
         "cp /run/esp/slot-a/vmlinuz /run/files/vmlinux && umount /run/esp",
         f"truncate -s 192M {disk} && GUEST_FILES=/run/files {MAKE} {disk} {WEB}/24 10.0.2.2",
         f"cd {PLACE} && qemu-img convert -f raw -O vmdk -o subformat=streamOptimized web.raw"
