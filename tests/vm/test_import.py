@@ -39,7 +39,7 @@ def make_image(machine: Machine, name: str, address: str) -> str:
 
 
 def bring(image: str, address: str, *more: str) -> str:
-    options = f"--memory 96 --type pv --address {address}"  # its kernel is unpacked
+    options = f"--memory 192 --type pv --address {address}"  # its kernel is unpacked
     return " ".join(("shoestring guest import", image, options, *more, "--yes"))
 
 
