@@ -208,6 +208,15 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
         help = f"nor the newest of one of the last N {of}"
         command.add_argument(f"--{period}", metavar="N", type=int, help=help)
     command.add_argument("--json", action="store_true", help="what was done, for programs")
+    help = "write a guest's disk into one file for another hypervisor, while it runs on"
+    command = add("export", export, help, "shoestring guest export web --format vmdk")
+    command.add_argument("guest", metavar="GUEST")
+    help = "a folder that is there; without it, the one USB disk that is plugged in"
+    command.add_argument("--to", metavar="FOLDER", help=help)
+    help = "qcow2 (KVM), vmdk (VMware), vdi (VirtualBox) or raw; qcow2"
+    kinds = ("qcow2", "vmdk", "vdi", "raw")
+    command.add_argument("--format", choices=kinds, default="qcow2", help=help)
+    command.add_argument("--here", action="store_true", help="also where the guest runs")
 
 
 def add_backup(program: CommandLine) -> None:
@@ -388,6 +397,12 @@ def back_up(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.backup import act  # it needs zstandard, and no other command does
 
     return act.back_up(arguments, places)
+
+
+def export(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.images import export  # as above
+
+    return export.export(arguments, places)
 
 
 def bring(arguments: argparse.Namespace, places: Places) -> Exit:

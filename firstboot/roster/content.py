@@ -22,15 +22,12 @@ from haagent.carrying import shown
 from haagent.config import Config
 from haagent.errors import OperatorError
 from haagent.guests.name import fitted
-from haagent.images import blob as blobs
-from haagent.images import conversion, ova, sources
+from haagent.images import conversion, export, ova, sources
 from haagent.images.blob import Blob, Progress
 from haagent.images.inspection import Image, inspect
 from haagent.images.ovf import Firmware
 from haagent.images.recognition import Format, recognise
 from haagent.run import Run
-from haagent.storage.snapshot import snapshot
-from haagent.storage.sysfs import disk_size
 
 LARGEST = 1 << 50  # bytes; the room is each machine's to judge
 
@@ -74,24 +71,12 @@ def of_backup(path: Path) -> Iterator[Content]:
 
 @contextlib.contextmanager
 def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Iterator[Content]:
-    """The disk of the guest NAME as it is this moment on this machine, as a power cut would leave
-    it. Whether that is its newest copy is for whoever asks. Raises OperatorError and ToolError.
-    """
+    """As `export.disk_of`."""
     guest = found.guests[name]
-    [(_, device)] = guest.disks
-    size = disk_size(device, sysfs)
-    if size is None:
-        raise OperatorError(
-            f"DRBD does not have {name}'s disk now, so its size is not known. Nothing was changed.",
-            "`shoestring status` says what is wrong with it.",
-        )
-    with snapshot(name, run) as volume:
-        # What lies behind is DRBD's own.
-        whole = blobs.found(volume)
-        image = Image(whole.part(0, size, f"the disk of {name}"), Format.RAW, size)
+    with export.disk_of(name, found, run, sysfs) as image:
         yield Content(
-            title=f"the disk of {name}",
-            size=size,
+            title=image.blob.title,
+            size=image.size,
             said={
                 "memory": str(guest.memory),
                 "vcpus": str(guest.vcpus),

@@ -60,7 +60,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
     refuse(shown, view, is_here_meant=arguments.here)
     found = config.load(places.file, places.cmdline)
     policy = _policy(arguments)
-    with _folder(arguments.to, places.run) as folder:
+    with finding.folder("A backup goes onto", arguments.to, places.run) as folder:
         job = Job(
             view.name, folder, arguments.full, arguments.plain, policy, is_shown=not arguments.json
         )
@@ -209,29 +209,15 @@ def sentences(told: dict[str, object]) -> list[str]:
     removed = told["removed"]
     if isinstance(removed, list) and removed:
         lines.append(f"Removed, for they are not kept any more: {', '.join(removed)}.")
-    if told["differs"]:
-        lines.append(
-            f"The two copies of {told['guest']} differ ({Alarm.COPIES_DIFFER}), and nobody knows"
-            " which is right. Make one on the other machine too (--here, if it runs there), into"
-            " another folder."
-        )
-    return lines
+    return lines + ([doubt(str(told["guest"]))] if told["differs"] else [])
 
 
-@contextlib.contextmanager
-def _folder(to: str | None, run: Run) -> Iterator[Path]:
-    """Where the backup goes: a folder that is there, or the only USB stick that is plugged in."""
-    if to is not None:
-        folder = Path(to)
-        if not folder.is_dir():
-            raise OperatorError(
-                f"There is no folder {title(folder)}. Nothing was done.",
-                "Name a folder that is there, such as one where a disk or an NFS share is mounted.",
-            )
-        yield folder
-        return
-    with finding.usb_disk("A backup goes onto", run, is_writable=True) as place:
-        yield place
+def doubt(guest: str) -> str:
+    """For whoever has read one of two copies that differ."""
+    return (
+        f"The two copies of {guest} differ ({Alarm.COPIES_DIFFER}), and nobody knows which is"
+        " right. Make one on the other machine too (--here, if it runs there), into another folder."
+    )
 
 
 def _policy(arguments: argparse.Namespace) -> Policy | None:

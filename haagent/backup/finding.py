@@ -16,6 +16,21 @@ POINT = Path("/run/shoestring/backups")
 
 
 @contextlib.contextmanager
+def folder(what: str, to: str | None, run: Run) -> Iterator[Path]:
+    """Where WHAT is written: the folder TO, or without one the USB disk. Raises as below."""
+    if to is None:
+        with usb_disk(what, run, is_writable=True) as place:
+            yield place
+    elif Path(to).is_dir():
+        yield Path(to)
+    else:
+        raise OperatorError(
+            f"There is no folder {title(Path(to))}. Nothing was done.",
+            "Name a folder that is there, such as one where a disk or an NFS share is mounted.",
+        )
+
+
+@contextlib.contextmanager
 def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
     """Where the one USB disk is that is plugged in, for WHAT takes one. Raises OperatorError and
     ToolError.

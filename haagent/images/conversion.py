@@ -16,6 +16,7 @@ from haagent.errors import OperatorError, ToolError
 from haagent.images import qemu
 from haagent.images.blob import Progress
 from haagent.images.inspection import Image
+from haagent.images.recognition import Format
 from haagent.run import Follow, follow
 
 SLOWEST = 1 << 20  # bytes a second; what is slower is not waited for
@@ -45,6 +46,23 @@ def bring(image: Image, target: Path, progress: Progress, *, follow: Follow = fo
             # qemu-img flushes when it ends, and does not say whether that failed.
             os.fsync(descriptor)
         _verify(image, target, room, progress, follow)
+
+
+def write_out(
+    image: Image, path: Path, kind: Format, progress: Progress, *, follow: Follow = follow
+) -> None:
+    """PATH is a file of this KIND with the disk of IMAGE, compared, when this returns. Raises as
+    above.
+    """
+    with _told(f"{image.blob.title} could not be written"):
+        follow(
+            qemu.export_argv(image.blob, kind, path),
+            _hear(progress, "Copying"),
+            silence=silence(image.size),
+        )
+        said: list[str] = []
+        argv = qemu.same_argv(image.blob, kind, path)
+        follow(argv, _hear(progress, "Comparing", said), silence=silence(image.size))
 
 
 def clear(target: Path, progress: Progress, *, start: int = 0, follow: Follow = follow) -> None:

@@ -59,6 +59,18 @@ def convert_argv(blob: Blob, kind: Format, target: Path) -> tuple[str, ...]:
     return (*CAGE, "convert", "-p", "-n", "-W", "-t", "none", "-f", kind, "-O", "raw", source, out)
 
 
+def export_argv(blob: Blob, kind: Format, path: Path) -> tuple[str, ...]:
+    """Makes PATH a file of this KIND, from a raw disk."""
+    how = ("-o", "subformat=streamOptimized") if kind is Format.VMDK else ()
+    source = blob.address(Format.RAW)
+    return (*CAGE, "convert", "-p", "-W", "-f", "raw", "-O", kind, *how, source, str(path))
+
+
+def same_argv(blob: Blob, kind: Format, path: Path) -> tuple[str, ...]:
+    """Whether PATH holds what the raw disk does."""
+    return (*CAGE, "compare", "-p", "-f", "raw", "-F", kind, blob.address(Format.RAW), str(path))
+
+
 def compare_argv(blob: Blob, kind: Format, target: Path) -> tuple[str, ...]:
     """Without -s, what the TARGET has behind the end of the disk must be zero."""
     return (*CAGE, "compare", "-p", "-f", kind, "-F", "raw", blob.address(kind), str(target))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from haagent import saving, shoestring
 from haagent.backup import act, finding
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
+from haagent.errors import ToolError
+from haagent.images import conversion, export
 from haagent.storage.findings import Finding
 from haagent.storage.verification import Verified
+from tests.unit import real_qemu
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl
 from tests.unit.fake_state import (
     AROUND,
@@ -29,6 +33,7 @@ from tests.unit.fake_state import (
     resource,
     silent,
 )
+from tests.unit.real_qemu import needs_qemu
 
 __all__ = ["agent", "places", "systemctl"]  # fixtures
 
@@ -287,3 +292,49 @@ def test_the_one_usb_disk_is_taken(
         assert f"every sum is right: {found}" in capsys.readouterr().out.replace("\n", " ")
     assert shoestring.main(["backup", "verify", "mail"], without) == Exit.FAILED
     assert "It has backups of: counter." in " ".join(capsys.readouterr().err.split())
+
+
+@needs_qemu
+@pytest.mark.parametrize("kind", ["qcow2", "vmdk", "vdi", "raw"])
+def test_an_export_is_for_another_hypervisor(
+    machine: Machine,
+    places: Places,
+    agent: Agent,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(export, "snapshot", machine.snapshot)
+    write_out = partial(conversion.write_out, follow=real_qemu.follow)
+    monkeypatch.setattr(conversion, "write_out", write_out)
+    asked = export.export
+    monkeypatch.setattr(export, "export", lambda said, places: asked(said, places, machine.sysfs))
+    argv = ["guest", "export", "counter", "--to", str(machine.folder), "--format", kind]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    [name] = machine.names()
+    assert name.startswith("counter-") and name.endswith(f"Z.{kind}")
+    assert "was compared with the disk" in " ".join(capsys.readouterr().out.split())
+    back = machine.folder / "back"
+    turn = ("qemu-img", "convert", "-f", kind, "-O", "raw", str(machine.folder / name), str(back))
+    real_qemu.run(turn, timeout=60)
+    assert back.read_bytes() == machine.disk()
+    agent.says(lambda state: state)
+    assert shoestring.main(argv, places) == Exit.FAILED
+    assert "the copy on berta is the same" in capsys.readouterr().err
+
+
+def test_an_export_that_fails_leaves_nothing(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "snapshot", machine.snapshot)
+
+    def fail(argv: Sequence[str], heard: object, *, silence: float) -> None:
+        raise ToolError(argv, 1, "No space left on device")
+
+    monkeypatch.setattr(conversion, "write_out", partial(conversion.write_out, follow=fail))
+    asked = export.export
+    monkeypatch.setattr(export, "export", lambda said, places: asked(said, places, machine.sysfs))
+    argv = ["guest", "export", "counter", "--to", str(machine.folder)]
+    assert shoestring.main(argv, places) == Exit.FAILED
+    assert "could not be written: No space left on device" in capsys.readouterr().err
+    assert machine.names() == []

@@ -4,6 +4,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from haagent.backup import plain
 from haagent.command import Places
 from haagent.config import GuestConfig
 from haagent.errors import OperatorError
+from haagent.images import conversion, export
 from tests.unit import fake_backup, fake_images, real_qemu
 from tests.unit.fake_agent import agent, places, systemctl
 from tests.unit.real_qemu import needs_qemu
@@ -110,7 +112,9 @@ def test_a_guest_is_copied_without_what_is_drbds(
         read.append(name)
         yield origin
 
-    monkeypatch.setattr(content, "snapshot", snapshot)
+    monkeypatch.setattr(export, "snapshot", snapshot)
+    bring = partial(conversion.bring, follow=real_qemu.follow)
+    monkeypatch.setattr(conversion, "bring", bring)
     device = tmp_path / "device"
     device.write_bytes(DIRTY * 2)
     found = replace(config.load(places.file, places.cmdline), guests={"counter": COUNTER})

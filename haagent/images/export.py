@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest export`: a guest's disk as one file, for another hypervisor.
+
+It is read from a snapshot of this machine's copy while the guest runs on, as a backup is. It must
+not decide whether that copy is the newest: the agent's word counts, as for a backup.
+"""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from haagent import config
+from haagent.asking import tell
+from haagent.backup import act as copies
+from haagent.backup import finding
+from haagent.backup.files import whole_file
+from haagent.backup.layout import title
+from haagent.backup.naming import stamp
+from haagent.command import Exit, Places, look
+from haagent.console.sizes import size
+from haagent.errors import OperatorError
+from haagent.handover import guest_of
+from haagent.images import blob as blobs
+from haagent.images import conversion
+from haagent.images.inspection import Image
+from haagent.images.recognition import Format
+from haagent.progress import Line
+from haagent.run import Run
+from haagent.storage.snapshot import snapshot
+from haagent.storage.sysfs import SYSFS, disk_size
+
+
+def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> Exit:
+    """Raises ShoestringError."""
+    _, shown = look(places)
+    view = guest_of(shown, arguments.guest)
+    copies.refuse(shown, view, is_here_meant=arguments.here)
+    kind = Format(arguments.format)
+    found = config.load(places.file, places.cmdline)
+    line = Line()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(
+            finding.folder("An export goes onto", arguments.to, places.run)
+        )
+        image = stack.enter_context(disk_of(view.name, found, places.run, sysfs))
+        path = folder / f"{view.name}-{stamp(datetime.now(UTC))}.{kind}"
+        with (
+            line.watched("The export was interrupted.", "What was written is removed."),
+            whole_file(path) as file,
+        ):
+            conversion.write_out(image, Path(str(file.name)), kind, line.shows)
+        length = path.stat().st_size
+    tell(
+        f"{title(path)} is written, and was compared with the disk: {size(length >> 10)} for a disk"
+        f" of {size(image.size >> 10)}. It is as a power cut would have left the guest."
+    )
+    if copies.differs(view):
+        tell(copies.doubt(view.name))
+    return Exit.PROTECTED
+
+
+@contextlib.contextmanager
+def disk_of(name: str, found: config.Config, run: Run, sysfs: Path = SYSFS) -> Iterator[Image]:
+    """The disk of the guest NAME as it is this moment on this machine, as a power cut would leave
+    it. Whether that is its newest copy is for whoever asks. Raises OperatorError and ToolError.
+    """
+    [(_, device)] = found.guests[name].disks
+    length = disk_size(device, sysfs)
+    if length is None:
+        raise OperatorError(
+            f"DRBD does not have {name}'s disk now, so its size is not known. Nothing was done.",
+            "`shoestring status` says what is wrong with it.",
+        )
+    with snapshot(name, run) as volume:
+        # What lies behind is DRBD's own.
+        whole = blobs.found(volume)
+        yield Image(whole.part(0, length, f"the disk of {name}"), Format.RAW, length)
