@@ -84,8 +84,8 @@ def clone(
     view = guest_of(shown, arguments.guest)
     copies.refuse(shown, view, is_here_meant=arguments.here)
     found = config.load(places.file, places.cmdline)
-    with content.of_guest(view.name, found, places.run, sysfs) as disk:
-        return _come(arguments, places, disk, "clone", meet, Line())
+    disk = content.of_guest(view.name, found, places.run, sysfs)
+    return _come(arguments, places, disk, "clone", meet, Line())
 
 
 def _come(

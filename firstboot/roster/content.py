@@ -69,24 +69,29 @@ def of_backup(path: Path) -> Iterator[Content]:
         yield _backed_up(name, found.head.disks, found.head.definition, restore)
 
 
-@contextlib.contextmanager
-def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Iterator[Content]:
-    """As `export.disk_of`."""
+def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
+    """The disk of the guest NAME as `export.disk_of` has it, at the moment that it is copied: a
+    snapshot costs the guest something, and no person is waited for with one. Raises OperatorError.
+    """
     guest = found.guests[name]
-    with export.disk_of(name, found, run, sysfs) as image:
-        yield Content(
-            title=image.blob.title,
-            size=image.size,
-            said={
-                "memory": str(guest.memory),
-                "vcpus": str(guest.vcpus),
-                "type": guest.kind.value,
-                "place": str(guest.place),
-                "pause": str(guest.pause),
-            },
-            remarks=(),
-            put=lambda device, show: conversion.bring(image, device, show),
-        )
+
+    def put(device: Path, show: Progress) -> None:
+        with export.disk_of(name, found, run, sysfs) as image:
+            conversion.bring(image, device, show)
+
+    return Content(
+        title=f"the disk of {name}",
+        size=export.length_of(name, found, sysfs),
+        said={
+            "memory": str(guest.memory),
+            "vcpus": str(guest.vcpus),
+            "type": guest.kind.value,
+            "place": str(guest.place),
+            "pause": str(guest.pause),
+        },
+        remarks=(),
+        put=put,
+    )
 
 
 class _Restore(Protocol):

@@ -66,6 +66,15 @@ def disk_of(name: str, found: config.Config, run: Run, sysfs: Path = SYSFS) -> I
     """The disk of the guest NAME as it is this moment on this machine, as a power cut would leave
     it. Whether that is its newest copy is for whoever asks. Raises OperatorError and ToolError.
     """
+    length = length_of(name, found, sysfs)
+    with snapshot(name, run) as volume:
+        # What lies behind is DRBD's own.
+        whole = blobs.found(volume)
+        yield Image(whole.part(0, length, f"the disk of {name}"), Format.RAW, length)
+
+
+def length_of(name: str, found: config.Config, sysfs: Path) -> int:
+    """Bytes of the disk of the guest NAME, as it sees it. Raises OperatorError."""
     [(_, device)] = found.guests[name].disks
     length = disk_size(device, sysfs)
     if length is None:
@@ -73,7 +82,4 @@ def disk_of(name: str, found: config.Config, run: Run, sysfs: Path = SYSFS) -> I
             f"DRBD does not have {name}'s disk now, so its size is not known. Nothing was done.",
             "`shoestring status` says what is wrong with it.",
         )
-    with snapshot(name, run) as volume:
-        # What lies behind is DRBD's own.
-        whole = blobs.found(volume)
-        yield Image(whole.part(0, length, f"the disk of {name}"), Format.RAW, length)
+    return length

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`shoestring guest import` and `guest remove`: said first, agreed to, led, and told."""
 
-import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -321,10 +320,9 @@ def test_a_clone_is_off_and_has_a_card_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    @contextlib.contextmanager
-    def of_guest(name: str, *others: object) -> Iterator[Content]:
+    def of_guest(name: str, *others: object) -> Content:
         said = {"memory": "192", "vcpus": "2", "place": "10", "pause": "0"}
-        yield Content(f"the disk of {name}", DISK, said, (), lambda device, show: None)
+        return Content(f"the disk of {name}", DISK, said, (), lambda device, show: None)
 
     monkeypatch.setattr(content, "of_guest", of_guest)
     argv = ["guest", "clone", "counter", "--name", "web", "--yes"]
