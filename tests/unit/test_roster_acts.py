@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -389,16 +390,26 @@ def test_more_than_one_machine_can_hold_takes_its_own_word(
     assert pair.has == {"old", "web-server"}
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def ctrl_c() -> None:
+    raise KeyboardInterrupt  # SIGINT itself is for whoever runs the tests
+
+
+def kill(sign: signal.Signals) -> None:
+    os.kill(os.getpid(), sign)
+
+
+@pytest.mark.parametrize(
+    "ends", [ctrl_c, partial(kill, signal.SIGHUP), partial(kill, signal.SIGTERM)]
+)
 def test_ctrl_c_and_a_lost_terminal_take_it_back(
     places: Places,
     agent: Agent,
     pair: FakePair,
     image: str,
     capsys: Captured,
-    sign: signal.Signals,
+    ends: Callable[[], None],
 ) -> None:
-    pair.fails = lambda: os.kill(os.getpid(), sign)
+    pair.fails = ends
     assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
     assert "The import of web-server was interrupted." in capsys.readouterr().err
     assert pair.has == {"old"} and pair.carried_on == 0
