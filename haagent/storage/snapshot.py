@@ -11,6 +11,7 @@ writes what must come later when it was told that the earlier is on both disks (
 """
 
 import contextlib
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from haagent.storage.lvm import GROUP, LIMIT
 
 LEAST_SHARE = 10  # a tenth of a volume may change while it is read, at least
 LEAST = 64 * MIB
+LOCKS = Path("/run/shoestring")
 
 
 @contextlib.contextmanager
@@ -30,7 +32,12 @@ def snapshot(guest: str, run: Run = run) -> Iterator[Path]:
 
     Raises OperatorError if there is no room or somebody reads such a one already; ToolError.
     """
-    name = f"{checked(guest)}_passing"  # what no guest and no kept copy can be called
+    with _alone(checked(guest)):
+        yield from _made(guest, run)
+
+
+def _made(guest: str, run: Run) -> Iterator[Path]:
+    name = f"{guest}_passing"  # what no guest and no kept copy can be called
     volumes = _volumes(run)
     origin = volumes.get(guest)
     if origin is None:
@@ -50,6 +57,23 @@ def snapshot(guest: str, run: Run = run) -> Iterator[Path]:
         yield Path("/dev") / GROUP / name
     finally:
         _remove(name, run)
+
+
+@contextlib.contextmanager
+def _alone(guest: str) -> Iterator[None]:
+    """safety: a second one that begins in the same moment would take the first one's snapshot for
+    what a power cut left, and remove it before it is opened.
+    """
+    LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with (LOCKS / f"reading-{guest}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(
+                f"{guest} is being read already, by another backup, export or clone.",
+                "Nothing was done. Wait until that has ended.",
+            ) from None
+        yield
 
 
 def _size(guest: str, origin: Volume, room: int) -> int:

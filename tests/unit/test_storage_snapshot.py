@@ -5,10 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from haagent.errors import OperatorError, ToolError
+from haagent.storage import snapshot as snapshots
 from haagent.storage.kept import CHUNK, LIST, MIB, NOTE, PASSING, Kept
 from haagent.storage.snapshot import LEAST, snapshot
 
@@ -63,6 +65,24 @@ class Lvm:
             "lv_active": "active",
             "lv_snapshot_invalid": "",
         }
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "LOCKS", tmp_path / "run")
+
+
+def test_two_that_begin_in_one_moment_leave_each_others_alone() -> None:
+    lvm = Lvm(Row("web"), Row("mail"))
+    with snapshot("web", lvm):
+        with pytest.raises(OperatorError, match="web is being read already"), snapshot("web", lvm):
+            pass
+        assert NAME in lvm.rows
+        with snapshot("mail", lvm):
+            pass
+        assert lvm.done == ["lvcreate", "lvcreate", "lvremove"]
+    with snapshot("web", lvm):
+        pass
 
 
 def test_it_is_there_for_a_while_with_room_for_all() -> None:
