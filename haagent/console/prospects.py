@@ -190,17 +190,17 @@ def progress(shown: Snapshot, names: Iterable[str]) -> list[str]:
 
 def _journeys(shown: Snapshot, goers: Sequence[GuestView], otherwise: str) -> list[str]:
     """What becomes of each of GOERS, as they go; OTHERWISE of one that finds too little memory."""
-    crowded = _crowded(shown, goers)
+    short = crowded(shown, goers)
     return [
         f"{guest.name} shuts down on {shown.me}, finds too little memory on {shown.peer} (it needs "
         f"{guest.takes} MiB), and {otherwise}."
-        if guest in crowded
+        if guest in short
         else f"{guest.name} shuts down on {shown.me} and starts on {shown.peer}."
         for guest in goers
     ]
 
 
-def _crowded(shown: Snapshot, goers: Sequence[GuestView]) -> list[GuestView]:
+def crowded(shown: Snapshot, goers: Sequence[GuestView]) -> list[GuestView]:
     """Those for which the other machine has no memory left when they come."""
     found = []
     for peer in shown.nodes:

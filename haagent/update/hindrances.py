@@ -108,6 +108,13 @@ def of_leader(shown: Snapshot) -> Iterator[Hindrance]:
                 f"{guest.name} could not move to {peer}: {guest.blocker}",
                 "`shoestring status` says what is wrong, if anything.",
             )
+    for guest in prospects.crowded(shown, staying):
+        yield Hindrance(
+            f"{peer} has too little memory left for {guest.name}, which needs {guest.takes} MiB and"
+            " is to move there",
+            f"`shoestring guest edit {guest.name} --memory` gives it less, or `shoestring guest"
+            f" stop {guest.name}` has it off meanwhile.",
+        )
     yield from of_pair(shown)
 
 

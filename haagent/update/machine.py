@@ -45,6 +45,7 @@ class Ground:
     news: Path = news.FILE
     fetched: Path = source.FETCHED
     setup: Path = Path("/state/setup")
+    change: Path = Path("/state/etc/shoestring/change.json")  # of the list of guests
     hypervisor: Path = Path("/sys/hypervisor/type")
     medium: OpenMedium = boot_medium
 
@@ -133,6 +134,11 @@ def half_done(ground: Ground) -> Iterator[Hindrance]:
         yield Hindrance("The set-up of this machine is under way", "Finish it first.")
     if is_paired(ground) and (ground.setup / "agreement.json").exists():
         yield Hindrance("A machine of this pair is being replaced", "Wait until that is done.")
+    if ground.change.exists():
+        yield Hindrance(
+            "The list of guests is being changed",
+            "Wait until that is done: `journalctl -b -u shoestring-list` tells how it goes.",
+        )
 
 
 def _domains(places: Places, ground: Ground) -> Iterator[Hindrance]:

@@ -78,6 +78,7 @@ def ground_of(folder: Path, stick: "FakeStick") -> Ground:
         news=folder / "run/update.json",
         fetched=folder / "state/update",
         setup=folder / "setup",
+        change=folder / "change.json",
         hypervisor=folder / "hypervisor",
         medium=stick.opened,
     )

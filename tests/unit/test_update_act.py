@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from haagent import handover, progress, saving, shoestring
 from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot
+from haagent.core.model import Measured
 from haagent.errors import ToolError
 from haagent.update import act, grubenv, hindrances, machine, news
 from haagent.update.hindrances import Room, Understood
@@ -21,7 +22,7 @@ from haagent.update.manifest import Formats, Manifest, Part
 from haagent.update.news import News
 from haagent.update.release import Release
 from haagent.update.slots import ENVIRONMENT, Intent, Standing
-from tests.unit.fake_state import WELL, elsewhere, look
+from tests.unit.fake_state import WELL, both, elsewhere, hello, look, node
 from tests.unit.fake_stick import (
     CMDLINE,
     KEY,
@@ -241,6 +242,16 @@ def test_nothing_half_done_is_restarted(
     assert is_untouched(owner)
 
 
+def test_a_guest_that_comes_or_goes_is_waited_for(
+    owner: Owner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner.pairs()
+    owner.ground.change.touch()
+    assert owner.says(str(update_file(owner.folder)), "--yes") == Exit.FAILED
+    assert "The list of guests is being changed" in capsys.readouterr().err
+    assert is_untouched(owner)
+
+
 def test_a_pair_that_changes_its_addresses_or_its_copies_waits() -> None:
     assert list(hindrances.of_pair(THERE)) == []
     (one,) = hindrances.of_pair(replace(THERE, lan=replace(THERE.lan, is_open=True)))
@@ -250,6 +261,16 @@ def test_a_pair_that_changes_its_addresses_or_its_copies_waits() -> None:
     assert "given up" in one.what
     nodes = tuple(replace(node, is_leaving=True) for node in THERE.nodes)
     assert len(list(hindrances.of_pair(replace(THERE, nodes=nodes)))) == 2
+
+
+def test_guests_that_find_no_memory_over_there_are_not_sent() -> None:
+    """The other machine would have them while this one restarts."""
+    measured = node(measured=Measured(memory=900, takes={"counter": 196}))
+    assert list(hindrances.of_leader(look(both(measured, hello(memory=196))(WELL)))) == []
+    (one,) = hindrances.of_leader(look(both(measured, hello(memory=190))(WELL)))
+    assert one.what == (
+        "berta has too little memory left for counter, which needs 196 MiB and is to move there"
+    )
 
 
 MANIFEST = Manifest(
