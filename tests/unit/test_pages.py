@@ -26,7 +26,7 @@ def test_every_command_of_a_page_is_one(page: str) -> None:
 
 
 def test_a_command_that_is_none_is_noticed() -> None:
-    for line in ("guest import --memory", "guest export web", "guest edit web --size 4"):
+    for line in ("guest import --memory", "guest paint web", "guest edit web --size 4"):
         with pytest.raises(SystemExit):
             command_line().parse(line.split())
 
