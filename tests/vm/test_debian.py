@@ -46,6 +46,11 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         await_commits(committer, 50, BOOT)
         story.await_protected()
 
+        for machine in (a, b):
+            # What is on a guest's disk is the guest's: its LVM has a group of its own.
+            assert machine.run("vgs --noheadings --options vg_name").split() == ["shoestring"]
+            assert "debian" not in machine.run("ls /dev /dev/mapper; blkid --output value; true")
+
         before = list(committer.acknowledged)
         back_up = f"mkdir -p {PLACE} && shoestring guest backup debian --to {PLACE} --json"
         told = json.loads(b.run(back_up, timeout=FILLS))
