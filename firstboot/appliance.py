@@ -36,6 +36,7 @@ ADDRESSES_WITHIN = 120  # seconds that systemd-networkd gets
 MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
+HEAD = str(1 << 20)  # bytes of a volume; drbdmeta looks at 68 KiB of it
 JUST_CREATED = "0000000000000004:0000000000000000:"
 STATE = Path("/state")
 OF_THE_STICK = ("identity", "lost+found")  # below STATE
@@ -210,7 +211,15 @@ class Appliance:
         )
 
     def make_volume(self, guest: str, size: int) -> None:
-        self._wipe(lvm.ensure_volume(guest, size, GROUP, run=self._run))
+        device = lvm.ensure_volume(guest, size, GROUP, run=self._run)
+        self._wipe(device)
+        # A disk that was used has something there, and drbdmeta asks a person whether that is data
+        # (check_for_existing_data in drbdmeta.c). Nobody knows of any by now.
+        self._run(
+            ("fallocate", "--zero-range", "--offset", "0", "--length", HEAD, str(device)),
+            timeout=LIMIT,
+        )
+        _flush(device)
 
     def make_metadata(self, guest: str, config: Path | None = None) -> None:
         """CONFIG is what DRBD reads instead of the machine's own."""
