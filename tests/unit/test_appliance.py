@@ -12,6 +12,7 @@ from firstboot.appliance import Appliance, hidden, parse_interfaces, parse_signa
 from firstboot.hands import Interface, Signature
 from firstboot.rendering import File
 from haagent.errors import OperatorError, ParseError, ToolError
+from haagent.storage import lvm
 
 DATA = Path(__file__).parents[1] / "data/answers"
 ARGV = ("ip",)
@@ -259,3 +260,18 @@ def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\xff")
     with pytest.raises(OperatorError, match="cannot be read: it is not text"):
         hands.read(f"{tmp_path}/file")
+
+
+def test_a_volume_begins_blank_so_that_nobody_is_asked_about_it(
+    synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Path("/dev/shoestring/web")
+    monkeypatch.setattr(lvm, "ensure_volume", lambda *_, **__: device)
+    programs = Programs()
+    Appliance(programs).make_volume("web", 1 << 30)
+    assert programs.ran == [
+        f"wipefs --all --quiet {device}",
+        f"wipefs --noheadings --output TYPE {device}",
+        f"fallocate --zero-range --offset 0 --length 1048576 {device}",
+    ]
+    assert synced == [str(device)] * 2
