@@ -19,7 +19,7 @@ from haagent import config
 from haagent.asking import tell
 from haagent.command import Places
 from haagent.console.snapshot import Snapshot
-from haagent.errors import OperatorError, PeerError, ShoestringError
+from haagent.errors import OperatorError, PeerError, ShoestringError, ToolError
 from haagent.guests.definition import Kind as GuestKind
 
 
@@ -55,6 +55,12 @@ class Pair:
                     f"{change.guest.name} is not {change.kind} on both machines yet: {error}.",
                     "It is decided, and goes on by itself as soon as that is over. Nothing has to"
                     " be said again; `journalctl -b -u shoestring-list` tells how it goes.",
+                ) from error
+            if isinstance(error, ToolError):
+                raise OperatorError(
+                    f"{change.guest.name} is not {change.kind}: {error}.",
+                    "Nothing was changed: what was made for it is removed again. `journalctl -b`"
+                    " may say more.",
                 ) from error
             if not isinstance(error, PeerError):
                 raise

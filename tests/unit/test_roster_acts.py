@@ -20,7 +20,7 @@ from haagent import config, running, shoestring
 from haagent.command import Exit, Places
 from haagent.core.model import Measured, Phase
 from haagent.core.wish import Target, Wish
-from haagent.errors import OperatorError, PeerError
+from haagent.errors import OperatorError, PeerError, ToolError
 from haagent.guests.definition import Kind
 from haagent.images.blob import Blob
 from haagent.images.inspection import Image
@@ -227,6 +227,20 @@ def test_a_machine_that_is_lost_on_the_way_leaves_nothing(
     assert len(pauses) == 1 and pair.has == {"old"}
     carry_on(pair.meet(places), pause)
     assert len(pauses) == 1, "there is nothing to do"
+
+
+def test_a_program_that_fails_is_told_with_what_became_of_it(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    def fail() -> None:
+        raise ToolError(("drbdadm", "create-md"), 1, "Do you want to proceed?")
+
+    pair.fails = fail
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "web-server is not added: drbdadm create-md failed" in said
+    assert "Nothing was changed: what was made for it is removed again." in said
+    assert pair.has == {"old"}
 
 
 def test_a_machine_that_is_lost_after_the_decision_gets_it_later(
