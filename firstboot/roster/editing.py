@@ -41,7 +41,7 @@ def edit(
         )
     _refuse_while_it_runs(view, before, after)
     cramped: list[str] = []
-    if (after.memory, after.vcpus, after.kind) != (before.memory, before.vcpus, before.kind):
+    if _is_for_its_next_start(before, after):
         is_meant = arguments.more_than_one_machine_can_hold
         cramped = properties.refuse_cramped(shown, after, is_meant=is_meant)
     number = next_number(pair, shown)
@@ -49,7 +49,7 @@ def edit(
     agree(arguments)
     pair.lead(Change(number, Kind.EDITED, after), lambda: None)
     tell(f"That is set for {view.name}, on both machines.")
-    if view.runs_on:
+    if view.runs_on and _is_for_its_next_start(before, after):
         tell(
             "It goes on as it is until it is started anew: `shoestring guest restart"
             f" {view.name}`. A takeover and a move start it anew as well."
@@ -89,6 +89,11 @@ def _lines(before: NewGuest, after: NewGuest, found: Config) -> list[str]:
     return [
         f"{after.name}, {what}: {old}, from now on {new}." for what, old, new in of if old != new
     ]
+
+
+def _is_for_its_next_start(before: NewGuest, after: NewGuest) -> bool:
+    """Of what may change while it runs: the rest of that holds at once."""
+    return (after.memory, after.vcpus, after.kind) != (before.memory, before.vcpus, before.kind)
 
 
 def _refuse_while_it_runs(view: GuestView, before: NewGuest, after: NewGuest) -> None:

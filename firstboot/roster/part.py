@@ -135,6 +135,8 @@ class Part:
             case Kind.REMOVED:
                 self._remove(change)
             case Kind.EDITED:
+                # safety: nor has what was started since a card with other addresses than are told.
+                self._wait_for(change)
                 self._hands.write_list(change)
                 self._hands.restart_agent()
         if not keeps_word:
@@ -166,14 +168,18 @@ class Part:
 
     def _remove(self, change: Change) -> None:
         guest = change.guest.name
-        if self._hands.lists(guest) and (why := self._hands.obstacle(change)) is not None:
-            # safety: a person may have started it since. What runs is never cut off its agent.
-            raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
+        # safety: a person may have started it since. What runs is never cut off its agent.
+        self._wait_for(change)
         self._hands.write_list(change)
         self._hands.restart_agent()
         # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
         self._hands.stop_mirror(guest)
         self._hands.remove_disk(guest)
+
+    def _wait_for(self, change: Change) -> None:
+        """Raises OperatorError while something is in the way of what is decided."""
+        if self._hands.lists(change.guest.name) and (why := self._hands.obstacle(change)):
+            raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
 
     def _open(self) -> Change | None:
         return changes.from_file(self._hands.read(changes.PATH))

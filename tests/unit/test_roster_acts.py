@@ -508,6 +508,38 @@ def test_what_is_set_changes_on_both_and_is_told(
         assert (found.memory, found.place, found.first_node) == (768, 10, 1)
 
 
+def test_what_holds_at_once_waits_for_no_start(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    assert edits(places, "--place", "10") == Exit.PROTECTED
+    assert "anew" not in capsys.readouterr().out
+
+
+def test_a_card_of_what_was_started_meanwhile_waits(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """It would be announced with addresses that it does not have."""
+    for host in (pair.a, pair.b):
+        counter(host)
+    agent.says(STOPPED)
+    decide = Part.decide
+
+    def started(part: Part, change: Change) -> None:
+        decide(part, change)
+        pair.b.in_the_way = "counter runs, and its card's addresses change only while it is off."
+
+    monkeypatch.setattr(Part, "decide", started)
+    assert edits(places, "--mac", "00:16:3e:00:00:07") == Exit.FAILED
+    assert "not edited on both machines yet: It waits: counter runs" in capsys.readouterr().err
+    for host in (pair.a, pair.b):
+        assert host.guests["counter"].mac != "00:16:3e:00:00:07"
+    monkeypatch.setattr(Part, "decide", decide)
+    pair.b.in_the_way = None
+    carry_on(pair.meet(places))
+    for host in (pair.a, pair.b):
+        assert host.guests["counter"].mac == "00:16:3e:00:00:07"
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
