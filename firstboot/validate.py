@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from firstboot.answers import Answers, Cable, Guest
 from firstboot.probe import Disk, Machine
 from haagent.core.timing import Timing
+from haagent.guests.definition import Kind
 from haagent.storage.lvm import GROUP
 
 LARGEST_PREFIX = 30  # a network needs a broadcast address: heartbeat speaks to it
@@ -49,6 +50,7 @@ class Reason(StrEnum):
     REFEREE_ELSEWHERE = "referee is on the crossover"
     NAMES_EQUAL = "names equal"
     GUEST_TOO_SMALL = "guest's disk too small"
+    GUEST_TYPE = "built-in guest of another type"
     TIME_SCALE = "time scale out of range"
     STATE_MISSING = "state partition missing"
 
@@ -264,6 +266,12 @@ def _guests(answers: Answers) -> Iterator[Problem]:
                 Reason.GUEST_TOO_SMALL,
                 f"The built-in guest {guest.name} needs a disk of at least"
                 f" {LEAST_BUILT_IN >> 20}M.",
+            )
+        if guest.is_built_in and guest.kind is not Kind.PV:
+            yield Problem(
+                Reason.GUEST_TYPE,
+                f"The built-in guest {guest.name} is of type {Kind.PV}, and of no other: its kernel"
+                " is unpacked.",
             )
     for twice in _repeated(str(guest.number) for guest in answers.guests):
         # safety: it names the device. Two guests would have one disk.

@@ -12,6 +12,7 @@ from firstboot.answers import Answers, read
 from firstboot.keys import physical_volume
 from firstboot.probe import Disk, Machine, Nic
 from firstboot.validate import Reason, find_disk, problems
+from haagent.guests.definition import Kind
 
 ANSWERS = read((Path(__file__).parents[1] / "data/answers/a.yaml").read_text())
 STICK = Disk("sda", "Stick", "STICK-1", 4 << 30, True, True, ("gpt", "sda1"))
@@ -93,6 +94,7 @@ BAD_ANSWERS = [
     (replace(ANSWERS, referees=(IPv4Address("192.168.77.1"),)), Reason.REFEREE_IS_OURS),
     (replace(ANSWERS, referees=(IPv4Address("192.168.77.9"),)), Reason.REFEREE_ELSEWHERE),
     (guest(disk=64 << 20), Reason.GUEST_TOO_SMALL),
+    (guest(kind=Kind.PVH), Reason.GUEST_TYPE),
     (guest(disk=4 << 30), Reason.DISK_TOO_SMALL),
 ]
 
