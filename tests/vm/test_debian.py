@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest that nobody here built: a Debian with PostgreSQL, in from a stick, cut, and restored."""
+"""A guest that nobody here built: a Debian with PostgreSQL, in from a stick, backed up, and cut."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,6 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
             assert machine.run("vgs --noheadings --options vg_name").split() == ["shoestring"]
             assert "debian" not in machine.run("ls /dev /dev/mapper; blkid --output value; true")
 
-        before = list(committer.acknowledged)
         back_up = f"mkdir -p {PLACE} && shoestring guest backup debian --to {PLACE} --json"
         told = json.loads(b.run(back_up, timeout=FILLS))
         print(f"backed up under load: {told}")
@@ -68,6 +67,5 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         print(f"acknowledged commits: {len(committer.acknowledged)}, lost: {len(lost)}")
         print(f"longest time without one: {gap:.1f} s")
         assert not lost, lost
-        assert before, "nothing was committed before the backup"
         story.return_of(a)
         story.audit(may_freeze=True)
