@@ -35,8 +35,8 @@ LONG_LIMIT = 1800.0  # for making the guest's disk: its writes wait while the pe
 ADDRESSES_WITHIN = 120  # seconds that systemd-networkd gets
 MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
+HEAD = str(1 << 20)  # bytes of a volume; drbdmeta looks at less
 # What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
-HEAD = str(1 << 20)  # bytes of a volume; drbdmeta looks at 68 KiB of it
 JUST_CREATED = "0000000000000004:0000000000000000:"
 STATE = Path("/state")
 OF_THE_STICK = ("identity", "lost+found")  # below STATE

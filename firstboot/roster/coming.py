@@ -44,6 +44,7 @@ OUI = "00:16:3e"  # of Xen's guests
 # Above those that a set-up gives. A number is of one change, and no change has it again: DRBD on
 # a machine that was away may remember the guest that had it.
 FIRST_NUMBER = 20
+TITLES = {"mac": "MAC address", "address": "address"}
 BACK = "Nothing was changed: what was made for it is removed again."
 
 
@@ -201,12 +202,9 @@ def _without_what_is_taken(
             if option not in typed and known.get(option) == value:
                 del known[option]
                 remarks.append(
-                    f"{name} has the {_TITLES[option]} {value} here, so this one does not get it."
+                    f"{name} has the {TITLES[option]} {value} here, so this one does not get it."
                 )
     return known, remarks
-
-
-_TITLES = {"mac": "MAC address", "address": "address"}
 
 
 def _free_mac(found: Config) -> str:
