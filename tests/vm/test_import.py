@@ -198,7 +198,7 @@ def test_an_import_that_is_interrupted_leaves_nothing(
 
 def filling(machine: Machine) -> bool:
     """Whether another machine's writes reach the disk of the guest that comes."""
-    return "Primary" in machine.run("drbdsetup role web 2>/dev/null; true")
+    return "peer role:Primary" in machine.run("drbdsetup status web 2>/dev/null; true")
 
 
 def fate(machine: Machine) -> str:
