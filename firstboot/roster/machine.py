@@ -12,12 +12,14 @@ from firstboot.appliance import LIMIT
 from firstboot.apply import are_both_blank
 from firstboot.rendering import GROUP, File, device, resource_path
 from firstboot.roster import files, obstacles
+from firstboot.roster.awaiting import await_both
 from firstboot.roster.change import Change, Kind
 from firstboot.roster.obstacles import Ground
 from firstboot.serving import AGENT, Serving
 from haagent import client, config
 from haagent.config import Config
 from haagent.console.snapshot import GuestView, from_dict
+from haagent.core.model import Resource
 from haagent.errors import ShoestringError
 from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.xen import INFO, parse_kinds
@@ -27,6 +29,7 @@ from haagent.storage import lvm
 from haagent.storage.drbd import Drbd
 from haagent.storage.kept import Kept
 
+PATIENCE = 30.0  # seconds that the other machine may be away while a guest comes
 AGENT_WITHIN = 30.0  # seconds that it may take until it says what it lists
 CARRIES_ON = "shoestring-list.service"
 DRAFT = "/run/shoestring/draft.yaml"  # of the settings with a change
@@ -94,14 +97,18 @@ class Changing(Serving):
         """BRING writes what belongs on the disk; returns when both machines have all of it."""
         guest = change.guest.name
         drbd = self._passing(guest)
-        self.await_mirror(guest, are_both_blank)
+        self._await_both(guest, are_both_blank)
         drbd.skip_first_sync(guest)
         drbd.promote(guest, disconnect=False, timeout=LIMIT)
         try:
             bring(Path(device(change.guest.number)))
         finally:
             drbd.demote(guest)
-        self.await_mirror(guest, lambda now: now.is_in_sync)
+        self._await_both(guest, lambda now: now.is_in_sync)
+
+    def _await_both(self, guest: str, is_enough: Callable[[Resource], bool]) -> None:
+        drbd = Drbd(limit=LIMIT, run=self._run)
+        await_both(drbd, guest, is_enough, PATIENCE * self.time_scale())
 
     def stop_mirror(self, guest: str) -> None:
         Drbd(limit=LIMIT, run=self._run).forget(guest)

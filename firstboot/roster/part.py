@@ -14,7 +14,6 @@ from typing import Protocol
 from firstboot.hands import FAILING_STICK, Files, put
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
-from haagent.core.model import Resource
 from haagent.errors import BugError, OperatorError
 
 Tell = Callable[[str], None]
@@ -47,8 +46,6 @@ class Hands(Files, Protocol):
         """DRBD has the guest's volume, by a file that the next start does not find, and looks for
         the other machine.
         """
-
-    def await_mirror(self, guest: str, is_enough: Callable[[Resource], bool]) -> Resource: ...
 
     def stop_mirror(self, guest: str) -> None:
         """DRBD does not have GUEST any more, by whatever file it had."""

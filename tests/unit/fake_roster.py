@@ -9,7 +9,6 @@ from firstboot.rendering import File
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.part import Part, Standing
-from haagent.core.model import Resource
 from haagent.errors import PeerError
 
 WEB = NewGuest(
@@ -86,9 +85,6 @@ class FakeHost:
     def start_passing_mirror(self, change: Change) -> None:
         assert change.guest.name in self.volumes and change.guest.name not in self.guests
         self._effect(lambda: self.mirrors.update({change.guest.name: "passing"}))
-
-    def await_mirror(self, guest: str, is_enough: Callable[[Resource], bool]) -> Resource:
-        raise AssertionError("the tests have no DRBD")
 
     def stop_mirror(self, guest: str) -> None:
         assert guest not in self.known, "an agent may hold it"
