@@ -71,6 +71,11 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "its own address on the LAN, which is asked before a takeover; or none"
     command.add_argument("--address", help=help)
     command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    help = "call a guest otherwise, on both machines; it must be off"
+    command = add("rename", rename, help, "shoestring guest rename web shop")
+    command.add_argument("guest", metavar="GUEST")
+    command.add_argument("name", metavar="NAME", help="what it is called from then on")
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     help = "remove a guest and its disk from both machines, for good"
     command = add("remove", remove, help, "shoestring guest remove web")
     command.add_argument("guest", metavar="GUEST")
@@ -191,6 +196,12 @@ def edit(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot.roster import editing
 
     return editing.edit(arguments, places)
+
+
+def rename(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import renaming
+
+    return renaming.rename(arguments, places)
 
 
 def remove(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -120,6 +120,15 @@ def is_wanted(guest: GuestView) -> bool:
     return guest.target in RUNS
 
 
+def refuse_unless_off(guest: GuestView) -> None:
+    """Raises OperatorError if GUEST runs, or is to run."""
+    if is_wanted(guest) or guest.runs_on:
+        raise OperatorError(
+            f"{guest.name} is not stopped. Nothing was done.",
+            f"`shoestring guest stop {guest.name}` first; then say it again.",
+        )
+
+
 def _follow(
     name: str, is_over: Callable[[Snapshot], bool], goes_on: str, places: Places
 ) -> Snapshot:

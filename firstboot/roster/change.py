@@ -17,13 +17,14 @@ from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.name import checked
 
 PATH = "/state/etc/shoestring/change.json"
-VERSION = 1
+VERSION = 2
 
 
 class Kind(StrEnum):
     ADDED = "added"
     REMOVED = "removed"
     EDITED = "edited"  # what is set about it; its disk stays as it is
+    RENAMED = "renamed"  # its disk stays as it is, and is called otherwise, too
 
 
 class Stage(StrEnum):
@@ -77,6 +78,12 @@ class Change:
     guest: NewGuest
     stage: Stage = Stage.BEGUN
     leads: bool = False  # whether it was asked for at this machine, which sees to its end
+    was: str = ""  # what a renamed one was called
+
+    @property
+    def listed_as(self) -> str:
+        """What the list before it calls the guest, if it has it."""
+        return self.was or self.guest.name
 
     def at(self, stage: Stage) -> "Change":
         return replace(self, stage=stage)
@@ -87,7 +94,7 @@ class Change:
         return mine == theirs
 
     def __str__(self) -> str:
-        return f"the guest {self.guest.name} is being {self.kind}"
+        return f"the guest {self.listed_as} is being {self.kind}"
 
 
 def to_file(change: Change) -> File:
@@ -117,7 +124,7 @@ def from_plain(plain: object) -> Change:
     match plain:
         case {"version": int(version), "guest": dict() as guest, **rest} if version == VERSION:
             _check(NewGuest, guest)
-            if rest.keys() != {"number", "kind", "stage", "leads"}:
+            if rest.keys() != {"number", "kind", "stage", "leads", "was"}:
                 raise ValueError("it has other parts")
             if guest["kind"] not in list(GuestKind):
                 raise ValueError(f"the guest is of type {guest['kind']!r:.40}")
@@ -125,6 +132,8 @@ def from_plain(plain: object) -> Change:
                 raise ValueError(f"the guest begins {guest['begins']!r:.40}")
             try:
                 checked(guest["name"])
+                if rest["kind"] == Kind.RENAMED or rest["was"] != "":
+                    checked(str(rest["was"]))
             except OperatorError as error:
                 raise ValueError(error.message) from error
             if type(rest["number"]) is not int or type(rest["leads"]) is not bool:
@@ -135,6 +144,7 @@ def from_plain(plain: object) -> Change:
                 guest=NewGuest(**guest),
                 stage=Stage(str(rest["stage"])),
                 leads=rest["leads"],
+                was=str(rest["was"]),
             )
     raise ValueError("it is of another release, or no change at all")
 

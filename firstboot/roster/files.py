@@ -10,17 +10,18 @@ from firstboot.roster.change import Change, Kind
 from haagent.config import Config
 
 # On the run file system: a start of the machine does not find it, and DRBD reads it only if told.
+TAKES_AWAY = frozenset({Kind.REMOVED, Kind.RENAMED})  # a name from the list
 PASSING = "/run/shoestring/passing-{guest}.conf"
 
 
 def settings(config: Config, change: Change) -> File:
     """The agent's, with CHANGE made."""
     name, guests = change.guest.name, dict(config.guests)
-    guests.pop(name, None)
+    guests.pop(change.listed_as, None)
     removed = {one for one in config.removed if one != name}
-    if change.kind is Kind.REMOVED:
-        removed.add(name)
-    else:
+    if change.kind in TAKES_AWAY:
+        removed.add(change.listed_as)
+    if change.kind is not Kind.REMOVED:
         guests[name] = change.guest.config
     return File(
         SETTINGS,

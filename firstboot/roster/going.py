@@ -21,11 +21,7 @@ def remove(
     _, shown = look(places)
     refuse(shown)
     view = guest_of(shown, arguments.guest)
-    if running.is_wanted(view) or view.runs_on:
-        raise OperatorError(
-            f"{view.name} is not stopped. Nothing was done.",
-            f"`shoestring guest stop {view.name}` first; then say it again.",
-        )
+    running.refuse_unless_off(view)
     if not is_at_a_terminal():
         raise OperatorError(
             "To remove a guest takes a person at a terminal.",

@@ -118,10 +118,20 @@ class Changing(Serving):
         if any(volume.name == guest for volume in self._volumes()):
             self._run(("lvremove", "--yes", f"{GROUP}/{guest}"), timeout=LIMIT)
 
+    def rename_disk(self, change: Change) -> None:
+        if any(volume.name == change.was for volume in self._volumes()):
+            # What a start of the machine took up of it, before it had its volume.
+            Drbd(limit=LIMIT, run=self._run).forget(change.guest.name)
+            self._run(("lvrename", GROUP, change.was, change.guest.name), timeout=LIMIT)
+
     def write_list(self, change: Change) -> None:
         found = config.load()
         settings = files.settings(found, change)
-        if change.kind is Kind.ADDED:
+        if change.kind is Kind.RENAMED:
+            # safety: never beside the new one. drbdadm reads no file at all where two give one
+            # device away, and a start of the machine would have no guest.
+            self.remove(resource_path(change.was))
+        if change.kind in (Kind.ADDED, Kind.RENAMED):
             self.write(files.mirror(found, change, config.read_key(found.key_file)))
         self.write(settings)
         if change.kind is Kind.REMOVED:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firstboot.answers import MOST_GUESTS
-from firstboot.roster.change import Change, Kind, NewGuest
+from firstboot.roster.change import Change, Kind, NewGuest, Stage
 from haagent.config import Config
 from haagent.console.snapshot import GuestView
 from haagent.core.wish import RUNS
@@ -39,26 +39,46 @@ def obstacle(change: Change, ground: Ground) -> str | None:
             return _of_removing(change.guest.name, ground)
         case Kind.EDITED:
             return _of_editing(change.guest, ground)
+        case Kind.RENAMED:
+            return _of_renaming(change, ground)
 
 
 def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
     config, me = ground.config, ground.name
-    if guest.name in config.guests:
-        return f"there is a guest {guest.name} already."
+    if (why := _of_the_name(guest.name, ground)) is not None:
+        return why
     if len(config.guests) >= MOST_GUESTS:
         return f"a pair has {MOST_GUESTS} guests at most, and this one has them."
     if (why := _of_the_processor(guest, ground) or _of_what_others_have(guest, config)) is not None:
         return why
-    if guest.name in ground.volumes:
-        # safety: nobody knows what is on it. Only what this change made is ever made anew.
-        return (
-            f"the data disk of {me} has a volume {guest.name} that is no guest's. Rename it with"
-            " `lvrename`, or remove it with `lvremove` if nobody needs it."
-        )
     if ground.room < 0:
         return f"the data disk of {me} is not there."
     if (needed := -(-(guest.size + EXTENT) // MEBIBYTE)) > ground.room:
         return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed}."
+    return None
+
+
+def _of_the_name(name: str, ground: Ground) -> str | None:
+    if name in ground.config.guests:
+        return f"there is a guest {name} already."
+    if name in ground.volumes:
+        # safety: nobody knows what is on it. Only what a change made is ever made anew.
+        return (
+            f"the data disk of {ground.name} has a volume {name} that is no guest's. Rename it"
+            " with `lvrename`, or remove it with `lvremove` if nobody needs it."
+        )
+    return None
+
+
+def _of_renaming(change: Change, ground: Ground) -> str | None:
+    if (why := _of_the_name(change.guest.name, ground)) is not None:
+        return why
+    if (why := _of_what_must_be_off(change.was, ground)) is not None:
+        return why
+    # safety: what the agents know of it goes with its name, and with that which copy is newer.
+    # DRBD alone would know, if one of the two machines was lost.
+    if change.stage is Stage.BEGUN and not ground.views[change.was].is_in_sync:
+        return f"the two copies of {change.was} are not one. `shoestring status` says why."
     return None
 
 
@@ -110,10 +130,16 @@ def _taken(config: Config) -> set[object]:
 
 
 def _of_removing(name: str, ground: Ground) -> str | None:
-    if name not in ground.config.guests:
-        return f"there is no guest {name}."
+    if (why := _of_what_must_be_off(name, ground)) is not None:
+        return why
     if len(ground.config.guests) == 1:
         return f"{name} is the last guest: a pair has one at least."
+    return None
+
+
+def _of_what_must_be_off(name: str, ground: Ground) -> str | None:
+    if name not in ground.config.guests:
+        return f"there is no guest {name}."
     view = ground.views.get(name)
     if view is None:
         return f"the agent of {ground.name} does not answer."

@@ -53,6 +53,9 @@ class Hands(Files, Protocol):
     def remove_disk(self, guest: str) -> None:
         """Nothing of GUEST is on the data disk any more."""
 
+    def rename_disk(self, change: Change) -> None:
+        """The volume that DRBD does not have any more by the name that it had has the new one."""
+
     def write_list(self, change: Change) -> None:
         """The files of the list with CHANGE in it: the guest's mirror is written before the list,
         and goes after it.
@@ -131,6 +134,8 @@ class Part:
                 self._add(change)
             case Kind.REMOVED:
                 self._remove(change)
+            case Kind.RENAMED:
+                self._rename(change)
             case Kind.EDITED:
                 # safety: nor has what was started since a card with other addresses than are told.
                 self._wait_for(change)
@@ -173,9 +178,19 @@ class Part:
         self._hands.stop_mirror(guest)
         self._hands.remove_disk(guest)
 
+    def _rename(self, change: Change) -> None:
+        # safety: what runs has its name from the old list, with Xen and with its agent.
+        self._wait_for(change)
+        self._hands.write_list(change)
+        self._hands.restart_agent()
+        # The agent knows the new one, whose disk is away for a moment.
+        self._hands.stop_mirror(change.was)
+        self._hands.rename_disk(change)
+        self._hands.start_mirror(change.guest.name)
+
     def _wait_for(self, change: Change) -> None:
         """Raises OperatorError while something is in the way of what is decided."""
-        if self._hands.lists(change.guest.name) and (why := self._hands.obstacle(change)):
+        if self._hands.lists(change.listed_as) and (why := self._hands.obstacle(change)):
             raise OperatorError(f"It waits: {why}", "It goes on by itself when that is so.")
 
     def _open(self) -> Change | None:

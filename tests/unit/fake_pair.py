@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.roster import coming, content, editing, going
+from firstboot.roster import coming, content, editing, going, renaming
 from firstboot.roster import pair as pairs
 from firstboot.roster.change import Change
 from firstboot.roster.part import Part
@@ -74,6 +74,8 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
     monkeypatch.setattr(coming, "bring", lambda a, p: bring(a, p, pair.meet))
     monkeypatch.setattr(coming, "restore", lambda a, p: restore(a, p, pair.meet))
     monkeypatch.setattr(going, "remove", lambda a, p: remove(a, p, pair.meet))
+    rename = renaming.rename
+    monkeypatch.setattr(renaming, "rename", lambda a, p: rename(a, p, pair.meet))
     edit = editing.edit
     monkeypatch.setattr(editing, "edit", lambda a, p: edit(a, p, pair.meet))
     return pair

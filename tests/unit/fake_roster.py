@@ -94,11 +94,18 @@ class FakeHost:
         assert guest not in self.guests and guest not in self.mirrors
         self._effect(lambda: self.volumes.discard(guest))
 
+    def rename_disk(self, change: Change) -> None:
+        was, name = change.was, change.guest.name
+        assert was not in self.guests and was not in self.mirrors
+        if was in self.volumes:
+            self._effect(lambda: self.mirrors.pop(name, None))
+            self._effect(lambda: self.volumes.symmetric_difference_update({was, name}))
+
     def write_list(self, change: Change) -> None:
         def write() -> None:
-            if change.kind is Kind.REMOVED:
-                self.guests.pop(change.guest.name, None)
-            else:
+            if change.kind in (Kind.REMOVED, Kind.RENAMED):
+                self.guests.pop(change.listed_as, None)
+            if change.kind is not Kind.REMOVED:
                 self.guests[change.guest.name] = change.guest
             self.number = change.number
 

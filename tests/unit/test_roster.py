@@ -26,6 +26,7 @@ from tests.unit.fake_roster import (
 
 ADD = Change(AFTER, Kind.ADDED, WEB)
 REMOVE = Change(AFTER, Kind.REMOVED, OLD)
+RENAME = Change(AFTER, Kind.RENAMED, replace(OLD, name="new"), was="old")
 EDIT = Change(AFTER, Kind.EDITED, replace(OLD, memory=1024))
 
 
@@ -67,11 +68,13 @@ class Both:
             assert not is_open(host)
         now = self.a.guests.get(change.guest.name)
         is_made = now == (None if change.kind is Kind.REMOVED else change.guest)
+        if change.kind is Kind.RENAMED:
+            assert (change.was in self.a.guests) is not is_made
         assert self.a.number == (AFTER if is_made else BEFORE)
         return is_made
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
 def test_both_machines_have_it(change: Change) -> None:
     both = Both()
     both.lead(change)
@@ -79,7 +82,7 @@ def test_both_machines_have_it(change: Change) -> None:
     assert both.assert_one(change)
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_the_power_fails_after_every_single_effect(change: Change, name: str) -> None:
     outcomes = []
@@ -97,7 +100,7 @@ def test_the_power_fails_after_every_single_effect(change: Change, name: str) ->
     assert set(outcomes) == {False, True}
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
 def test_the_power_fails_again_while_that_is_put_right(change: Change) -> None:
     for first in range(1, 12):
         for second in range(1, 8):
@@ -248,7 +251,7 @@ def test_what_was_never_begun_is_not_decided() -> None:
 
 
 def test_a_change_reads_as_it_was_written() -> None:
-    for change in (ADD, REMOVE.at(Stage.DECIDED), replace(ADD, leads=True)):
+    for change in (ADD, RENAME, REMOVE.at(Stage.DECIDED), replace(ADD, leads=True)):
         assert changes.from_file(changes.to_file(change)) == change
     assert changes.from_file(None) is None
     assert changes.to_file(ADD).mode == 0o600
@@ -257,13 +260,16 @@ def test_a_change_reads_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"version": 1', '"version": 2'),
+        ('"version": 2', '"version": 1'),
         ('"kind": "added"', '"kind": "copied"'),
         ('"number": 4', '"number": "4"'),
         ('"memory": 512', '"memory": true'),
         ('"vcpus": 1', '"cpus": 1'),
         ('"leads": false', '"leads": 0'),
         ('"leads": false', '"leads": false, "more": 1'),
+        ('"was": ""', '"was": "all"'),
+        ('"was": ""', '"was": 0'),
+        ('"kind": "added"', '"kind": "renamed"'),
         ('"name": "web"', '"name": "all"'),
         ("{", "["),
     ],

@@ -66,6 +66,46 @@ def test_what_is_started_while_it_goes_is_not_cut_off(
     assert pair.has == set()
 
 
+def renames(places: Places, name: str) -> int:
+    return shoestring.main(["guest", "rename", "counter", name, "--yes"], places)
+
+
+def test_a_guest_that_is_off_is_called_otherwise(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    agent.says(STOPPED)
+    assert renames(places, "shop") == Exit.PROTECTED
+    assert pair.has == {"shop"}
+    found = pair.b.guests["shop"]
+    assert (found.number, found.mac, found.begins) == (0, "00:16:3e:00:00:01", "stopped")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "counter is called shop from now on, on anna and on berta." in said
+    assert "`shoestring guest start shop` starts it." in said
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("counter", "is called so already"), ("Shop", "cannot be a guest's name")],
+)
+def test_a_name_that_will_not_do_is_refused(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured, name: str, why: str
+) -> None:
+    agent.says(STOPPED)
+    assert renames(places, name) == Exit.FAILED
+    assert why in " ".join(capsys.readouterr().err.split())
+    assert pair.a.effects == 0
+
+
+def test_what_runs_keeps_its_name(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    assert renames(places, "shop") == Exit.FAILED
+    assert "counter is not stopped. Nothing was done." in capsys.readouterr().err
+    assert pair.a.effects == 0
+
+
 def edits(places: Places, *options: str) -> int:
     return shoestring.main(["guest", "edit", "counter", *options, "--yes"], places)
 

@@ -12,6 +12,7 @@ from firstboot.roster import files
 from firstboot.roster.change import Change, Kind
 from haagent import config
 from haagent.config import Config
+from haagent.core.wish import Target
 from haagent.settings import ConfigError
 from tests.unit.fake_machine import TEXTS
 from tests.unit.fake_roster import WEB
@@ -54,6 +55,17 @@ def test_a_guest_comes_and_goes(tmp_path: Path, name: str) -> None:
     assert without == replace(before, list=5, removed=("web",))
     again = files.settings(without, replace(ADD, number=6))
     assert reloaded(tmp_path, again.text) == replace(with_it, list=6)
+
+
+def test_a_guest_has_another_name_and_the_old_one_is_forgotten(tmp_path: Path) -> None:
+    before = reloaded(tmp_path, files.settings(of(tmp_path, "a"), ADD).text)
+    rename = Change(5, Kind.RENAMED, replace(WANTED, name="shop", begins="stopped"), was="web")
+    after = reloaded(tmp_path, files.settings(before, rename).text)
+    assert after.guests.keys() == {"counter", "shop"} and after.removed == ("web",)
+    assert after.guests["shop"] == replace(before.guests["web"], begins=Target.STOPPED)
+    back = Change(6, Kind.RENAMED, WANTED, was="shop")
+    again = reloaded(tmp_path, files.settings(after, back).text)
+    assert again == replace(before, list=6, removed=("shop",))
 
 
 def test_no_guest_is_there_and_to_be_forgotten(tmp_path: Path) -> None:

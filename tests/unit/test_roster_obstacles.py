@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firstboot import answers as answer_file
-from firstboot.roster.change import Change
+from firstboot.roster.change import Change, Stage
 from firstboot.roster.change import Kind as Act
 from firstboot.roster.obstacles import Ground, obstacle
 from haagent.core.wish import Target
@@ -90,6 +90,29 @@ def test_only_a_guest_that_is_stopped_is_removed(ground: Ground) -> None:
     assert obstacle(Change(4, Act.REMOVED, NEW), sure) == "there is no guest web."
     last = replace(sure.config, guests={view.name: sure.config.guests[view.name]})
     assert "is the last guest" in (obstacle(remove, replace(sure, config=last)) or "")
+
+
+def test_only_a_guest_that_is_off_and_one_is_renamed(ground: Ground) -> None:
+    (view,) = look(WELL).guests
+    off = replace(view, runs_on=(), target=Target.STOPPED)
+    assert off.is_in_sync
+    sure = replace(ground, views={"counter": off})
+    rename = Change(4, Act.RENAMED, replace(WEB, name="shop"), was="counter")
+    assert obstacle(rename, sure) is None
+    torn = replace(sure, views={"counter": replace(off, is_in_sync=False)})
+    assert obstacle(rename, torn) == (
+        "the two copies of counter are not one. `shoestring status` says why."
+    )
+    decided = rename.at(Stage.DECIDED)
+    assert obstacle(decided, torn) is None, "the other machine has taken its copy down"
+    assert "counter is not stopped" in (
+        obstacle(decided, replace(ground, views={"counter": view})) or ""
+    )
+    taken = replace(sure, volumes=sure.volumes | {"shop"})
+    assert "has a volume shop that is no guest's" in (obstacle(rename, taken) or "")
+    same = replace(rename, guest=replace(WEB, name="counter"))
+    assert obstacle(same, sure) == "there is a guest counter already."
+    assert obstacle(replace(rename, was="mail"), sure) == "there is no guest mail."
 
 
 def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Ground) -> None:

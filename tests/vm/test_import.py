@@ -111,7 +111,7 @@ def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
         story.audit(may_freeze=True)
 
 
-def test_a_guest_is_edited_and_restored_beside_itself(story: Story) -> None:
+def test_a_guest_is_edited_restored_beside_itself_and_renamed(story: Story) -> None:
     """What is set takes effect at its next start. What is restored is off, for it has the same
     address inside.
     """
@@ -136,7 +136,13 @@ def test_a_guest_is_edited_and_restored_beside_itself(story: Story) -> None:
         story.await_protected()
         found = numbers_on(b, "again")
         assert set(before) <= found, sorted(set(before) - found)
-        b.run(remove("again"), timeout=TAKEOVER)
+
+        b.run("shoestring guest rename again shop --yes", timeout=TAKEOVER)
+        assert guests(a) == guests(b) == {"counter": ["a"], "shop": []}
+        await_nothing_left(story, "counter", "shop")
+        story.await_protected()
+        assert found <= numbers_on(a, "shop")
+        b.run(remove("shop"), timeout=TAKEOVER)
         await_nothing_left(story, "counter")
         story.await_protected()
         story.audit()
