@@ -22,6 +22,10 @@ MAC = re.compile("[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.ASCII)  # of one card
 BRIDGE = re.compile("[A-Za-z0-9_.-]{1,15}", re.ASCII)  # IFNAMSIZ, linux/if.h
 MOST_MEMORY, MOST_VCPUS = 1 << 24, 512
 
+# safety: Xen's own script would let a guest speak with any address of Ethernet. Xen looks for it in
+# /etc/xen/scripts (image/mkosi.extra).
+SCRIPT = "vif-shoestring"
+
 
 class Kind(StrEnum):
     """How Xen runs a guest (xl.cfg(5), `type`)."""
@@ -99,7 +103,7 @@ kernel = "{GRUB[guest.kind]}"
 memory = {guest.memory}
 vcpus = {guest.vcpus}
 disk = [ {disks} ]
-vif = [ "mac={guest.mac},bridge={guest.bridge}" ]
+vif = [ "mac={guest.mac},bridge={guest.bridge},script={SCRIPT}" ]
 on_poweroff = "preserve"
 on_reboot = "preserve"
 on_crash = "preserve"
