@@ -50,6 +50,7 @@ class ArpReply:
 
     mac: bytes
     address: IPv4Address
+    source: bytes  # of the frame; not the same for a router with a virtual MAC (RFC 5798, 8.1.2)
 
 
 def mac_bytes(text: str) -> bytes:
@@ -107,13 +108,13 @@ def parse_arp_reply(frame: bytes) -> ArpReply | None:
     """Who answers in FRAME, an Ethernet frame without VLAN tag; padding after it is allowed."""
     if len(frame) < _ETHERNET.size + _ARP.size:
         return None
-    _, _, ethertype = _ETHERNET.unpack_from(frame)
+    _, source, ethertype = _ETHERNET.unpack_from(frame)
     *kind, operation, mac, address, _, _ = _ARP.unpack_from(frame, _ETHERNET.size)
     if (ethertype, operation) != (ETHERTYPE_ARP, _ARP_REPLY):
         return None
     if tuple(kind) != _ARP_IPV4_ON_ETHERNET:
         return None
-    return ArpReply(mac, IPv4Address(address))
+    return ArpReply(mac, IPv4Address(address), source)
 
 
 def rarp_announcement(mac: bytes) -> bytes:

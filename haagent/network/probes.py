@@ -129,8 +129,9 @@ class PeerProbe:
 
         def hear(_: str, frame: bytes, __: object) -> None:
             reply = parse_arp_reply(frame)
-            # safety: a router with proxy ARP answers for a dead machine, with its own MAC.
-            if reply is not None and self._expected.get(reply.address) == reply.mac:
+            # safety: a router with proxy ARP answers for a dead machine, with its own MAC. A guest
+            # may name any in its answer, but the frame it sends has its own (vif-shoestring).
+            if reply and self._expected.get(reply.address) == reply.mac == reply.source:
                 post(reply.address)
 
         self._sockets.receive(hear)

@@ -155,9 +155,11 @@ ARP_REPLY = bytes.fromhex(
 
 
 def test_an_arp_reply_is_read() -> None:
-    expected = ArpReply(mac_bytes(PEER_MAC), PEER)
+    expected = ArpReply(mac_bytes(PEER_MAC), PEER, mac_bytes(PEER_MAC))
     assert parse_arp_reply(ARP_REPLY) == expected
     assert parse_arp_reply(ARP_REPLY + bytes(18)) == expected  # padded to Ethernet's 60 bytes
+    virtual = changed(ARP_REPLY, 11, 0x0C)
+    assert parse_arp_reply(virtual) == replace(expected, source=mac_bytes("02:00:00:00:00:0c"))
 
 
 @pytest.mark.parametrize(
@@ -258,8 +260,9 @@ def test_only_the_expected_mac_is_the_peer() -> None:
         probe.send()
         assert peer.recv(100)[:42] == arp_request(bytes(6), US, PEER)  # MAC of lo: only zeros
         proxy = ARP_REPLY[:22] + mac_bytes("02:00:00:00:00:0c") + ARP_REPLY[28:]
+        forged = ARP_REPLY[:6] + mac_bytes("02:00:00:00:00:0c") + ARP_REPLY[12:]
         other_address = ARP_REPLY[:28] + GATEWAY.packed + ARP_REPLY[32:]
-        for frame in (proxy, other_address, ARP_REPLY):
+        for frame in (proxy, forged, other_address, ARP_REPLY):
             peer.send(frame)
     assert ears.posted.get(timeout=SECONDS) == (PEER,)
     ears.end(probe)
