@@ -18,8 +18,10 @@ from haagent.config import Config
 from haagent.console.render import guest_line, verified
 from haagent.console.sizes import size
 from haagent.console.snapshot import GuestView, Snapshot
-from haagent.errors import OperatorError
+from haagent.errors import OperatorError, ToolError
+from haagent.guests.filter import dropped
 from haagent.handover import guest_of
+from haagent.run import Run
 from haagent.storage.sysfs import SYSFS, disk_size
 
 
@@ -32,7 +34,8 @@ def show(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> 
         [state] = [one for one in data["guests"] if one["name"] == view.name]
         print(json.dumps({"settings": settings(found, view.name, sysfs), "state": state}, indent=2))
     else:
-        print("\n".join(lines(shown, view, found, sysfs)))
+        said = misnamed(view.name, places.run) if shown.me in view.runs_on else []
+        print("\n".join([*lines(shown, view, found, sysfs), *said]))
     return Exit.PROTECTED
 
 
@@ -70,6 +73,21 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
         else f"  cannot be moved from {shown.me}: {view.blocker}",
         *(f"  does not start here: {sentence}" for sentence in view.missing),
         f"  {verified(view, shown.wall)}",
+    ]
+
+
+def misnamed(name: str, run: Run) -> list[str]:
+    """That the guest NAME, which runs here, says what nobody hears."""
+    try:
+        unheard = dropped(name, run)
+    except ToolError as error:
+        return [f"  whether it speaks under its own MAC address alone is not known: {error}"]
+    if not unheard:
+        return []
+    return [
+        f"  {unheard} frames that it sent under another MAC address were kept off the LAN.",
+        "    Let its card keep its own inside the guest; or give it that one, while it is off:",
+        f"    `shoestring guest edit {name} --mac ADDRESS`.",
     ]
 
 
