@@ -14,6 +14,7 @@ from tests.vm.chaos.faults import BOOT_ID
 from tests.vm.incidents.disks import await_failed, superblock
 from tests.vm.incidents.domains import MISER, SPINNERS, spun, take_memory, weight
 from tests.vm.incidents.gdb import hang_xen
+from tests.vm.incidents.generations import Reception, reception
 from tests.vm.incidents.programs import MOVE, give_handler, give_handler_back, move
 from tests.vm.incidents.standing import Standing, holder
 from tests.vm.machine import Machine
@@ -212,3 +213,30 @@ def test_both_screens_must_say_which_disk_does_not_work(fake: FakeStory) -> None
     fake.a.status["verdict"] = "PROTECTED"
     with pytest.raises(AssertionError):
         await_failed(fake.story, cast(Machine, fake.b))
+
+
+# As heartbeat says it in the journal, 3.0.6.
+OLD_WORDS = (
+    "[813]: ERROR: should_drop_message: attempted replay attack [b]?"
+    " [gen = 978307201, curgen = 1796000001]"
+)
+FOLLOWED = "[813]: info: Status update for node b: status up"
+ANEW = "[813]: info: Performing heartbeat restart exec."
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ([], None),
+        ([OLD_WORDS, "[813]: WARN: node b: is dead", OLD_WORDS], None),
+        ([OLD_WORDS, ANEW, "[813]: info: Status update for node a: status active"], None),
+        ([OLD_WORDS, "[977]: info: Heartbeat generation: 7", FOLLOWED], Reception(True, False)),
+        ([OLD_WORDS, ANEW, FOLLOWED], Reception(True, True)),
+        (["[813]: WARN: node b: is dead", FOLLOWED], Reception(False, False)),
+        ([ANEW, FOLLOWED, OLD_WORDS], Reception(False, True)),
+    ],
+)
+def test_a_heartbeat_says_what_it_makes_of_the_other_ones_generation(
+    said: list[str], found: Reception | None
+) -> None:
+    assert reception(said, "b") == found
