@@ -65,6 +65,12 @@ def test_what_the_runs_say_of_a_row(
     assert seen.cells() == (result, passed, seconds, images)
 
 
+def test_what_only_a_long_run_shows_has_its_scenario() -> None:
+    assert look("C16", SCENARIOS, []).result == "not run yet"
+    lost = run(name="soak/1/2", rows=("A1", "C16"), outcome=Outcome.FAILED)
+    assert look("C16", SCENARIOS, [lost]).result == "**failed**: `soak/1/2`"
+
+
 def test_a_failure_after_a_pass_is_one() -> None:
     name = "tests/vm/test_one.py::test_a"
     runs = [run(name=name), run(name=name, outcome=Outcome.FAILED)]

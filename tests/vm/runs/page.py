@@ -5,14 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.vm.chaos import histories
 from tests.vm.runs.choosing import IS_RUN
 from tests.vm.runs.record import Outcome, Record
 from tests.vm.runs.rows import Row
+from tests.vm.soak.cuts import COPIES_ROWS, CUT_ROWS
 
 BEGIN, END = "<!-- by hand, from here -->", "<!-- by hand, to here -->"
 SHORT = 12  # digits of a hash; enough to find what it is of
-# What is no scenario of pytest's, and says its rows in each line: the first word of its name.
-LONG_RUNS = ("soak", "chaos")
+NO_SCENARIO = "no scenario yet"
+# What is no scenario of pytest's, and says its rows in each line: the first word of its name, and
+# those rows.
+LONG_RUNS = {"soak": {*CUT_ROWS, *COPIES_ROWS}, "chaos": {*histories.ROWS}}
 
 ABOUT = """\
 <!-- Made by `make reliability` of docs/vm-results.jsonl; a test compares. What is between the two
@@ -50,6 +54,7 @@ class Seen:
 
     scenarios: int  # that show it
     never_run: int  # of these
+    is_of_long_runs: bool  # one of them shows it, whether or not it ever ran
     runs: Sequence[Record]  # the oldest first
     newest: Mapping[str, Record]  # of each name
 
@@ -59,7 +64,7 @@ class Seen:
         if failed:
             return f"**failed**: {', '.join(f'`{name}`' for name in failed)}"
         if not self.newest:
-            return "not run yet" if self.scenarios else "no scenario yet"
+            return "not run yet" if self.scenarios or self.is_of_long_runs else NO_SCENARIO
         if self.never_run:
             return f"passed, but {self.never_run} of {self.scenarios} scenarios did not run yet"
         return "passed"
@@ -90,7 +95,9 @@ def look(row: str, scenarios: Mapping[str, Sequence[str]], records: Sequence[Rec
         and (scenario_of(run) in showing or (is_long(run) and row in run.rows))
     ]
     never_run = showing - {scenario_of(run) for run in runs}
-    return Seen(len(showing), len(never_run), runs, {run.name: run for run in runs})
+    is_of_long_runs = any(row in rows for rows in LONG_RUNS.values())
+    newest = {run.name: run for run in runs}
+    return Seen(len(showing), len(never_run), is_of_long_runs, runs, newest)
 
 
 def scenario_of(run: Record) -> str:
@@ -121,7 +128,7 @@ def _rows(
     seen = {name: look(name, scenarios, records) for name in rows}
     passed = sum(one.is_passed for one in seen.values())
     failed = sum(one.result.startswith("**") for one in seen.values())
-    without = sum(not one.scenarios and not one.runs for one in seen.values())
+    without = sum(one.result == NO_SCENARIO for one in seen.values())
     yield "## The rows\n"
     yield (
         f"{len(rows)} rows: {passed} passed, {failed} failed,"
