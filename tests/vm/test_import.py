@@ -16,7 +16,8 @@ from tests.vm.test_backup import numbers_in
 from tests.vm.wait import wait_until
 
 PLACE = "/state/images"  # of the images, and of a backup
-MAKE = "/usr/share/shoestring/guest/make-disk"
+FILES = "/usr/share/shoestring/guest"  # of the built-in guest
+MAKE = f"{FILES}/make-disk"
 LIST = "/state/etc/shoestring/change.json"  # is there as long as a change of the list is open
 FILLS = 900.0  # seconds; every block of a disk, emulated, over an emulated cable
 TAKEN_BACK = 300.0  # seconds
@@ -30,10 +31,12 @@ def story(lab: Lab) -> Story:
     return Story(lab)
 
 
-def make_image(machine: Machine, name: str, address: str) -> str:
-    """A guest of its own that answers for ADDRESS, on MACHINE."""
+def make_image(
+    machine: Machine, name: str, address: str, *, size: str = "192M", files: str = FILES
+) -> str:
+    """A guest of its own that answers for ADDRESS, on MACHINE, made of FILES there."""
     path = f"{PLACE}/{name}.raw"
-    make = f"truncate -s 192M {path} && {MAKE} {path} {address}/24 10.0.2.2"
+    make = f"truncate -s {size} {path} && GUEST_FILES={files} {MAKE} {path} {address}/24 10.0.2.2"
     machine.run(f"mkdir -p {PLACE} && {make}", timeout=TAKEOVER)
     return path
 

@@ -6,10 +6,9 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import commands, typing
 from tests.vm.story import TAKEOVER, Story
-from tests.vm.test_import import FILLS, MAKE, PLACE, WEB, await_guests
+from tests.vm.test_import import FILES, FILLS, MAKE, PLACE, WEB, await_guests
 from tests.vm.wait import wait_until
 
-FILES = "/usr/share/shoestring/guest"
 USB = "$(lsblk --noheadings --paths -o NAME,TRAN | awk '$2 == \"usb\" {print $1}')"
 OVF = """<?xml version="1.0"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1"
