@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.vm.incidents.arrivals import PLACE, bring, make_image
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import typing
@@ -15,9 +16,6 @@ from tests.vm.story import BOOT, TAKEOVER, Story, lines
 from tests.vm.test_backup import numbers_in
 from tests.vm.wait import wait_until
 
-PLACE = "/state/images"  # of the images, and of a backup
-FILES = "/usr/share/shoestring/guest"  # of the built-in guest
-MAKE = f"{FILES}/make-disk"
 LIST = "/state/etc/shoestring/change.json"  # is there as long as a change of the list is open
 FILLS = 900.0  # seconds; every block of a disk, emulated, over an emulated cable
 TAKEN_BACK = 300.0  # seconds
@@ -29,21 +27,6 @@ OTHERS = {"web": WEB, "mail": "10.0.2.52", "db": "10.0.2.53"}
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def make_image(
-    machine: Machine, name: str, address: str, *, size: str = "192M", files: str = FILES
-) -> str:
-    """A guest of its own that answers for ADDRESS, on MACHINE, made of FILES there."""
-    path = f"{PLACE}/{name}.raw"
-    make = f"truncate -s {size} {path} && GUEST_FILES={files} {MAKE} {path} {address}/24 10.0.2.2"
-    machine.run(f"mkdir -p {PLACE} && {make}", timeout=TAKEOVER)
-    return path
-
-
-def bring(image: str, address: str, *more: str) -> str:
-    options = f"--memory 192 --type pv --address {address}"  # its kernel is unpacked
-    return " ".join(("shoestring guest import", image, options, *more, "--yes"))
 
 
 def guests(machine: Machine) -> dict[str, list[str]]:

@@ -2,11 +2,12 @@
 """The pages of docs/, typed as they stand."""
 
 from tests.vm import stick
+from tests.vm.incidents.arrivals import FILES, MAKE, PLACE
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import commands, typing
 from tests.vm.story import TAKEOVER, Story
-from tests.vm.test_import import FILES, FILLS, MAKE, PLACE, WEB, await_guests
+from tests.vm.test_import import FILLS, WEB, await_guests
 from tests.vm.wait import wait_until
 
 USB = "$(lsblk --noheadings --paths -o NAME,TRAN | awk '$2 == \"usb\" {print $1}')"
