@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.vm import tools
 from tests.vm.accel import acceleration
-from tests.vm.bench import boots, disks, idle, sizes, takeovers, writes
+from tests.vm.bench import boots, disks, idle, images, serving, sizes, takeovers, writes
 from tests.vm.bench.figures import (
     ENOUGH,
     Figure,
@@ -43,6 +43,8 @@ MEASURES: dict[str, tuple[Path, Measure]] = {
     **{name: (TEST_FLAVOUR, partial(takeovers.measure, name)) for name in takeovers.ACTS},
     writes.NAME: (TEST_FLAVOUR, writes.measure),
     disks.RESYNC: (TEST_FLAVOUR, disks.resync),
+    images.NAME: (TEST_FLAVOUR, images.measure),
+    serving.NAME: (TEST_FLAVOUR, serving.measure),
     boots.PHASES: (TEST_FLAVOUR, boots.phases),
     boots.SIDE_BY_SIDE: (SHIPPED, boots.side_by_side),
 }
