@@ -127,6 +127,10 @@ class CommandLine:
         command.set_defaults(run=run)
         return command
 
+    def all(self) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+        """Each command as it is typed, and its parser; the program itself comes first."""
+        return _with_those_below(self._name, self._parser)
+
     def parse(self, argv: list[str]) -> argparse.Namespace:
         """Raises SystemExit for --help and wrong usage."""
         return self._parser.parse_args(argv)
@@ -161,6 +165,16 @@ class CommandLine:
         for text in said:
             print("\n".join(folded(text)) if sys.stderr.isatty() else text, file=sys.stderr)
         return code
+
+
+def _with_those_below(
+    typed: str, parser: argparse.ArgumentParser
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    yield typed, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, below in action.choices.items():
+                yield from _with_those_below(f"{typed} {verb}", below)
 
 
 def look(places: Places) -> tuple[dict[str, Any], Snapshot]:

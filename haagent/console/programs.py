@@ -21,11 +21,14 @@ SHELL = ("bash", "--noprofile", "--norc", "-i")
 SHELL_QUIET = 600  # seconds at the prompt without a key, until the shell ends by itself
 # Seconds for what only tells something. A report asks many programs, each with a limit of its own.
 LIMIT = 300.0
+COMPLETION = "/usr/lib/shoestring/completion"  # made by haagent/completion.py
 # A shell of systemd's knows none of these.
 ENVIRONMENT = {
     "HISTFILE": "",
     "HOME": "/root",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    # bash(1): before the first prompt, once. A file of its own would come with /etc/bash.bashrc.
+    "PROMPT_COMMAND": f". {COMPLETION}; unset PROMPT_COMMAND",
     "TMOUT": str(SHELL_QUIET),  # bash(1)
 }
 

@@ -2,12 +2,14 @@
 """The menu behind the Enter key, at a serial line: what takes the password, what comes of it."""
 
 import re
+import time
 
 import pytest
 
 from tests.vm import stick
 from tests.vm.evening import PASSWORD
 from tests.vm.lab import Lab
+from tests.vm.machine import Machine
 from tests.vm.pair import status
 from tests.vm.person import MENU, Person
 from tests.vm.story import TAKEOVER, Story
@@ -17,6 +19,18 @@ from tests.vm.wait import wait_until
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
+
+
+def completes(machine: Machine, typed: str, rest: str) -> None:
+    """In a shell: TYPED, and a Tab that puts REST behind it."""
+    console = machine.console
+    for key in typed:
+        console.send(key)
+        console.expect_exact(key, timeout=60)
+    began = time.monotonic()
+    console.send("\t")
+    console.expect_exact(rest, timeout=60)
+    print(f"{rest!r} after {time.monotonic() - began:.1f} s")
 
 
 def test_a_guest_is_moved_after_a_wrong_password(story: Story) -> None:
@@ -38,6 +52,10 @@ def test_a_guest_is_moved_after_a_wrong_password(story: Story) -> None:
         person.reads("#")
         person.types("id -un")
         person.reads("root")
+        completes(a, "shoestring guest sh", "ow ")
+        completes(a, "", "counter ")
+        person.types()
+        person.reads("MAC address")
         person.types("exit")
         person.reads("PROTECTED")
         story.await_numbers(20)
