@@ -15,6 +15,7 @@ from pathlib import Path as File
 
 from haagent import config as settings
 from haagent import journal, lan, predecessor
+from haagent.backup import news as backups
 from haagent.cluster.datagrams import Datagrams, Way
 from haagent.cluster.heartbeat import Heartbeat, HeartbeatLost
 from haagent.cluster.revival import Revival
@@ -102,6 +103,7 @@ class Machine:
         self.failed_units: tuple[str, ...] = ()
         self.has_strange_disk = False
         self.update: News | None = None
+        self.backups: Mapping[str, backups.News] = {}
         self.last_in_sync = LastInSync(FOLDER, config.guests)
         self.lookout = Lookout(config.guests)
         self.kept = Kept()
@@ -262,6 +264,7 @@ class Machine:
             hanging_resyncs=self.reconnection.hanging,
             verified=self.verification.verified,
             update=self.update,
+            backups=self.backups,
             lately=self.lookout.lately,
             has_strange_disk=self.has_strange_disk,
             misunderstood_at=self.speech.misunderstood_at,
@@ -347,6 +350,7 @@ class Machine:
                 self.failed_units = tuple(line[0] for line in lines)
             self.has_strange_disk = STRANGE_DISK.exists()
             self.update = news.read()
+            self.backups = backups.read()
             time.sleep(LOOK_AT_UNITS)  # systemd's own events need D-Bus; the screen can wait
 
     def _watch_stick(self, post: Callable[[Event], None]) -> None:

@@ -232,6 +232,20 @@ class Alarm(StrEnum):
         "verified GUEST`, on each machine, ends the note.",
     )
 
+    BACKUP_MISSING = (
+        "SHOE-213",
+        "A guest is not backed up as it should be",
+        "This is a note, and takes nothing from the pair's protection. This machine was told to "
+        "back the guest up by itself (`shoestring guest schedule`), and that failed, or was not "
+        "done when it was due. Most often the USB disk is not plugged in, or there are two, or it "
+        "is full. Or the copy on this machine was not the newest just then. Only the machine that "
+        "was told so tells it.",
+        "Put right what the screen names. It is tried again each hour, for a day; `shoestring "
+        "guest backup GUEST` makes one at once, and ends the note. `journalctl -u "
+        "shoestring-backup` has every try. `shoestring guest schedule GUEST --off` ends the "
+        "schedule.",
+    )
+
     PEER_SILENT = (
         "SHOE-301",
         "The other machine is silent",

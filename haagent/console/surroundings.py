@@ -7,6 +7,7 @@ Whoever decides never looks at any of it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from haagent.backup.news import News as Backups
 from haagent.cluster.speech import Stranger
 from haagent.core.foresight import Outlook
 from haagent.core.model import NEVER, Path
@@ -32,6 +33,9 @@ class Surroundings:
     hanging_resyncs: frozenset[str] = frozenset()  # guests: all is copied, and DRBD does not end it
     verified: Mapping[str, Verified] = field(default_factory=dict)
     update: News | None = None  # None: nothing is known
+    backups: Mapping[str, Backups] = field(
+        default_factory=dict
+    )  # that this machine makes by itself
     lately: tuple[tuple[float, str], ...] = ()  # what was decided: when, so too; the newest first
     has_strange_disk: bool = False  # the data disk is not the one of this machine
     misunderstood_at: float = NEVER  # monotonic: when the peer last spoke a format that is not ours

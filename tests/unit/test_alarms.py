@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from haagent.backup.news import News as Backup
 from haagent.cluster.speech import Stranger
 from haagent.console import alarms, complaints
 from haagent.console.alarms import BY_CODE, GROUPS, Alarm, document, group
@@ -46,6 +47,7 @@ AROUNDS = (
 )
 FIRST = replace(AROUND, verified={"counter": Verified(Finding(2.0, 8, 1.0, is_first=True))})
 SETTLED = replace(AROUND, verified={"counter": Verified(Finding(2.0, 8, 1.0, "anna", True))})
+UNSAVED = replace(AROUND, backups={"counter": Backup(trouble="It is full.")})
 STRANGE = replace(AROUND, strangers={Way.LAN: Stranger("192.0.2.7", NOW - 1)})
 MISUNDERSTOOD = Surroundings({"crossover": True, "lan": True}, misunderstood_at=NOW - 1)
 
@@ -73,6 +75,7 @@ FOR_EVER = {
     "SHOE-210": "COPIES_DIFFER",
     "SHOE-211": "COPIES_DIFFERED",
     "SHOE-212": "COPIES_NEVER_SAME",
+    "SHOE-213": "BACKUP_MISSING",
     "SHOE-301": "PEER_SILENT",
     "SHOE-302": "GAVE_UP",
     "SHOE-303": "LEAVING",
@@ -132,7 +135,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
-    made |= {note.code for around in (SETTLED, FIRST) for note in look(WELL, around).notes}
+    made |= {note.code for around in (SETTLED, FIRST, UNSAVED) for note in look(WELL, around).notes}
     made |= {note.code for note in look(ledger(wish=Wish(3, Target.RETRIED))(WELL)).notes}
     assert made == set(Alarm)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """All complaints about a pair, the worst first. The one place that orders them."""
 
-from haagent.console.complaints import data, guests, machines, updates, verified, ways
+from haagent.console.complaints import backups, data, guests, machines, updates, verified, ways
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.surroundings import Surroundings
 from haagent.core.model import NodeState
@@ -34,6 +34,7 @@ def notes(state: NodeState, around: Surroundings) -> tuple[Complaint, ...]:
     return (
         *guests.tried(state),
         *verified.settled(state, around),
+        *backups.missing(state, around),
         *ways.strangers(state, around),
         *machines.releases(state),
     )
