@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from haagent import config, handover, settings, shoestring, state
-from haagent.command import CODES, CommandLine, Exit, Places
+from haagent.command import CODES, CommandLine, Exit, Places, ended_as_by_ctrl_c
 from haagent.console import entrance, screen, tty
 from haagent.console.keys import deaf_to_keys
 from haagent.console.lines import Lines
@@ -43,6 +43,7 @@ def main(argv: list[str], places: Places | None = None) -> int:
     leave.add_argument("--limit", type=float, help="seconds to wait; stretched by the time scale")
     add("well", _well, "tell GRUB that what runs does well, once it does; systemd does")
     add("update-door", _update_door, "take an update from the other machine; systemd does")
+    add("backups", _backups, "make the backups that are due; systemd does")
     add("daemon", _daemon, "run the agent; systemd does")
     add("fence-peer", _fence_peer, "DRBD's fence-peer handler; nobody else calls it")
     return program.run(argv, places)
@@ -122,6 +123,13 @@ def _update_door(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.update import door  # as above
 
     return door.answer(places)
+
+
+def _backups(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup.nightly import Nightly  # as above
+
+    with ended_as_by_ctrl_c():
+        return Nightly(places).run()
 
 
 def _daemon(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -130,12 +130,9 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "a folder with raw disks and SHA256SUMS, for whoever has nothing of ours"
     command.add_argument("--plain", action="store_true", help=help)
     command.add_argument("--here", action="store_true", help="also where the guest runs")
-    help = "then remove what is neither among the last N"
-    command.add_argument("--keep", metavar="N", type=int, help=help)
-    for period, of in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
-        help = f"nor the newest of one of the last N {of}"
-        command.add_argument(f"--{period}", metavar="N", type=int, help=help)
+    add_retention(command)
     command.add_argument("--json", action="store_true", help="what was done, for programs")
+    add_schedule_of(add)
     help = "write a guest's disk into one file for another hypervisor, while it runs on"
     command = add("export", export, help, "shoestring guest export web --format vmdk")
     command.add_argument("guest", metavar="GUEST")
@@ -145,6 +142,31 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     kinds = ("qcow2", "vmdk", "vdi", "raw")
     command.add_argument("--format", choices=kinds, default="qcow2", help=help)
     command.add_argument("--here", action="store_true", help="also where the guest runs")
+
+
+def add_retention(command: Parser) -> None:
+    help = "then remove what is neither among the last N"
+    command.add_argument("--keep", metavar="N", type=int, help=help)
+    for period, of in (("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
+        help = f"nor the newest of one of the last N {of} of UTC"
+        command.add_argument(f"--{period}", metavar="N", type=int, help=help)
+
+
+def add_schedule_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+    help = "have this machine back a guest up by itself; without a guest: say what it does"
+    example = "shoestring guest schedule web --at 02:30 --daily 7 --weekly 4"
+    command = add("schedule", schedule, help, example)
+    command.add_argument("guest", metavar="GUEST", nargs="?")
+    either = command.add_mutually_exclusive_group()
+    help = "the time of the day, in the time zone of this machine"
+    either.add_argument("--at", metavar="HH:MM", help=help)
+    either.add_argument("--off", action="store_true", help="not any more; what there is stays")
+    help = "the days of the week, as in mon,thu; else each day"
+    command.add_argument("--days", metavar="DAYS", help=help)
+    help = "a folder; without it, the one USB disk that is plugged in then"
+    command.add_argument("--to", metavar="FOLDER", help=help)
+    add_retention(command)
+    command.add_argument("--json", action="store_true", help="for programs")
 
 
 def add_backup(program: CommandLine) -> None:
@@ -166,6 +188,12 @@ def back_up(arguments: argparse.Namespace, places: Places) -> Exit:
     from haagent.backup import act
 
     return act.back_up(arguments, places)
+
+
+def schedule(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent.backup import scheduling
+
+    return scheduling.plan(arguments, places)
 
 
 def export(arguments: argparse.Namespace, places: Places) -> Exit:

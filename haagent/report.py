@@ -39,7 +39,14 @@ LINES = 2000  # of the journal, for each boot
 LOOKED_THROUGH = 20_000  # of which the kernel's are left out, but for those about these:
 RELEVANT = re.compile(r"(?i)drbd|watchdog")
 KERNEL = re.compile(r"\S+ \S+ kernel: ")
-UNITS = ("haagent", "heartbeat", "drbd-up", "shoestring-leave", "shoestring-well")
+UNITS = (
+    "haagent",
+    "heartbeat",
+    "drbd-up",
+    "shoestring-leave",
+    "shoestring-well",
+    "shoestring-backup",
+)
 JOURNAL = ("journalctl", "--no-pager", "--quiet", "--output=short-iso-precise")
 
 

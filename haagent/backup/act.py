@@ -25,6 +25,7 @@ from haagent.backup.disks import Source, source
 from haagent.backup.layout import title
 from haagent.backup.reading import Backup
 from haagent.backup.retention import Point, Policy, expendable
+from haagent.backup.schedule import Schedules
 from haagent.command import Exit, Places, look
 from haagent.config import Config
 from haagent.console.alarms import Alarm
@@ -47,35 +48,52 @@ class Job:
     """What is asked for."""
 
     guest: str
-    folder: Path
-    is_full: bool
-    is_plain: bool
+    to: str | None  # a folder; None: the one USB disk that is plugged in
     policy: Policy | None  # None: nothing is removed
-    is_shown: bool = True  # to a person: how far it is
+    is_full: bool = False
+    is_plain: bool = False
+    is_here_meant: bool = False  # also where the guest runs
+    is_shown: bool = False  # to a person: how far it is
 
 
 def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> Exit:
-    _, shown = look(places)
-    view = guest_of(shown, arguments.guest)
-    refuse(shown, view, is_here_meant=arguments.here)
-    found = config.load(places.file, places.cmdline)
-    policy = _policy(arguments)
-    with finding.folder("A backup goes onto", arguments.to, places.run) as folder:
-        job = Job(
-            view.name, folder, arguments.full, arguments.plain, policy, is_shown=not arguments.json
-        )
-        line = Line()
-        with line.watched(
-            "The backup was interrupted.", "There is none: what was written is removed."
-        ):
-            told = _write(job, found, places.run, sysfs, line)
-        told["removed"] = _thin_out(job)
-        told["differs"] = differs(view)
+    job = Job(
+        arguments.guest,
+        arguments.to,
+        policy_of(arguments),
+        is_full=arguments.full,
+        is_plain=arguments.plain,
+        is_here_meant=arguments.here,
+        is_shown=not arguments.json,
+    )
+    began = time.time()
+    told = make(job, places, sysfs)
+    with contextlib.suppress(OperatorError):  # it is there, whatever its schedule knows of it
+        schedules = Schedules(places.file.parent)
+        if (schedule := schedules.read(job.guest)) is not None:
+            schedules.change(schedule.succeeded(began, Path(str(told["file"])).name))
     if arguments.json:
         print(json.dumps(told, indent=2))
     else:
         tell(*sentences(told))
     return Exit.PROTECTED
+
+
+def make(job: Job, places: Places, sysfs: Path = SYSFS) -> dict[str, object]:
+    """What was done. Raises ShoestringError; OSError if what is not kept cannot be removed."""
+    _, shown = look(places)
+    view = guest_of(shown, job.guest)
+    refuse(shown, view, is_here_meant=job.is_here_meant)
+    found = config.load(places.file, places.cmdline)
+    with finding.folder("A backup goes onto", job.to, places.run) as folder:
+        line = Line()
+        with line.watched(
+            "The backup was interrupted.", "There is none: what was written is removed."
+        ):
+            told = _write(job, folder, found, places.run, sysfs, line)
+        told["removed"] = _thin_out(job, folder)
+        told["differs"] = differs(view)
+    return told
 
 
 def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
@@ -104,7 +122,9 @@ def differs(view: GuestView) -> int:
     return 0 if known.copied_from or known.is_first else known.differs
 
 
-def _write(job: Job, found: Config, run: Run, sysfs: Path, line: Line) -> dict[str, object]:
+def _write(
+    job: Job, folder: Path, found: Config, run: Run, sysfs: Path, line: Line
+) -> dict[str, object]:
     began, size = time.monotonic(), 0
 
     def progress(share: float) -> None:
@@ -113,7 +133,7 @@ def _write(job: Job, found: Config, run: Run, sysfs: Path, line: Line) -> dict[s
         seconds = max(time.monotonic() - began, 0.001)
         line.shows("Reading", share, f", {share * size / seconds / 1e6:.1f} MB/s")
 
-    base = None if job.is_full or job.is_plain else _base(job)
+    base = None if job.is_full or job.is_plain else _base(job.guest, folder)
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(Backup(base)) if base is not None else None
         disks = [*_sources(job.guest, found, run, sysfs, stack)]
@@ -121,12 +141,10 @@ def _write(job: Job, found: Config, run: Run, sysfs: Path, line: Line) -> dict[s
         text = definition(found, job.guest, disks)
         at = datetime.now(UTC)
         if job.is_plain:
-            path = plain.write(job.folder, job.guest, at, text, disks, progress)
+            path = plain.write(folder, job.guest, at, text, disks, progress)
             stored = size
         else:
-            path, written = writing.write_file(
-                job.folder, job.guest, at, text, disks, opened, progress
-            )
+            path, written = writing.write_file(folder, job.guest, at, text, disks, opened, progress)
             stored = written.length
     return {
         "guest": job.guest,
@@ -170,10 +188,9 @@ def definition(found: Config, guest: str, disks: list[Source]) -> str:
     )
 
 
-def _base(job: Job) -> Path | None:
-    """The newest backup in the folder that another one can build on."""
-    points, _ = catalogue.survey(job.folder)
-    ours = [one for one in points if one.name.guest == job.guest and one.file != one.id]
+def _base(guest: str, folder: Path) -> Path | None:
+    """The newest backup in FOLDER that another one can build on."""
+    ours = _ours(guest, folder)
     if not ours:
         return None
     newest = max(ours, key=lambda one: (one.name.at, one.file))
@@ -182,18 +199,22 @@ def _base(job: Job) -> Path | None:
     while one is not None and one.base is not None:
         depth, one = depth + 1, by_id.get(one.base)
     is_whole = one is not None  # down to a full one
-    return job.folder / newest.file if is_whole and depth < DEEPEST else None
+    return folder / newest.file if is_whole and depth < DEEPEST else None
 
 
-def _thin_out(job: Job) -> list[str]:
+def _ours(guest: str, folder: Path) -> list[Point]:
+    """The backups of GUEST in FOLDER, but for plain ones."""
+    points, _ = catalogue.survey(folder)
+    return [one for one in points if one.name.guest == guest and one.file != one.id]
+
+
+def _thin_out(job: Job, folder: Path) -> list[str]:
     """Removes what the policy does not keep, now that a newer one is there. The names."""
     if job.policy is None:
         return []
-    points, _ = catalogue.survey(job.folder)
-    ours = [one for one in points if one.name.guest == job.guest and one.file != one.id]
-    going = expendable(ours, job.policy)
+    going = expendable(_ours(job.guest, folder), job.policy)
     for one in going:
-        (job.folder / one.file).unlink()
+        (folder / one.file).unlink()
     return [one.file for one in going]
 
 
@@ -220,7 +241,8 @@ def doubt(guest: str) -> str:
     )
 
 
-def _policy(arguments: argparse.Namespace) -> Policy | None:
+def policy_of(arguments: argparse.Namespace) -> Policy | None:
+    """Raises OperatorError."""
     numbers = (arguments.keep, arguments.daily, arguments.weekly, arguments.monthly)
     if all(number is None for number in numbers):
         return None

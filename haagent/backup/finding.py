@@ -35,7 +35,7 @@ def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
     """Where the one USB disk is that is plugged in, for WHAT takes one. Raises OperatorError and
     ToolError.
     """
-    sticks = saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
+    sticks = usb_disks(run)
     if len(sticks) != 1:
         seen = " and ".join(stick.title for stick in sticks) or "none"
         raise OperatorError(
@@ -46,6 +46,11 @@ def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
     [stick] = sticks
     with mounted(stick.device, stick.kind, POINT, is_writable=is_writable, run=run) as place:
         yield place
+
+
+def usb_disks(run: Run) -> list[saving.Stick]:
+    """Raises ToolError."""
+    return saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
 
 
 @contextlib.contextmanager
