@@ -13,6 +13,8 @@ from firstboot import agreement, apply, forgetting
 from firstboot.apply import COMPLETE
 from firstboot.installing import mark
 from firstboot.rendering import SETTINGS
+from haagent.backup import news, schedule
+from haagent.command import Exit
 from haagent.console import menu
 from haagent.control import SOCKET
 from haagent.lan import LIMIT, UNIT
@@ -412,6 +414,35 @@ def test_a_good_start_is_marked_without_holding_up_the_start() -> None:
     assert "\nenable shoestring-well.service\n" in preset
     # Only an ordinary start is counted by GRUB, and only that is marked.
     assert unit["WantedBy"] == ["multi-user.target"]
+
+
+def test_a_backup_is_in_nobodys_way() -> None:
+    unit = settings(UNITS / "shoestring-backup.service")
+    assert unit["ExecStart"] == ["/usr/bin/haagent backups"]
+    # A start that meets one is over all the same, and a shutdown waits no longer than for others.
+    assert unit["Type"] == ["exec"]
+    assert int(unit["TimeoutStopSec"][0]) <= 60 and unit["KillMode"] == ["mixed"]
+    assert not {"DefaultDependencies", "Before", "After", "Restart", "WantedBy"} & set(unit)
+    # One that was ended by a shutdown, or failed and was told of, is no part that failed.
+    assert unit["SuccessExitStatus"] == [str(int(Exit.INTERRUPTED))]
+    assert (unit["Nice"], unit["IOSchedulingClass"]) == (["19"], ["idle"])
+    assert int(unit["OOMScoreAdjust"][0]) > 0 and "MemoryHigh" in unit and "MemoryMax" not in unit
+
+
+def test_a_machine_looks_for_backups_that_are_due() -> None:
+    """And writes nothing to the stick for that, nor starts anything where there are none."""
+    unit = settings(UNITS / "shoestring-backup.service")
+    assert unit["ConditionPathExistsGlob"] == [f"|{schedule.path('x')}".replace("x.json", "*.json")]
+    assert unit["ConditionPathExists"] == [f"|{news.FILE}"]
+    assert SOCKET.with_name(news.NAME) == news.FILE
+    assert unit["LogLevelMax"] == unit["SyslogLevel"] == ["notice"]
+    timer = settings(UNITS / "shoestring-backup.timer")
+    (every,) = timer["OnCalendar"]
+    assert every == "*:0/5" and schedule.AGAIN > 300
+    assert timer["WantedBy"] == ["multi-user.target"]
+    preset = (UNITS.parent / "system-preset/00-shoestring.preset").read_text()
+    assert "\nenable shoestring-backup.timer\n" in preset
+    assert "shoestring-backup.service" not in preset
 
 
 def test_nothing_of_ours_starts_beside_an_install_nor_after_one_that_failed() -> None:
