@@ -31,7 +31,8 @@ def remove(
     number = next_number(pair, shown)
     tell(
         f"{view.name} goes, with its disk, on {shown.me} and on {shown.peer}. All that is on it is"
-        " lost for good; a backup that was made of it elsewhere stays.",
+        " lost for good; a backup that was made of it elsewhere stays. None is made by itself any"
+        " more, on either.",
     )
     if ask("Type the guest's name to remove it: ") != view.name:
         raise OperatorError(

@@ -14,6 +14,7 @@ from typing import Protocol
 from firstboot.hands import FAILING_STICK, Files, put
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
+from haagent.backup import schedule
 from haagent.errors import BugError, OperatorError
 
 Tell = Callable[[str], None]
@@ -173,6 +174,7 @@ class Part:
         # safety: a person may have started it since. What runs is never cut off its agent.
         self._wait_for(change)
         self._hands.write_list(change)
+        self._hands.remove(str(schedule.path(guest)))
         self._hands.restart_agent()
         # safety: not before the agent has let go of it for good. DRBD refuses what is in use.
         self._hands.stop_mirror(guest)

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from firstboot.rendering import File
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
 from firstboot.roster.leading import lead, settle, settle_alone, settle_here
 from firstboot.roster.part import Busy, Part
+from haagent.backup import schedule
 from haagent.errors import BugError, OperatorError, PeerError
 from tests.unit.fake_roster import (
     AFTER,
@@ -80,6 +82,17 @@ def test_both_machines_have_it(change: Change) -> None:
     both.lead(change)
     assert both.filled == 1
     assert both.assert_one(change)
+
+
+def test_what_was_to_be_backed_up_by_itself_goes_with_its_guest() -> None:
+    both = Both()
+    for host in (both.a, both.b):
+        for name in ("old", "web"):
+            path = str(schedule.path(name))
+            host.files[path] = File(path, "{}")
+    both.lead(REMOVE)
+    for host in (both.a, both.b):
+        assert set(host.files) == {str(schedule.path("web"))}
 
 
 @pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
