@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from haagent import saving
+from haagent.alone import alone
 from haagent.backup import catalogue
 from haagent.backup.layout import title
 from haagent.errors import OperatorError
@@ -35,17 +36,27 @@ def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
     """Where the one USB disk is that is plugged in, for WHAT takes one. Raises OperatorError and
     ToolError.
     """
-    sticks = usb_disks(run)
-    if len(sticks) != 1:
-        seen = " and ".join(stick.title for stick in sticks) or "none"
-        raise OperatorError(
-            f"{what} the one USB disk that is plugged in, and there is {seen}. Nothing was done.",
-            "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder where a disk or an NFS"
-            " share is mounted.",
-        )
-    [stick] = sticks
-    with mounted(stick.device, stick.kind, POINT, is_writable=is_writable, run=run) as place:
-        yield place
+    busy = OperatorError(
+        "The USB disk is in use already, by another backup, export or restore. Nothing was done.",
+        "Wait until that has ended.",
+    )
+    with alone(POINT.with_suffix(".lock"), busy):
+        if POINT.is_mount():
+            run(("umount", str(POINT)), timeout=LIMIT)  # it was left by one that was killed
+        stick = _only(what, usb_disks(run))
+        with mounted(stick.device, stick.kind, POINT, is_writable=is_writable, run=run) as place:
+            yield place
+
+
+def _only(what: str, sticks: list[saving.Stick]) -> saving.Stick:
+    if len(sticks) == 1:
+        return sticks[0]
+    seen = " and ".join(stick.title for stick in sticks) or "none"
+    raise OperatorError(
+        f"{what} the one USB disk that is plugged in, and there is {seen}. Nothing was done.",
+        "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder where a disk or an NFS"
+        " share is mounted.",
+    )
 
 
 def usb_disks(run: Run) -> list[saving.Stick]:

@@ -11,10 +11,10 @@ writes what must come later when it was told that the earlier is on both disks (
 """
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from haagent.alone import alone
 from haagent.errors import OperatorError, ToolError
 from haagent.guests.name import checked
 from haagent.run import Run, run
@@ -32,7 +32,13 @@ def snapshot(guest: str, run: Run = run) -> Iterator[Path]:
 
     Raises OperatorError if there is no room or somebody reads such a one already; ToolError.
     """
-    with _alone(checked(guest)):
+    busy = OperatorError(
+        f"{guest} is being read already, by another backup, export or clone.",
+        "Nothing was done. Wait until that has ended.",
+    )
+    # safety: a second one that begins in the same moment would take the first one's snapshot for
+    # what a power cut left, and remove it before it is opened.
+    with alone(LOCKS / f"reading-{checked(guest)}.lock", busy):
         yield from _made(guest, run)
 
 
@@ -57,23 +63,6 @@ def _made(guest: str, run: Run) -> Iterator[Path]:
         yield Path("/dev") / GROUP / name
     finally:
         _remove(name, run)
-
-
-@contextlib.contextmanager
-def _alone(guest: str) -> Iterator[None]:
-    """safety: a second one that begins in the same moment would take the first one's snapshot for
-    what a power cut left, and remove it before it is opened.
-    """
-    LOCKS.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with (LOCKS / f"reading-{guest}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OperatorError(
-                f"{guest} is being read already, by another backup, export or clone.",
-                "Nothing was done. Wait until that has ended.",
-            ) from None
-        yield
 
 
 def _size(guest: str, origin: Volume, room: int) -> int:

@@ -264,7 +264,11 @@ def test_a_folder_that_is_not_there(machine: Machine, places: Places, capsys: Ca
 
 
 def test_the_one_usb_disk_is_taken(
-    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    machine: Machine,
+    places: Places,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     plugged: list[saving.Stick] = []
 
@@ -277,6 +281,7 @@ def test_the_one_usb_disk_is_taken(
 
     monkeypatch.setattr(saving, "sticks", lambda argv, text: plugged)
     monkeypatch.setattr(finding, "mounted", mounted)
+    monkeypatch.setattr(finding, "POINT", tmp_path / "run/backups")
     without = Places(places.file, places.cmdline, places.folder, places.socket, run)
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.FAILED
     assert "there is none. Nothing was done." in " ".join(capsys.readouterr().err.split())
@@ -287,11 +292,36 @@ def test_the_one_usb_disk_is_taken(
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
     newest = machine.names()[-1]
     capsys.readouterr()
+    busy = ["guest", "backup", "counter"]
+    with finding.usb_disk("A test takes", without.run, is_writable=False):
+        assert shoestring.main(busy, without) == Exit.FAILED
+    assert "The USB disk is in use already" in capsys.readouterr().err
     for said, found in ((first, first), ("counter", newest), (f"{machine.folder}/{first}", first)):
         assert shoestring.main(["backup", "verify", said], without) == Exit.PROTECTED
         assert f"every sum is right: {found}" in capsys.readouterr().out.replace("\n", " ")
     assert shoestring.main(["backup", "verify", "mail"], without) == Exit.FAILED
     assert "It has backups of: counter." in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_one_that_was_killed_left_mounted_is_in_nobodys_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk that is mounted is no disk that is plugged in for this."""
+    ran: list[str] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        ran.append(" ".join(argv))
+        mounts = "/run/shoestring/backups" if len(ran) == 1 else None
+        part = {"name": "sdb", "tran": "usb", "fstype": "exfat", "partlabel": None}
+        rest = {"mountpoints": [mounts], "model": "Disk", "size": "1T"}
+        return json.dumps({"blockdevices": [{**part, **rest}]}) if argv[0] == "lsblk" else ""
+
+    monkeypatch.setattr(finding, "POINT", tmp_path / "run/backups")
+    monkeypatch.setattr(Path, "is_mount", lambda path: len(ran) < 1)
+    with finding.usb_disk("A test takes", run, is_writable=False) as place:
+        assert place == finding.POINT
+    verbs = [line.split()[0] for line in ran]
+    assert verbs == ["umount", "lsblk", "mount", "umount"]
 
 
 @needs_qemu
