@@ -7,11 +7,13 @@ change is decided is known to nobody else: its mirror runs from a file of its ow
 the machine does not find, and no agent has heard of it.
 """
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from firstboot.hands import FAILING_STICK, Files, put
+from firstboot.rendering import SECRET, File
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
 from haagent.backup import schedule
@@ -184,11 +186,21 @@ class Part:
         # safety: what runs has its name from the old list, with Xen and with its agent.
         self._wait_for(change)
         self._hands.write_list(change)
+        self._rename_schedule(change)
         self._hands.restart_agent()
         # The agent knows the new one, whose disk is away for a moment.
         self._hands.stop_mirror(change.was)
         self._hands.rename_disk(change)
         self._hands.start_mirror(change.guest.name)
+
+    def _rename_schedule(self, change: Change) -> None:
+        was, name = str(schedule.path(change.was)), change.guest.name
+        if (file := self._hands.read(was)) is None:
+            return
+        with contextlib.suppress(ValueError):  # one that cannot be read was told on the screen
+            text = schedule.to_text(replace(schedule.from_text(file.text), guest=name))
+            self._hands.write(File(str(schedule.path(name)), text, SECRET))
+        self._hands.remove(was)
 
     def _wait_for(self, change: Change) -> None:
         """Raises OperatorError while something is in the way of what is decided."""

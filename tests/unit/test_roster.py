@@ -5,10 +5,11 @@ nothing is left behind.
 
 import contextlib
 from dataclasses import replace
+from datetime import time
 
 import pytest
 
-from firstboot.rendering import File
+from firstboot.rendering import SECRET, File
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
 from firstboot.roster.leading import lead, settle, settle_alone, settle_here
@@ -93,6 +94,17 @@ def test_what_was_to_be_backed_up_by_itself_goes_with_its_guest() -> None:
     both.lead(REMOVE)
     for host in (both.a, both.b):
         assert set(host.files) == {str(schedule.path("web"))}
+
+
+def test_what_is_backed_up_by_itself_is_so_by_its_new_name() -> None:
+    both, at = Both(), time(2, 30)
+    kept = schedule.Schedule("old", at, schedule.DAYS, policy=None, to=None, since=1e9)
+    path, new = str(schedule.path("old")), str(schedule.path("new"))
+    both.a.files[path] = File(path, schedule.to_text(kept), SECRET)
+    both.b.files[path] = File(path, "{}", SECRET)
+    both.lead(RENAME)
+    assert schedule.from_text(both.a.files[new].text) == replace(kept, guest="new")
+    assert path not in both.a.files and path not in both.b.files and new not in both.b.files
 
 
 @pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
