@@ -17,7 +17,11 @@ class Watched(Protocol):
 
 
 def await_both(
-    drbd: Watched, guest: str, is_enough: Callable[[Resource], bool], patience: float
+    drbd: Watched,
+    guest: str,
+    is_enough: Callable[[Resource], bool],
+    patience: float,
+    after: Callable[[float, Callable[[], None]], Timer] = Timer,
 ) -> None:
     """Until the mirror of GUEST IS_ENOUGH. Raises PeerError once it has not been connected for
     PATIENCE seconds: whoever waits at the screen must be told.
@@ -33,7 +37,7 @@ def await_both(
             waiting.cancel()
             waiting = None
         elif not now.is_connected and waiting is None:
-            waiting = Timer(patience, drbd.stop)
+            waiting = after(patience, drbd.stop)
             waiting.daemon = True
             waiting.start()
         if is_enough(now):

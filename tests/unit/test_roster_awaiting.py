@@ -2,7 +2,8 @@
 """Whoever brings a guest is told when the other machine is lost, and waits no longer."""
 
 from collections.abc import Callable, Sequence
-from threading import Event
+from threading import Event, Timer
+from typing import ClassVar
 
 import pytest
 
@@ -44,12 +45,30 @@ def test_a_machine_that_is_lost_is_told(seen: Sequence[Resource]) -> None:
         await_both(FakeDrbd(*seen), "web", lambda now: now.is_in_sync, SHORT)
 
 
+class Kept(Timer):
+    """It never comes, and tells whether it was taken back."""
+
+    made: ClassVar[list["Kept"]] = []
+
+    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+        super().__init__(LONG, call)
+        self.is_taken_back = False
+        self.made.append(self)
+
+    def cancel(self) -> None:
+        self.is_taken_back = True
+        super().cancel()
+
+
 def test_who_is_back_in_time_is_waited_for() -> None:
-    class Slow(FakeDrbd):
+    class Back(FakeDrbd):
         def watch(self, post: Callable[[str, Resource], None]) -> None:
             post("web", ALONE)
+            post("web", ALONE)
+            assert not Kept.made[-1].is_taken_back
             post("web", COPIED)
-            assert not self._stopped.wait(20 * SHORT), "it was given up"
+            assert Kept.made[-1].is_taken_back, "it would be given up"
             post("web", SAME)
 
-    await_both(Slow(), "web", lambda now: now.is_in_sync, SHORT)
+    await_both(Back(), "web", lambda now: now.is_in_sync, SHORT, Kept)
+    assert len(Kept.made) == 1
