@@ -24,7 +24,7 @@ CHUNK = 4096  # bytes; lvcreate(8): the default of a snapshot
 NOTE = 16
 SPARE = 16 << 20
 MIB = 1 << 20
-PASSING = "passing"  # the tag of a snapshot that is there only while somebody reads it
+PASSING = "passing"  # the tag of a volume that is there only while somebody reads it
 COLUMNS = ("lv_name", "lv_size", "lv_tags", "origin", "lv_active", "lv_snapshot_invalid")
 LIST = ("lvs", *JSON, ",".join(COLUMNS), "--select", f"vg_name={GROUP}")
 FREE = ("vgs", *JSON, "vg_free", "--select", f"vg_name={GROUP}")
@@ -141,8 +141,9 @@ class Kept:
         return -1 if free is None else free // MIB
 
     def needs(self) -> dict[str, int]:
-        """MiB that a copy of each volume takes, by its name. Raises ToolError."""
-        return {v.name: -(-needed(v.size) // MIB) for v in self._volumes() if not v.origin}
+        """MiB that a copy of each guest's volume takes, by its name. Raises ToolError."""
+        ours = (v for v in self._volumes() if not v.origin and PASSING not in v.tags)
+        return {v.name: -(-needed(v.size) // MIB) for v in ours}
 
     def copies(self) -> tuple[str, ...]:
         """The names of all copies in the group, without what a backup reads for a while. Raises

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from haagent.machine import STRANGE_DISK
+from haagent.storage import passing
+from haagent.storage.kept import PASSING
 from tests.unit.test_units import EXTRA
 
 SCRIPT = EXTRA / "usr/lib/shoestring/drbd-up"
@@ -157,5 +159,6 @@ def test_what_is_left_of_a_backup_is_removed_and_keeps_nothing_from_coming_up(
     removed = (booted.root / "removed").read_text().split()
     assert removed == ["shoestring/busy", "shoestring/web_passing"]
     selected = (booted.root / "selected").read_text()
-    assert "lv_tags=passing" in selected and 'origin!=""' in selected
+    assert f"lv_tags={PASSING}" in selected
+    assert f'&& (origin!="" || lv_name={passing.NAME})' in selected
     assert booted.done == ["vgchange", "drbdadm"]

@@ -47,8 +47,11 @@ class Lvm:
         words = dict(pairwise(argv))
         if argv[0] == "lvcreate":
             size = int(words["--size"].removesuffix("b"))
-            assert size <= self.free and words["--permission"] == "r"
-            self.rows[words["--name"]] = Row(words["--name"], size, words["--addtag"], "web")
+            assert size <= self.free
+            is_snapshot = "--snapshot" in argv
+            assert not is_snapshot or words["--permission"] == "r"
+            origin = "web" if is_snapshot else ""
+            self.rows[words["--name"]] = Row(words["--name"], size, words["--addtag"], origin)
         else:
             name = argv[-1].removeprefix("shoestring/")
             if name in self.in_use:
