@@ -12,7 +12,11 @@ from haagent import describing, handover, running, verifying
 from haagent.command import Command, CommandLine, Exit, Parser, Places
 from haagent.core.ordering import USUAL
 
-BACKUP = "a file; or what is on the one USB disk: its name, or the guest's for the newest"
+BACKUP = (
+    "a file, here or at an address; or what is on the one USB disk: its name, or the guest's for"
+    " the newest"
+)
+FOLDER = "a folder that is there, or nfs://HOST/FOLDER or ssh://USER@HOST/FOLDER; else the USB disk"
 
 
 def add_guest(program: CommandLine, listed: Command) -> None:
@@ -52,12 +56,19 @@ def add_guest(program: CommandLine, listed: Command) -> None:
 def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "bring a virtual machine in: an image (raw, qcow2, vmdk, vdi, OVA) becomes a guest here"
     command = add("import", bring, help, "shoestring guest import web.qcow2 --memory 2048")
-    help = "a file, a disk (/dev/...), or a name on a USB stick; without it, the only image there"
+    help = (
+        "a file, a disk (/dev/...), an address (http, https, nfs, ssh) or a name on a USB stick;"
+        " without it, the only image there"
+    )
     command.add_argument("source", metavar="IMAGE", nargs="?", help=help)
+    help = "of what is fetched over HTTP, as its maker tells it"
+    command.add_argument("--sha256", metavar="SUM", help=help)
+    add_host_key(command)
     add_properties(command, "as the image says")
     help = "make a guest of a backup, on this pair or on another: all of it as it was then"
     command = add("restore", restore, help, "shoestring guest restore web")
     command.add_argument("file", metavar="FILE|GUEST", help=f"{BACKUP}; or a plain one's folder")
+    add_host_key(command)
     add_properties(command, "as in the backup")
     help = "make another guest of a guest's disk as it is now; it stays off until you start it"
     command = add("clone", clone, help, "shoestring guest clone web --name web-2")
@@ -79,6 +90,11 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "remove a guest and its disk from both machines, for good"
     command = add("remove", remove, help, "shoestring guest remove web")
     command.add_argument("guest", metavar="GUEST")
+
+
+def add_host_key(command: Parser) -> None:
+    help = "with ssh://: the key of that computer (SHA256:...), which you are asked about else"
+    command.add_argument("--host-key", metavar="SUM", help=help)
 
 
 def add_properties(command: Parser, otherwise: str, *, is_off: bool = False) -> None:
@@ -123,8 +139,8 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "write a guest's disk into a file, from this machine's copy, while it runs on"
     command = add("backup", back_up, help, "shoestring guest backup web --to /mnt --daily 7")
     command.add_argument("guest", metavar="GUEST")
-    help = "a folder that is there; without it, the one USB disk that is plugged in"
-    command.add_argument("--to", metavar="FOLDER", help=help)
+    command.add_argument("--to", metavar="FOLDER", help=FOLDER)
+    add_host_key(command)
     help = "all of it; else what changed since the newest one there, and all of it after seven"
     command.add_argument("--full", action="store_true", help=help)
     help = "a folder with raw disks and SHA256SUMS, for whoever has nothing of ours"
@@ -136,8 +152,8 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "write a guest's disk into one file for another hypervisor, while it runs on"
     command = add("export", export, help, "shoestring guest export web --format vmdk")
     command.add_argument("guest", metavar="GUEST")
-    help = "a folder that is there; without it, the one USB disk that is plugged in"
-    command.add_argument("--to", metavar="FOLDER", help=help)
+    command.add_argument("--to", metavar="FOLDER", help=FOLDER)
+    add_host_key(command)
     help = "qcow2 (KVM), vmdk (VMware), vdi (VirtualBox) or raw; qcow2"
     kinds = ("qcow2", "vmdk", "vdi", "raw")
     command.add_argument("--format", choices=kinds, default="qcow2", help=help)
@@ -163,7 +179,7 @@ def add_schedule_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     either.add_argument("--off", action="store_true", help="not any more; what there is stays")
     help = "the days of the week, as in mon,thu; else each day"
     command.add_argument("--days", metavar="DAYS", help=help)
-    help = "a folder; without it, the one USB disk that is plugged in then"
+    help = "a folder, or nfs://HOST/FOLDER; without it, the one USB disk that is plugged in then"
     command.add_argument("--to", metavar="FOLDER", help=help)
     add_retention(command)
     command.add_argument("--json", action="store_true", help="for programs")
@@ -174,13 +190,16 @@ def add_backup(program: CommandLine) -> None:
     file = "/mnt/web-2026-11-30T0200Z.full.shoestring"
     command = add("show", show_backup, "say what is in it", f"shoestring backup show {file}")
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
+    add_host_key(command)
     command.add_argument("--json", action="store_true", help="for programs")
     help = "read every byte of it, and of what it builds on"
     command = add("verify", verify_backup, help, f"shoestring backup verify {file}")
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
+    add_host_key(command)
     help = "write its disks as raw files, and its definition as YAML, into a folder"
     command = add("unpack", unpack_backup, help, f"shoestring backup unpack {file} /mnt/web")
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
+    add_host_key(command)
     command.add_argument("folder", metavar="FOLDER")
 
 

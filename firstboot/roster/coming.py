@@ -25,6 +25,7 @@ from haagent.console.sizes import size
 from haagent.console.snapshot import Snapshot
 from haagent.core.ordering import USUAL
 from haagent.core.wish import Target
+from haagent.elsewhere import share
 from haagent.errors import OperatorError
 from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.name import checked
@@ -55,7 +56,8 @@ def bring(
     _, shown = look(places)
     refuse(shown)
     line = Line()
-    with content.of_image(arguments.source, places.run, line.shows) as found:
+    reach, source = share.of(arguments, places), arguments.source
+    with content.of_image(source, reach, line.shows, sha256=arguments.sha256) as found:
         line.ends()
         return _come(arguments, places, found, "import", meet, line)
 
@@ -67,7 +69,7 @@ def restore(
     _, shown = look(places)
     refuse(shown)
     with (
-        finding.meant(arguments.file, places.run) as path,
+        finding.meant(arguments.file, share.of(arguments, places)) as path,
         content.of_backup(path) as found,
     ):
         return _come(arguments, places, found, "restore", meet, Line())

@@ -20,6 +20,7 @@ from haagent.backup.layout import title
 from haagent.backup.restoring import Restored
 from haagent.carrying import shown
 from haagent.config import Config
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.guests.name import fitted
 from haagent.images import conversion, export, ova, sources
@@ -44,11 +45,14 @@ class Content:
 
 
 @contextlib.contextmanager
-def of_image(where: str | None, run: Run, progress: Progress) -> Iterator[Content]:
+def of_image(
+    where: str | None, reach: Reach, progress: Progress, *, sha256: str | None = None
+) -> Iterator[Content]:
     """The image at WHERE (sources.py), which is read before anything is changed if it has sums of
     its own. Raises OperatorError and ToolError.
     """
-    with sources.source(where, run, _no_address).opened() as blob:
+    run = reach.run
+    with sources.source(where, reach, progress, sha256=sha256).opened() as blob:
         with blob.opened() as window:
             is_machine = recognise(window) is Format.OVA
         yield _of_machine(blob, run, progress) if is_machine else _of_disk(blob, run)
@@ -159,11 +163,4 @@ def _content(name: str, image: Image, said: Mapping[str, str], remarks: tuple[st
         said=said,
         remarks=remarks,
         put=lambda device, show: conversion.bring(image, device, show),
-    )
-
-
-def _no_address(url: str) -> sources.Fetched:
-    raise OperatorError(
-        f"{url} is an address on the network, and an import from there is not built yet.",
-        "Bring the image on a USB stick or as a file.",
     )

@@ -31,6 +31,8 @@ from haagent.config import Config
 from haagent.console.alarms import Alarm
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.core.model import Disk, Phase
+from haagent.elsewhere import share
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.guests.name import checked
 from haagent.handover import guest_of
@@ -67,7 +69,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
         is_shown=not arguments.json,
     )
     began = time.time()
-    told = make(job, places, sysfs)
+    told = make(job, places, share.of(arguments, places), sysfs)
     with contextlib.suppress(OperatorError):  # it is there, whatever its schedule knows of it
         schedules = Schedules(places.file.parent)
         if (schedule := schedules.read(job.guest)) is not None:
@@ -79,18 +81,19 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
     return Exit.PROTECTED
 
 
-def make(job: Job, places: Places, sysfs: Path = SYSFS) -> dict[str, object]:
+def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[str, object]:
     """What was done. Raises ShoestringError; OSError if what is not kept cannot be removed."""
     _, shown = look(places)
     view = guest_of(shown, job.guest)
     refuse(shown, view, is_here_meant=job.is_here_meant)
     found = config.load(places.file, places.cmdline)
-    with finding.folder("A backup goes onto", job.to, places.run) as folder:
+    with finding.folder("A backup goes onto", job.to, reach) as folder:
         line = Line()
         with line.watched(
             "The backup was interrupted.", "There is none: what was written is removed."
         ):
             told = _write(job, folder, found, places.run, sysfs, line)
+        told["file"] = finding.path_of(Path(str(told["file"])), job.to)
         told["removed"] = _thin_out(job, folder)
         told["differs"] = differs(view)
     return told
@@ -253,7 +256,7 @@ def policy_of(arguments: argparse.Namespace) -> Policy | None:
 
 
 def show(arguments: argparse.Namespace, places: Places) -> Exit:
-    with finding.meant(arguments.file, places.run) as path, Backup(path) as backup:
+    with finding.meant(arguments.file, share.of(arguments, places)) as path, Backup(path) as backup:
         told = showing.summary(backup)
     print(json.dumps(told, indent=2) if arguments.json else "\n".join(showing.lines(told)))
     return Exit.PROTECTED
@@ -262,7 +265,7 @@ def show(arguments: argparse.Namespace, places: Places) -> Exit:
 def verify(arguments: argparse.Namespace, places: Places) -> Exit:
     line = Line()
     with (
-        finding.meant(arguments.file, places.run) as path,
+        finding.meant(arguments.file, share.of(arguments, places)) as path,
         chain.opened(path) as found,
         line.watched("Nothing is known of it.", "Say it again."),
     ):
@@ -281,7 +284,7 @@ def unpack(arguments: argparse.Namespace, places: Places) -> Exit:
         )
     line = Line()
     with (
-        finding.meant(arguments.file, places.run) as path,
+        finding.meant(arguments.file, share.of(arguments, places)) as path,
         chain.opened(path) as found,
     ):
         guest = checked(found.head.guest)

@@ -18,13 +18,20 @@ from haagent.errors import OperatorError
 SETTLED = 64 << 20  # bytes that may wait to be written, or stay in the cache
 ZEROS = bytes(4 << 20)
 FORGET = os.POSIX_FADV_DONTNEED
+LOST = (
+    "The other computer was lost on the way: look at it and at the LAN cable, and say it again."
+    " What ends with .part there was not finished: remove it."
+)
 HINTS = {  # what to do, by what failed
     errno.ENOSPC: "It is full: make room, or take another one.",
     errno.EDQUOT: "There is no room left for us: ask for more, or take another one.",
     errno.EFBIG: "FAT has no files of 4 GiB or more: format it with exFAT or ext4.",
+    errno.EACCES: "Who this machine's root is there may not write: allow it (NFS: no_root_squash).",
     errno.EROFS: "It is read-only: look for a switch on it.",
     errno.EPIPE: "Whoever should have taken it has ended: look there.",
     errno.EIO: "It may be failing, or was pulled: use another one.",
+    errno.ENOTCONN: LOST,
+    errno.ETIMEDOUT: LOST,
 }
 UNUSABLE = "Look at `journalctl -k`: the disk, or the way to it, may be failing."
 

@@ -28,7 +28,7 @@ def unwritten(what: str, error: OSError) -> OperatorError:
     )
 
 
-class _SettledFile(io.FileIO):
+class SettledFile(io.FileIO):
     """It never leaves much to be written for later: so a share that was told is true, and a slow
     stick does not fill the memory.
     """
@@ -53,7 +53,7 @@ def whole_file(path: Path) -> Iterator[io.FileIO]:
     """A new file, which is PATH when the block has ended well. Raises OperatorError."""
     part = _part(path)
     try:
-        file = _SettledFile(part, "x+b", opener=_private)
+        file = SettledFile(part, "x+b", opener=_private)
     except FileExistsError:
         raise _in_the_way(part) from None
     except OSError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which backup a person means: a path, or a name on the one USB disk that is plugged in."""
+"""Which backup a person means: a path, an address, or a name on the one USB disk there is."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from haagent import saving
 from haagent.alone import alone
 from haagent.backup import catalogue
 from haagent.backup.layout import title
+from haagent.elsewhere import address
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.mounting import LIMIT, mounted
 from haagent.run import Run
@@ -17,18 +19,26 @@ POINT = Path("/run/shoestring/backups")
 
 
 @contextlib.contextmanager
-def folder(what: str, to: str | None, run: Run) -> Iterator[Path]:
+def folder(what: str, to: str | None, reach: Reach) -> Iterator[Path]:
     """Where WHAT is written: the folder TO, or without one the USB disk. Raises as below."""
     if to is None:
-        with usb_disk(what, run, is_writable=True) as place:
+        with usb_disk(what, reach.run, is_writable=True) as place:
+            yield place
+    elif address.is_one(to):
+        with reach.folder(address.parse(to), is_writable=True) as place:
             yield place
     elif Path(to).is_dir():
         yield Path(to)
     else:
         raise OperatorError(
             f"There is no folder {title(Path(to))}. Nothing was done.",
-            "Name a folder that is there, such as one where a disk or an NFS share is mounted.",
+            "Name a folder that is there, or an address: nfs://HOST/FOLDER, ssh://USER@HOST/FOLDER.",
         )
+
+
+def path_of(path: Path, to: str | None) -> str:
+    """Where PATH, which was written to TO, is found by a person."""
+    return str(path) if to is None or not address.is_one(to) else f"{to.rstrip('/')}/{path.name}"
 
 
 @contextlib.contextmanager
@@ -54,8 +64,8 @@ def _only(what: str, sticks: list[saving.Stick]) -> saving.Stick:
     seen = " and ".join(stick.title for stick in sticks) or "none"
     raise OperatorError(
         f"{what} the one USB disk that is plugged in, and there is {seen}. Nothing was done.",
-        "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder where a disk or an NFS"
-        " share is mounted.",
+        "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder, or an address:"
+        " nfs://HOST/FOLDER, ssh://USER@HOST/FOLDER.",
     )
 
 
@@ -65,19 +75,25 @@ def usb_disks(run: Run) -> list[saving.Stick]:
 
 
 @contextlib.contextmanager
-def meant(where: str, run: Run) -> Iterator[Path]:
-    """WHERE is a path; or, without a slash and where there is none, the name of a backup on the USB
-    disk, or of a guest, whose newest one is meant. Raises OperatorError and ToolError.
+def meant(where: str, reach: Reach) -> Iterator[Path]:
+    """WHERE is a path or an address; or, without a slash and where there is none, the name of a
+    backup on the USB disk, or of a guest, whose newest one is meant. Raises OperatorError and
+    ToolError.
     """
+    if address.is_one(where):
+        folder, name = address.parse(where).split()
+        with reach.folder(folder, is_writable=False) as place:
+            yield place / name
+        return
     path = Path(where)
     if "/" in where or path.exists():
         yield path
         return
-    with usb_disk(f"{where} is looked for on", run, is_writable=False) as folder:
-        if (folder / where).exists():
-            yield folder / where
+    with usb_disk(f"{where} is looked for on", reach.run, is_writable=False) as disk:
+        if (disk / where).exists():
+            yield disk / where
             return
-        points, bad = catalogue.survey(folder)
+        points, bad = catalogue.survey(disk)
         ours = [point for point in points if point.name.guest == where]
         if not ours:
             guests = ", ".join(sorted({point.name.guest for point in points})) or "none"
@@ -87,4 +103,4 @@ def meant(where: str, run: Run) -> Iterator[Path]:
                 f" that is called so. It has backups of: {guests}.{odd}",
                 "Nothing was done. Name one of these, or the file with its folder.",
             )
-        yield folder / max(ours, key=lambda point: (point.name.at, point.file)).file
+        yield disk / max(ours, key=lambda point: (point.name.at, point.file)).file

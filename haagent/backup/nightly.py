@@ -17,6 +17,7 @@ from haagent.backup.news import News
 from haagent.backup.schedule import Schedule, Schedules
 from haagent.client import AgentSilent
 from haagent.command import Exit, Interrupted, Places
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError, ShoestringError
 from haagent.storage.sysfs import SYSFS
 
@@ -37,6 +38,8 @@ class Nightly:
         self._wall = wall
         self._zone = zone or schedule.local_zone()
         self._sysfs = sysfs
+        # Nobody is there to be asked anything.
+        self._reach = Reach(places.run, may_ask=False, is_silent=True)
         self._schedules = Schedules(places.file.parent)
         self._note = places.socket.with_name(news.NAME)
         self._news = dict(news.read(self._note))
@@ -79,7 +82,7 @@ class Nightly:
         began = self._wall()
         tried: float | None = None
         try:
-            told = act.make(job, self._places, self._sysfs)
+            told = act.make(job, self._places, self._reach, self._sysfs)
         except (AgentSilent, Interrupted):
             raise  # nothing is known that a person could put right
         except (ShoestringError, OSError) as error:

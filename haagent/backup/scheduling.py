@@ -19,6 +19,8 @@ from haagent.backup.schedule import Schedule, Schedules
 from haagent.command import Exit, Places, look
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import span
+from haagent.elsewhere import address
+from haagent.elsewhere.address import Scheme
 from haagent.errors import BugError, OperatorError
 from haagent.handover import guest_of
 
@@ -48,18 +50,12 @@ def plan(arguments: argparse.Namespace, places: Places) -> Exit:
 def _begin(arguments: argparse.Namespace, places: Places, schedules: Schedules) -> Exit:
     _, shown = look(places)
     view = guest_of(shown, arguments.guest)
-    if arguments.to is not None and not Path(arguments.to).is_dir():
-        raise OperatorError(
-            f"There is no folder {title(Path(arguments.to))}. {NOTHING}",
-            "Name one that is there at each start of this machine, with its whole path; or none, "
-            "for the one USB disk.",
-        )
     made = Schedule(
         guest=view.name,
         at=schedule.time_of(arguments.at),
         days=schedule.days_of(arguments.days),
         policy=policy_of(arguments),
-        to=None if arguments.to is None else str(Path(arguments.to).absolute()),
+        to=None if arguments.to is None else _place(arguments.to),
         since=time.time(),
     )
     try:
@@ -77,6 +73,26 @@ def _begin(arguments: argparse.Namespace, places: Places, schedules: Schedules) 
         return _print_json([made], schedule.local_zone())
     tell(*_said(made, shown, view), *in_the_way)
     return Exit.PROTECTED
+
+
+def _place(to: str) -> str:
+    """Where backups go that are told to go TO. Raises OperatorError."""
+    if address.is_one(to):
+        found = address.parse(to)
+        if found.scheme is not Scheme.NFS:
+            raise OperatorError(
+                f"{found} asks for a password, and nobody is there at night to type it. {NOTHING}",
+                "Take a folder over NFS, which asks for none: nfs://HOST/FOLDER. Or none, for the"
+                " one USB disk.",
+            )
+        return to
+    if not Path(to).is_dir():
+        raise OperatorError(
+            f"There is no folder {title(Path(to))}. {NOTHING}",
+            "Name one that is there at each start of this machine, with its whole path; or"
+            " nfs://HOST/FOLDER; or none, for the one USB disk.",
+        )
+    return str(Path(to).absolute())
 
 
 def _said(made: Schedule, shown: Snapshot, view: GuestView) -> list[str]:

@@ -24,7 +24,7 @@ PATIENCE = 120.0  # seconds on top, for a stick that fails and tries again
 STEP = 1 << 30  # bytes that are zeroed by one program
 AGAIN = (
     "The volume holds nothing that can be used. Look at `journalctl -k` for errors of a disk or"
-    " stick, and say it again."
+    " stick, or at the computer that it comes from, and say it again."
 )
 
 

@@ -20,6 +20,7 @@ from haagent.backup.layout import title
 from haagent.backup.naming import stamp
 from haagent.command import Exit, Places, look
 from haagent.console.sizes import size
+from haagent.elsewhere import share
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
 from haagent.images import blob as blobs
@@ -42,7 +43,7 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
     line = Line()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(
-            finding.folder("An export goes onto", arguments.to, places.run)
+            finding.folder("An export goes onto", arguments.to, share.of(arguments, places))
         )
         image = stack.enter_context(disk_of(view.name, found, places.run, sysfs))
         path = folder / f"{view.name}-{stamp(datetime.now(UTC))}.{kind}"

@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""How an image gets within reach: it lies here, on a USB stick, or at an address on the network.
+"""How an image gets within reach: it lies here, on a USB stick, or on another computer.
 
 It must not judge what it finds; that is for inspection.
 """
 
 import contextlib
 import hashlib
-import http.client
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from haagent import carrying, fetching
+from haagent.asking import tell
+from haagent.backup.files import SettledFile
+from haagent.console.sizes import size
+from haagent.elsewhere import address
+from haagent.elsewhere.address import Address
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.images.blob import SECTOR, Blob, Progress, found
 from haagent.mounting import mounted
 from haagent.run import Run
+from haagent.storage import passing
 
 POINT = Path("/run/shoestring/images")  # the folder for sticks, each by its device
 SUFFIXES = (".ova", ".vmdk", ".qcow2", ".vdi", ".raw", ".img")
@@ -29,7 +38,9 @@ NO_STICK = (
     " http://192.168.1.5/..."
 )
 SEVERAL = "Name one, or pull out the sticks that are not meant."
-BY_ADDRESS = "Give an address: http://192.168.1.5/...; or bring the image on a USB stick."
+
+# A device of so many bytes at least, that is gone afterwards.
+Volume = Callable[[int], contextlib.AbstractContextManager[Path]]
 
 
 class Source(Protocol):
@@ -77,49 +88,70 @@ class OnStick:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """A file in a folder of another computer."""
+
+    address: Address
+    reach: Reach
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Blob]:
+        folder, name = self.address.split()
+        with self.reach.folder(folder, is_writable=False) as place:
+            yield found(place / name)
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
-    """What is at an address. It is kept at PLACE meanwhile: on a volume, which stays, or in a file
-    that is not there yet and goes afterwards. An image cannot be read front to back, so none is
-    taken in while it comes.
+    """What is at an address. It lies on a volume meanwhile, which goes afterwards: an image cannot
+    be read front to back, and servers need not give parts.
     """
 
     url: str
-    place: Path
-    room: int  # bytes that it may have
+    reach: Reach
+    volume: Volume
     progress: Progress
     sha256: str | None = None  # as its maker tells it; else nothing tells that it came unchanged
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Blob]:
-        fetching.check_host(self.url, BY_ADDRESS)
         if self.sha256 is not None and not SHA256.fullmatch(self.sha256):
             raise OperatorError(
                 "The sum that was given is none of SHA-256. Nothing was changed.",
                 "It has 64 hex digits; `sha256sum FILE` tells it.",
             )
-        with contextlib.ExitStack() as undo:
-            is_device = self.place.is_block_device()
-            with _told():
-                file = undo.enter_context(_made(self.place, is_device))
-            if not is_device:
-                undo.callback(self.place.unlink)
-            yield self._brought(file, is_device)
-
-    def _brought(self, file: IO[bytes], is_device: bool) -> Blob:
-        summing = hashlib.sha256()
-
-        def write(chunk: bytes) -> None:
-            summing.update(chunk)
-            file.write(chunk)
-
-        with _told():
-            size = fetching.fetch(
-                self.url, write, self.room, lambda share: self.progress("Fetching", share)
+        self.reach.have_own_mounts(self.reach.run)
+        with fetching.asked(self.url) as answer, contextlib.ExitStack() as stack:
+            length = _length(answer, self.url)
+            place = stack.enter_context(self.volume(length))
+            tell(
+                f"{size(length >> 10)} are fetched onto the data disk first, and removed from there"
+                " afterwards."
             )
+            self._bring(answer, length, place)
+            answer.close()  # what comes now takes hours
+            name = fetching.name_of(self.url) or "the image"
+            is_device = place.is_block_device()
+            yield Blob(place.resolve(), length, is_device=is_device, is_part=True, name=name)
+
+    def _bring(self, answer: HTTPResponse, length: int, place: Path) -> None:
+        summing = hashlib.sha256()
+        with (
+            _told(self.url),
+            # safety: open(2), O_EXCL: of a block device, not where it is mounted or taken.
+            SettledFile(os.open(place, os.O_WRONLY | os.O_EXCL), "wb") as raw,
+            io.BufferedWriter(raw, fetching.CHUNK) as file,
+        ):
+
+            def write(chunk: bytes) -> None:
+                summing.update(chunk)
+                file.write(chunk)
+
+            fetching.receive(answer, write, length, lambda part: self.progress("Fetching", part))
             # What a part of a volume is read by, sector by sector, must not be what was there.
-            file.write(bytes(-size % SECTOR))
+            file.write(bytes(-length % SECTOR))
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(raw.fileno())
         if self.sha256 is not None and summing.hexdigest() != self.sha256.lower():
             raise OperatorError(
                 f"The image was fetched, and its sum is {summing.hexdigest()}, which is another."
@@ -127,36 +159,53 @@ class Fetched:
                 "It is not the one that was meant, or it was changed on its way: look where both"
                 " come from.",
             )
-        name = self.url.rpartition("/")[2] or "the image"
-        return Blob(self.place.resolve(), size, is_device=is_device, is_part=True, name=name)
+
+
+def _length(answer: HTTPResponse, url: str) -> int:
+    """Bytes that come. Raises OperatorError."""
+    length = None
+    with contextlib.suppress(ValueError):
+        length = fetching.length_of(answer)
+    if length is None or length <= 0:
+        what = "is empty" if length == 0 else "comes without a word on how large it is"
+        raise OperatorError(
+            f"{fetching.name_of(url) or 'What is there'} {what}, so no room can be made for it."
+            " Nothing was changed.",
+            "Is it a page that the server makes, instead of a file? Else bring it on a USB stick.",
+        )
+    return length
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _told(url: str) -> Iterator[None]:
     """What fails in here is told to a person."""
     try:
         yield
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise OperatorError(
-            f"The image could not be fetched: {error!s:.200}.",
-            "Nothing was changed. Look at the address and the LAN cable, or bring it on a USB"
+            f"{fetching.name_of(url) or 'The image'} did not come whole: {error!s:.200}. Nothing"
+            " was changed.",
+            "Look at the LAN cable and at the server, and say it again; or bring it on a USB"
             " stick.",
         ) from error
 
 
-def _made(place: Path, is_device: bool) -> IO[bytes]:
-    """PLACE, to write to it. Raises OSError where somebody has it in use."""
-    # safety: open(2), O_EXCL: of a block device, not where it is mounted or taken.
-    flags = os.O_WRONLY | os.O_EXCL | (0 if is_device else os.O_CREAT)
-    return os.fdopen(os.open(place, flags, 0o600), "wb")
-
-
-def source(wanted: str | None, run: Run, fetched: Callable[[str], Fetched]) -> Source:
-    """What a person means by WANTED; FETCHED is asked where that is an address. None: the only
-    image on a stick that is plugged in.
+def source(
+    wanted: str | None, reach: Reach, progress: Progress, *, sha256: str | None = None
+) -> Source:
+    """What a person means by WANTED. None: the only image on a stick that is plugged in. SHA256 is
+    the sum of what is fetched. Raises OperatorError.
     """
     if wanted is not None and fetching.is_address(wanted):
-        return fetched(wanted)
+        volume = partial(passing.volume, run=reach.run)
+        return Fetched(wanted, reach, volume, progress, sha256)
+    if sha256 is not None:
+        raise OperatorError(
+            "--sha256 is for what is fetched over HTTP. Nothing was changed.",
+            "Leave it out here; `sha256sum FILE` compares a file.",
+        )
+    if wanted is not None and address.is_one(wanted):
+        return Shared(address.parse(wanted), reach)
     if wanted is not None and ("/" in wanted or Path(wanted).exists()):
         return Here(Path(wanted))
-    return OnStick(wanted, run)
+    return OnStick(wanted, reach.run)

@@ -2,6 +2,7 @@
 """`shoestring guest backup` and `backup`: what is refused, and what is there afterwards."""
 
 import contextlib
+import errno
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from haagent import saving, shoestring
 from haagent.backup import act, finding
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
+from haagent.elsewhere import share
+from haagent.elsewhere.share import Reach
 from haagent.errors import ToolError
 from haagent.images import conversion, export
 from haagent.storage.findings import Finding
@@ -322,6 +325,46 @@ def test_what_one_that_was_killed_left_mounted_is_in_nobodys_way(
         assert place == finding.POINT
     verbs = [line.split()[0] for line in ran]
     assert verbs == ["umount", "lsblk", "mount", "umount"]
+
+
+def test_a_folder_of_another_computer_is_taken(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[str] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        if argv[0] == "mount":
+            modes.append(argv[4].split(",")[0])
+        return ""
+
+    reach = Reach(run, have_own_mounts=lambda run: None, check_answers=lambda host, port: None)
+    monkeypatch.setattr(share, "POINT", machine.folder)
+    monkeypatch.setattr(share, "of", lambda *_: reach)
+    argv = ["guest", "backup", "counter", "--to", "nfs://nas/backups/"]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    [full] = machine.names()
+    assert f"nfs://nas/backups/{full}: counter with" in " ".join(capsys.readouterr().out.split())
+    machine.writes(0, b"news")
+    assert shoestring.main([*argv, "--json"], places) == Exit.PROTECTED
+    told = json.loads(capsys.readouterr().out)
+    assert told["file"] == f"nfs://nas/backups/{machine.names()[-1]}" and told["base"] == full
+    assert shoestring.main(["backup", "verify", told["file"]], places) == Exit.PROTECTED
+    assert full in capsys.readouterr().out
+    assert modes == ["rw", "rw", "ro"]
+
+
+def test_a_server_that_is_lost_meanwhile_is_told(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr("os.fsync", lost)
+    assert back_up(machine, places) == Exit.FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "could not be written: Transport endpoint is not connected. It is not there." in said
+    assert "The other computer was lost on the way" in said
+    assert machine.names() == []
 
 
 @needs_qemu

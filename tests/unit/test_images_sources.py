@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""How images get within reach: from here, from sticks, and from a server on this host."""
+"""How images get within reach: from here, from sticks, and from other computers."""
 
 import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from haagent import saving
-from haagent.errors import OperatorError, ToolError
+from haagent.elsewhere import share
+from haagent.elsewhere.address import parse
+from haagent.elsewhere.share import Reach
+from haagent.errors import OperatorError
 from haagent.images import sources
 from haagent.images.blob import Blob
 from haagent.images.inspection import inspect
 from haagent.images.recognition import Format
-from haagent.images.sources import Fetched, Here, OnStick, source
-from haagent.run import run as real_run
+from haagent.images.sources import Fetched, Here, OnStick, Shared, source
 from tests.unit import real_qemu
 from tests.unit.fake_images import content, nobody, qcow2
 from tests.unit.fake_server import serving
@@ -52,77 +55,98 @@ def test_a_file_here(tmp_path: Path) -> None:
         assert not blob.is_part
 
 
+class Volumes:
+    """Room for what is fetched, in a file; what was there before is in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "volume"
+        self.asked: list[int] = []
+
+    @contextlib.contextmanager
+    def __call__(self, size: int) -> Iterator[Path]:
+        self.asked.append(size)
+        self.path.write_bytes(b"\xa5" * (size // 512 + 100) * 512)
+        try:
+            yield self.path
+        finally:
+            self.path.unlink()
+
+
+REACH = Reach(nobody, have_own_mounts=lambda run: None, check_answers=lambda host, port: None)
+
+
 @pytest.mark.parametrize("given", [None, SUM, SUM.upper()])
 def test_one_from_the_network_does_not_stay(
     given: str | None, address: str, tmp_path: Path
 ) -> None:
     told: list[float] = []
-    place = tmp_path / "kept"
-    url = f"{address}/it.qcow2"
-    with Fetched(url, place, ROOM, lambda _, share: told.append(share), given).opened() as blob:
+    volumes = Volumes(tmp_path)
+    url = f"{address}/The%20image.qcow2?for=us"
+    fetched = Fetched(url, REACH, volumes, lambda _, share: told.append(share), given)
+    with fetched.opened() as blob:
         assert content_of(blob) == IMAGE
-        assert blob.title == "it.qcow2"
-        assert place.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == []
+        assert blob.title == "The image.qcow2"
+        # qemu-img reads the last sector as a whole, and must not see what was there before.
+        rest = volumes.path.read_bytes()[len(IMAGE) :]
+        assert rest[: -len(IMAGE) % 512] == bytes(-len(IMAGE) % 512) and rest[-1] == 0xA5
+    assert list(tmp_path.iterdir()) == [] and volumes.asked == [len(IMAGE)]
     assert told == sorted(told) and told[-1] == 1
 
 
 @needs_qemu
-def test_one_that_is_kept_on_a_volume_is_read_from_there(address: str, tmp_path: Path) -> None:
-    file = tmp_path / "volume"
-    file.write_bytes(b"\xa5" * (len(IMAGE) // 512 + 100) * 512)
-    try:
-        argv = ("losetup", "--find", "--show", str(file))
-        volume = real_run(argv, timeout=20).strip()
-    except ToolError as error:
-        pytest.skip(f"no loop device: {error}")
-    try:
-        with Fetched(f"{address}/it", Path(volume), ROOM, ignored, SUM).opened() as blob:
-            assert content_of(blob) == IMAGE
-            # qemu-img reads the last sector as a whole, and must not see what was there before.
-            rest = Path(volume).read_bytes()[len(IMAGE) :]
-            assert rest.lstrip(b"\0") == rest[-len(IMAGE) % 512 :]
-            image = inspect(blob, ROOM, real_qemu.run, follow=real_qemu.follow)
-            assert (image.kind, image.size) == (Format.QCOW2, len(DATA))
-            with pytest.raises(OperatorError, match="Device or resource busy"):
-                contextlib.ExitStack().enter_context(
-                    Fetched(f"{address}/it", Path(volume), ROOM, ignored).opened()
-                )
-        assert Path(volume).is_block_device()
-    finally:
-        real_run(("losetup", "--detach", volume), timeout=20)
+def test_what_lies_on_a_volume_can_be_an_image(address: str, tmp_path: Path) -> None:
+    with Fetched(f"{address}/it", REACH, Volumes(tmp_path), ignored, SUM).opened() as blob:
+        image = inspect(blob, ROOM, real_qemu.run, follow=real_qemu.follow)
+        assert (image.kind, image.size) == (Format.QCOW2, len(DATA))
 
 
 @pytest.mark.parametrize(
-    ("path", "room", "given", "says"),
+    ("path", "given", "says"),
     [
-        ("/half", ROOM, None, "could not be fetched"),
-        ("/it", len(IMAGE) - 1, None, "has room for"),
-        ("/it", ROOM, SUM.replace(SUM[0], "x"), "is none of SHA-256"),
-        ("/it", ROOM, "0" * 64, "its sum is " + SUM),
+        ("/half", None, "half did not come whole"),
+        ("/no-length", None, "no-length comes without a word on how large it is"),
+        ("/none", None, "has nothing of that name .HTTP 404."),
+        ("/it", SUM.replace(SUM[0], "x"), "is none of SHA-256"),
+        ("/it", "0" * 64, "its sum is " + SUM),
     ],
 )
 def test_what_does_not_come_as_it_should_leaves_nothing(
-    path: str, room: int, given: str | None, says: str, address: str, tmp_path: Path
+    path: str, given: str | None, says: str, address: str, tmp_path: Path
 ) -> None:
-    fetched = Fetched(address + path, tmp_path / "kept", room, ignored, given)
+    fetched = Fetched(address + path, REACH, Volumes(tmp_path), ignored, given)
     with pytest.raises(OperatorError, match=says), fetched.opened():
         raise AssertionError("it was taken")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_there_is_not_written_over(address: str, tmp_path: Path) -> None:
-    (tmp_path / "kept").write_bytes(b"mine")
-    fetched = Fetched(f"{address}/it", tmp_path / "kept", ROOM, ignored)
-    with pytest.raises(OperatorError, match="File exists"), fetched.opened():
+def test_ctrl_c_while_it_comes_leaves_nothing(address: str, tmp_path: Path) -> None:
+    def interrupt(what: str, share: float) -> None:
+        raise KeyboardInterrupt
+
+    fetched = Fetched(f"{address}/it", REACH, Volumes(tmp_path), interrupt)
+    with pytest.raises(KeyboardInterrupt), fetched.opened():
         raise AssertionError("it was taken")
-    assert (tmp_path / "kept").read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_names_are_not_looked_up(tmp_path: Path) -> None:
-    fetched = Fetched("http://server/it.ova", tmp_path / "kept", ROOM, ignored)
-    with pytest.raises(OperatorError, match="looks no names up"), fetched.opened():
-        raise AssertionError("it was taken")
+def test_a_folder_of_another_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share, "POINT", tmp_path)
+    ran: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        ran.append(argv)
+        if argv[0] == "mount":
+            (tmp_path / "it.qcow2").write_bytes(IMAGE)
+        else:
+            (tmp_path / "it.qcow2").unlink()
+        return ""
+
+    reach = replace(REACH, run=run)
+    with source("nfs://nas/vm/it.qcow2", reach, ignored).opened() as blob:
+        assert content_of(blob) == IMAGE
+    mount, umount = ran
+    assert mount[-2:] == ("nas:/vm", str(tmp_path)) and "ro,vers=4.1,soft" in mount[4]
+    assert umount == ("umount", str(tmp_path))
 
 
 def stick(name: str) -> dict[str, Any]:
@@ -213,16 +237,23 @@ def test_a_link_on_a_stick_leads_nowhere(sticks: Sticks, tmp_path: Path) -> None
 
 
 def test_what_a_person_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetched(url: str) -> Fetched:
-        return Fetched(url, tmp_path / "kept", ROOM, ignored)
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "near.raw").touch()
-    url = "https://192.168.1.5/a.ova"
-    assert source(url, nobody, fetched) == fetched(url)
-    assert source("/dev/sdb1", nobody, fetched) == Here(Path("/dev/sdb1"))
-    assert source("near.raw", nobody, fetched) == Here(Path("near.raw"))
-    assert source("far.raw", nobody, fetched) == OnStick("far.raw", nobody)
-    assert source(None, nobody, fetched) == OnStick(None, nobody)
-    with source("near.raw", nobody, fetched).opened() as blob:
+
+    def meant(wanted: str | None, sha256: str | None = None) -> object:
+        return source(wanted, REACH, ignored, sha256=sha256)
+
+    fetched = meant("https://example.org/a.ova", SUM)
+    assert isinstance(fetched, Fetched)
+    assert (fetched.url, fetched.sha256) == ("https://example.org/a.ova", SUM)
+    assert meant("ssh://me@nas/vm/a.ova") == Shared(parse("ssh://me@nas/vm/a.ova"), REACH)
+    assert meant("/dev/sdb1") == Here(Path("/dev/sdb1"))
+    assert meant("near.raw") == Here(Path("near.raw"))
+    assert meant("far.raw") == OnStick("far.raw", nobody)
+    assert meant(None) == OnStick(None, nobody)
+    with source("near.raw", REACH, ignored).opened() as blob:
         assert blob.path == Path(os.path.realpath("near.raw"))
+    with pytest.raises(OperatorError, match=r"smb://nas/a\.ova is no address here"):
+        meant("smb://nas/a.ova")
+    with pytest.raises(OperatorError, match="for what is fetched over HTTP"):
+        meant("near.raw", SUM)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """`shoestring guest import`, `restore` and `clone`: said first, agreed to, led, and told."""
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,15 @@ from haagent import config, running, shoestring
 from haagent.command import Exit, Places
 from haagent.core.model import Measured
 from haagent.core.wish import Target
+from haagent.elsewhere import share
+from haagent.elsewhere.share import Reach
 from haagent.errors import PeerError, ToolError
 from haagent.guests.definition import Kind
+from haagent.storage import passing
 from tests.unit import fake_backup
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
 from tests.unit.fake_pair import DISK, FakePair, brings, image, pair
+from tests.unit.fake_server import serving
 from tests.unit.fake_state import both, hello, node, silent
 
 __all__ = ["agent", "image", "pair", "places", "systemctl"]  # fixtures
@@ -117,12 +122,44 @@ def test_how_xen_runs_it_is_what_the_processor_can(
     assert "--type should be one of: pv, pvh" in capsys.readouterr().err
 
 
-def test_an_address_and_a_silent_machine_are_refused(
+def test_one_is_fetched_and_what_it_lay_on_is_gone(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    @contextlib.contextmanager
+    def volume(size: int, run: object) -> Iterator[Path]:
+        place = tmp_path / "volume"
+        place.touch()
+        yield place
+        place.unlink()
+
+    def fails() -> None:
+        assert (tmp_path / "volume").exists(), "it is read until both machines have it"
+
+    monkeypatch.setattr(passing, "volume", volume)
+    monkeypatch.setattr(share, "of", lambda *_: Reach(places.run, have_own_mounts=lambda _: None))
+    monkeypatch.setattr(running, "await_start", lambda name, places: Exit.PROTECTED)
+    pair.fails = fails
+    with serving(Path(image).read_bytes()) as address:
+        url = f"{address}/web.qcow2"
+        assert shoestring.main(brings(url, "--yes"), places) == Exit.PROTECTED
+        said = " ".join(capsys.readouterr().out.split())
+        assert "are fetched onto the data disk first" in said and "from web.qcow2 (qcow2)" in said
+        assert pair.has == {"old", "web"} and not (tmp_path / "volume").exists()
+        wrong = brings(url, "--name", "mail", "--sha256", "0" * 64, "--yes")
+        assert shoestring.main(wrong, places) == Exit.FAILED
+        assert "and its sum is" in capsys.readouterr().err
+    assert pair.has == {"old", "web"}
+
+
+def test_a_silent_machine_is_refused(
     places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
 ) -> None:
-    url = "http://10.0.2.2/web.qcow2"
-    assert shoestring.main(brings(url, "--yes"), places) == Exit.FAILED
-    assert "not built yet" in capsys.readouterr().err
     agent.says(silent)
     assert shoestring.main(brings(image, "--yes"), places) == Exit.FAILED
     assert "berta is silent. Nothing was changed." in capsys.readouterr().err

@@ -14,6 +14,7 @@ from haagent import config
 from haagent.backup import plain
 from haagent.command import Places
 from haagent.config import GuestConfig
+from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.images import conversion, export
 from tests.unit import fake_backup, fake_images, real_qemu
@@ -81,7 +82,7 @@ def test_a_plain_backup_fills_a_volume_as_well(tmp_path: Path) -> None:
 
 def test_a_machine_says_what_it_is(tmp_path: Path) -> None:
     path = fake_images.ova(tmp_path / "it.ova")
-    with content.of_image(str(path), vmdk_of(), silent) as found:
+    with content.of_image(str(path), Reach(vmdk_of()), silent) as found:
         assert found.title == "it.ova (ova)"
         assert found.size == len(DATA)
         assert found.said == {"name": "web-server", "memory": "1024", "vcpus": "2"}
@@ -91,7 +92,7 @@ def test_a_machine_says_what_it_is(tmp_path: Path) -> None:
 def test_an_image_says_its_name_at_most(tmp_path: Path) -> None:
     path = tmp_path / "Web Server.vmdk"
     path.write_bytes(DISK)
-    with content.of_image(str(path), vmdk_of(), silent) as found:
+    with content.of_image(str(path), Reach(vmdk_of()), silent) as found:
         assert found.title == "Web Server.vmdk (vmdk)"
         assert found.said == {"name": "web-server"}
 

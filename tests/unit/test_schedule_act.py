@@ -18,6 +18,7 @@ from haagent.backup.retention import Policy
 from haagent.backup.schedule import Schedule, Schedules
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
+from haagent.elsewhere.share import Reach
 from tests.unit.fake_agent import Agent, Captured, Systemctl, agent, places, systemctl
 from tests.unit.fake_state import both, elsewhere, guest, resource, silent
 from tests.unit.test_backup_act import BEGIN, Machine, machine
@@ -190,10 +191,10 @@ def test_what_a_person_ends_meanwhile_is_not_made(
     night.said(done=2.0)
     made = act.make
 
-    def meanwhile(job: act.Job, places: Places, sysfs: Path) -> dict[str, object]:
+    def meanwhile(job: act.Job, places: Places, reach: Reach, sysfs: Path) -> dict[str, object]:
         if "counter" in night.schedules.guests():
             night.schedules.remove("counter")
-        return made(job, places, sysfs)
+        return made(job, places, reach, sysfs)
 
     monkeypatch.setattr(act, "make", meanwhile)
     night.looks()
@@ -241,8 +242,8 @@ def test_a_shutdown_ends_it(night: Night, places: Places, monkeypatch: pytest.Mo
     before = night.said(since=5.0)
     made = act.make
 
-    def make(job: act.Job, places: Places, sysfs: Path) -> dict[str, object]:
-        return made(job, places, night.machine.sysfs)
+    def make(job: act.Job, places: Places, reach: Reach, sysfs: Path) -> dict[str, object]:
+        return made(job, places, reach, night.machine.sysfs)
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -352,6 +353,9 @@ def test_onto_a_folder(says: Says, tmp_path: Path, plugged: list[saving.Stick]) 
     assert "It keeps the last 3." in told
     told = says("counter", "--at", "02:30", "--to", "/nowhere", code=Exit.FAILED)
     assert "There is no folder nowhere. Nothing was changed." in told
+    told = says("counter", "--at", "02:30", "--to", "ssh://me@nas/vm", code=Exit.FAILED)
+    assert "ssh://me@nas/vm asks for a password" in told
+    assert "onto nfs://nas/vm" in says("counter", "--at", "02:30", "--to", "nfs://nas/vm")
 
 
 def test_it_is_ended(says: Says, places: Places) -> None:
