@@ -22,7 +22,7 @@ from haagent.asking import tell
 from haagent.backup import catalogue, chain, finding, plain, showing, writing
 from haagent.backup import restoring as restores
 from haagent.backup.disks import Source, source
-from haagent.backup.layout import title
+from haagent.backup.layout import fitting_block, title
 from haagent.backup.reading import Backup
 from haagent.backup.retention import Point, Policy, expendable
 from haagent.backup.schedule import Schedules
@@ -141,6 +141,8 @@ def _write(
         opened = stack.enter_context(Backup(base)) if base is not None else None
         disks = [*_sources(job.guest, found, run, sysfs, stack)]
         size = sum(disk.size for disk in disks)
+        if opened is not None and opened.head.block < fitting_block([d.size for d in disks]):
+            base = opened = None  # the disk has grown so large that its blocks are too small
         text = definition(found, job.guest, disks)
         at = datetime.now(UTC)
         if job.is_plain:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from haagent import saving, shoestring
-from haagent.backup import act, finding
+from haagent.backup import act, finding, layout
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
 from haagent.elsewhere import share
@@ -66,6 +66,12 @@ class Machine:
         with self.volume.open("r+b") as file:
             file.seek(at)
             file.write(data)
+
+    def grows(self, data: bytes) -> None:
+        """What is new of the disk holds DATA; DRBD's own moves behind it."""
+        self.volume.write_bytes(self.disk() + data + b"drbd's own")
+        self.size += len(data)
+        (self.sysfs / "drbd0/size").write_text(f"{self.size // 512}\n")
 
     def disk(self) -> bytes:
         return self.volume.read_bytes()[: self.size]
@@ -156,6 +162,40 @@ def test_after_seven_there_is_a_full_one_again(machine: Machine, places: Places)
         assert back_up(machine, places, "--json") == Exit.PROTECTED
     kinds = [name.split(".")[1] for name in machine.names()]
     assert kinds == ["full", *["incremental"] * act.DEEPEST, "full"]
+
+
+def unpacked(places: Places, path: Path, out: Path) -> bytes:
+    out.mkdir()
+    assert shoestring.main(["backup", "unpack", str(path), str(out)], places) == Exit.PROTECTED
+    return (out / "counter-xvda.raw").read_bytes()
+
+
+def test_a_disk_that_grew_is_in_the_next_one(
+    machine: Machine, places: Places, tmp_path: Path
+) -> None:
+    """Whole blocks, a half one, and one that becomes whole."""
+    for number, more in enumerate((bytes(MIB), b"y" * (MIB // 2), b"z" * MIB, b"")):
+        if more:
+            machine.grows(more)
+        assert back_up(machine, places) == Exit.PROTECTED
+        newest = machine.folder / machine.names()[-1]
+        assert (newest.name.split(".")[1] == "full") is (number == 0)
+        assert unpacked(places, newest, tmp_path / f"out{number}") == machine.disk()
+
+
+def test_a_disk_that_grew_too_large_for_its_blocks_is_in_a_full_one(
+    machine: Machine, places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(layout, "MOST_BLOCKS", 4)
+    assert back_up(machine, places) == Exit.PROTECTED
+    machine.grows(b"y" * 2 * MIB)
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert [name.split(".")[1] for name in machine.names()] == ["full", "full"]
+    assert unpacked(places, machine.folder / machine.names()[-1], tmp_path / "out") == (
+        machine.disk()
+    )
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert machine.names()[-1].split(".")[1] == "incremental"
 
 
 def test_a_full_one_can_be_wanted(machine: Machine, places: Places) -> None:
