@@ -32,14 +32,22 @@ def snapshot(guest: str, run: Run = run) -> Iterator[Path]:
 
     Raises OperatorError if there is no room or somebody reads such a one already; ToolError.
     """
+    with undisturbed(guest, LOCKS):
+        yield from _made(guest, run)
+
+
+def undisturbed(guest: str, locks: Path) -> contextlib.AbstractContextManager[None]:
+    """Nobody else reads GUEST's volume by a snapshot meanwhile, or makes it larger. Raises
+    OperatorError.
+    """
     busy = OperatorError(
-        f"{guest} is being read already, by another backup, export or clone.",
+        f"{guest} is being read already, by another backup, export or clone, or its disk is being"
+        " made larger.",
         "Nothing was done. Wait until that has ended.",
     )
     # safety: a second one that begins in the same moment would take the first one's snapshot for
     # what a power cut left, and remove it before it is opened.
-    with alone(LOCKS / f"reading-{checked(guest)}.lock", busy):
-        yield from _made(guest, run)
+    return alone(locks / f"reading-{checked(guest)}.lock", busy)
 
 
 def _made(guest: str, run: Run) -> Iterator[Path]:
