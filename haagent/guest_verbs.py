@@ -87,6 +87,12 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("guest", metavar="GUEST")
     command.add_argument("name", metavar="NAME", help="what it is called from then on")
     command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
+    help = "make a guest's disk larger, on both machines, while it runs on"
+    command = add("resize", resize, help, "shoestring guest resize web --disk 40G")
+    command.add_argument("guest", metavar="GUEST")
+    help = "how large it is from then on, as 20G; it never becomes smaller"
+    command.add_argument("--disk", metavar="SIZE", required=True, help=help)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     help = "remove a guest and its disk from both machines, for good"
     command = add("remove", remove, help, "shoestring guest remove web")
     command.add_argument("guest", metavar="GUEST")
@@ -249,6 +255,12 @@ def rename(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot.roster import renaming
 
     return renaming.rename(arguments, places)
+
+
+def resize(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import resizing
+
+    return resizing.resize(arguments, places)
 
 
 def remove(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     REMOVED = "removed"
     EDITED = "edited"  # what is set about it; its disk stays as it is
     RENAMED = "renamed"  # its disk stays as it is, and is called otherwise, too
+    RESIZED = "resized"  # its disk becomes larger, and nothing else
 
 
 class Stage(StrEnum):
@@ -41,7 +42,7 @@ class NewGuest:
 
     name: str
     number: int  # of its DRBD device and port
-    size: int  # bytes of its volume
+    size: int  # bytes of its volume; 0: as it is
     first_node: int
     mac: str
     memory: int  # MiB

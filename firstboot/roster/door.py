@@ -5,6 +5,7 @@ asks, the other one does what is asked for and answers. A conversation for each 
 Who leads must not believe more than that it was done: each was read back where it was done.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -15,8 +16,11 @@ from firstboot.roster.change import Change
 from firstboot.roster.part import Part, Standing
 from haagent.command import Places
 from haagent.errors import BugError, OperatorError, PeerError, ShoestringError
+from haagent.storage.growth import Progress
 from haagent.update.door import LIST
 from haagent.update.talk import FORMAT, PORT, Talk, call
+
+SAYS = 2.0  # seconds from one word about how far it is to the next; talk.PATIENCE is far longer
 
 
 class Refused(OperatorError):
@@ -31,6 +35,7 @@ class Other:
     address: IPv4Address
     key: bytes
     port: int = PORT
+    show: Progress = lambda what, share: None
 
     def standing(self) -> Standing:
         told = self._ask("standing")
@@ -38,6 +43,12 @@ class Other:
             case {"number": int(number), "change": change}:
                 return Standing(number, None if change is None else _understood(change))
         raise PeerError("it says nothing about its list of guests")
+
+    def disk_size(self, guest: str) -> int | None:
+        match self._ask("disk", guest=guest):
+            case {"size": int() | None as size}:
+                return size
+        raise PeerError("it says nothing about the size of a disk")
 
     def begin(self, change: Change) -> None:
         self._ask("begin", change=changes.to_plain(change))
@@ -59,7 +70,10 @@ class Other:
     def _ask(self, verb: str, **more: object) -> dict[str, Any]:
         with call(self.address, self.key, self.port) as talk:
             talk.say({"format": FORMAT, "ask": LIST, "verb": verb, **more})
-            told = talk.hear()
+            while "doing" in (told := talk.hear()):
+                match told:
+                    case {"doing": str(what), "share": int() | float() as share}:
+                        self.show(f"{what} on {self.name}", share)
         match told:
             case {"refused": str(why), "do": str(do)}:
                 raise Refused(f"{self.name}: {why}", do)
@@ -87,7 +101,24 @@ def serve_here(talk: Talk, request: Mapping[str, Any], places: Places) -> None:
     """The same, with this machine's own part."""
     from firstboot.roster.machine import Changing
 
-    serve(talk, request, Part(Changing(places.run), lambda text: print(text, flush=True)))
+    serve(
+        talk,
+        request,
+        Part(Changing(places.run), lambda text: print(text, flush=True), telling(talk)),
+    )
+
+
+def telling(talk: Talk) -> Progress:
+    """How far it is, now and then."""
+    said = 0.0
+
+    def show(what: str, share: float) -> None:
+        nonlocal said
+        if (now := time.monotonic()) - said >= SAYS:
+            said = now
+            talk.say({"doing": what, "share": share})
+
+    return show
 
 
 def _act(request: Mapping[str, Any], part: Part) -> dict[str, object]:
@@ -95,6 +126,8 @@ def _act(request: Mapping[str, Any], part: Part) -> dict[str, object]:
     match request:
         case {"verb": "standing"}:
             return _told(part.standing())
+        case {"verb": "disk", "guest": str(guest)}:
+            return {"size": part.disk_size(guest)}
         case {"verb": "begin", "change": change}:
             # safety: there is one leader, and it is not the one that is called.
             part.begin(replace(_understood(change), leads=False))

@@ -22,6 +22,7 @@ class Side(Protocol):
     """
 
     def standing(self) -> Standing: ...
+    def disk_size(self, guest: str) -> int | None: ...
     def begin(self, change: Change) -> None: ...
     def prepare(self, number: int) -> None: ...
     def decide(self, change: Change) -> None: ...
@@ -76,10 +77,10 @@ def settle_here(here: Part) -> None:
     """
     change = here.standing().change
     if change is not None and change.stage is Stage.DECIDED:
-        here.carry_out(keeps_word=change.leads)
+        here.carry_out(keeps_word=change.leads, is_alone=True)
 
 
-def settle_alone(here: Side) -> None:
+def settle_alone(here: Part) -> None:
     """All that is open ends here and now: the place of the other machine is given to a new one,
     which is told of the list as it is.
     """
@@ -87,13 +88,14 @@ def settle_alone(here: Side) -> None:
     if change is None:
         return
     if change.stage is Stage.DECIDED:
-        here.carry_out()
+        here.carry_out(is_alone=True)
     else:
         here.drop(change.number)
 
 
 def _carry_out(change: Change, here: Side, there: Side) -> None:
-    # The other one first: an agent that lists what its peer has not heard of can only wait.
+    # The other one first: an agent that lists what its peer has not heard of can only wait, and
+    # so can a DRBD that is to take a disk before both are larger.
     there.decide(change)
     there.carry_out()
     here.carry_out()

@@ -25,8 +25,9 @@ from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.xen import INFO, parse_kinds
 from haagent.run import Run, run
 from haagent.settings import ConfigError
-from haagent.storage import lvm
+from haagent.storage import kept
 from haagent.storage.drbd import Drbd
+from haagent.storage.growth import Growth, Progress
 from haagent.storage.kept import Kept
 
 PATIENCE = 30.0  # seconds that the other machine may be away while a guest comes
@@ -48,12 +49,15 @@ class Changing(Serving):
         return guest in config.load().guests
 
     def obstacle(self, change: Change) -> str | None:
+        volumes = self._volumes()
         ground = Ground(
             config=config.load(),
-            volumes=frozenset(volume.name for volume in self._volumes()),
+            volumes={volume.name: volume.size for volume in volumes},
+            copies={volume.name: volume.origin for volume in volumes if volume.origin},
             room=Kept(self._run).room(),
             views=_views(),
             kinds=self.kinds(),
+            disk=self.disk_size(change.guest.name) or 0,
         )
         return obstacles.obstacle(change, ground) or self._flaw(ground.config, change)
 
@@ -110,6 +114,18 @@ class Changing(Serving):
         drbd = Drbd(limit=LIMIT, run=self._run)
         await_both(drbd, guest, is_enough, PATIENCE * self.time_scale())
 
+    def disk_size(self, guest: str) -> int | None:
+        found = config.load().guests.get(guest)
+        return None if found is None else self._growth(guest, found.minors[0]).disk()
+
+    def grow_disk(self, change: Change, show: Progress) -> None:
+        guest = change.guest
+        self._growth(guest.name, guest.number).prepare(guest.size, show)
+
+    def take_disk(self, change: Change, *, waits: bool) -> None:
+        guest = change.guest
+        self._growth(guest.name, guest.number).take(guest.size, waits=waits)
+
     def stop_mirror(self, guest: str) -> None:
         Drbd(limit=LIMIT, run=self._run).forget(guest)
         self.remove(str(self._passing_path(guest)))
@@ -148,6 +164,9 @@ class Changing(Serving):
         """What is open still comes to its end by itself."""
         self._run(("systemctl", "--no-block", "start", CARRIES_ON), timeout=LIMIT)
 
+    def _growth(self, guest: str, number: int) -> Growth:
+        return Growth(guest, number, self._run)
+
     def _passing(self, guest: str) -> Drbd:
         drbd = Drbd(limit=LIMIT, run=self._run)
         drbd.rely_on(self._passing_path(guest))
@@ -157,8 +176,8 @@ class Changing(Serving):
         found = config.load()
         return files.passing_mirror(found, change, config.read_key(found.key_file))
 
-    def _volumes(self) -> tuple[lvm.Volume, ...]:
-        return lvm.parse_volumes(self._run(lvm.list_volumes(GROUP), timeout=LIMIT))
+    def _volumes(self) -> tuple[kept.Volume, ...]:
+        return kept.parse_volumes(self._run(kept.LIST, timeout=LIMIT))
 
     def _passing_path(self, guest: str) -> Path:
         return Path(files.PASSING.format(guest=guest))

@@ -2,14 +2,16 @@
 """What of one machine is in the way of a change of the list of guests. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firstboot.answers import MOST_GUESTS
 from firstboot.roster.change import Change, Kind, NewGuest, Stage
 from haagent.config import Config
 from haagent.console.snapshot import GuestView
+from haagent.core.model import Phase
 from haagent.core.wish import RUNS
 from haagent.guests.definition import Kind as GuestKind
+from haagent.storage.growth import usable
 
 MEBIBYTE = 1 << 20
 EXTENT = 4 << 20  # bytes; LVM rounds a volume up to it
@@ -20,10 +22,12 @@ class Ground:
     """A machine that serves."""
 
     config: Config
-    volumes: frozenset[str]  # names in our group
+    volumes: Mapping[str, int]  # in our group: names, and bytes
     room: int  # MiB free in it; -1: it is not there
     views: Mapping[str, GuestView]  # what its agent shows
     kinds: frozenset[GuestKind] = frozenset(GuestKind)  # of guests that its processor can run
+    copies: Mapping[str, str] = field(default_factory=dict)  # of those volumes: whose each is
+    disk: int = 0  # bytes that DRBD has of the guest in question
 
     @property
     def name(self) -> str:
@@ -41,6 +45,8 @@ def obstacle(change: Change, ground: Ground) -> str | None:
             return _of_editing(change.guest, ground)
         case Kind.RENAMED:
             return _of_renaming(change, ground)
+        case Kind.RESIZED:
+            return _of_resizing(change.guest, ground)
 
 
 def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
@@ -96,6 +102,61 @@ def _of_editing(guest: NewGuest, ground: Ground) -> str | None:
     if view.runs_on and changes_card:
         return f"{guest.name} runs, and its card's addresses change only while it is off."
     return _of_the_processor(guest, ground) or _of_what_others_have(guest, ground.config)
+
+
+def _of_resizing(guest: NewGuest, ground: Ground) -> str | None:
+    """Of the beginning; and, when it is decided, of each machine's part."""
+    me, now = ground.name, ground.config.guests.get(guest.name)
+    if now is None:
+        return f"there is no guest {guest.name}."
+    # safety: as above.
+    if now.disks != guest.config.disks:
+        return f"the disk of {guest.name} is another one on {me}."
+    if ground.disk >= usable(guest.size):
+        return None  # DRBD has it, and the rest waits for nothing
+    volume = ground.volumes.get(guest.name)
+    if volume is None or ground.room < 0:
+        return f"the data disk of {me} is not there."
+    if guest.size < volume:
+        return f"the volume of {guest.name} on {me} is larger already."
+    return _of_its_mirror(guest.name, ground) or (
+        _of_a_larger_volume(guest, volume, ground) if guest.size > volume else None
+    )
+
+
+def _of_its_mirror(name: str, ground: Ground) -> str | None:
+    """What keeps DRBD from taking a larger disk (drbd_nl.c, drbd_adm_resize)."""
+    view = ground.views.get(name)
+    if view is None:
+        return f"the agent of {ground.name} does not answer."
+    if not view.runs_on:
+        return (
+            f"{name} is off, and the mirror takes a larger disk only while a guest runs."
+            f" `shoestring guest start {name}` first."
+        )
+    if not view.is_in_sync:
+        return f"the copies of {name} are not both whole and connected."
+    if view.verification.is_under_way:
+        return f"the two copies of {name} are being compared."
+    if {view.phase, view.peer_phase} != {Phase.HOLDING, Phase.RELEASED}:
+        return f"{name} is being started, moved or ended."
+    return None
+
+
+def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | None:
+    me = ground.name
+    if copies := sorted(copy for copy, origin in ground.copies.items() if origin == guest.name):
+        return (
+            f"there is a copy of the volume on {me}, {copies[0]}, and LVM makes none larger that"
+            " has one. A backup's goes by itself; one that was kept goes with `lvremove`."
+        )
+    if usable(guest.size) < volume:
+        # safety: DRBD's own data must not be moved over themselves.
+        least = -(-volume // MEBIBYTE)
+        return f"that is too small a step for the mirror: --disk {least}M is the least."
+    if (needed := -(-(guest.size - volume) // MEBIBYTE)) > ground.room:
+        return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed} more."
+    return None
 
 
 def _of_the_processor(guest: NewGuest, ground: Ground) -> str | None:

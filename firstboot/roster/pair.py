@@ -5,7 +5,7 @@ What another change left open is ended before.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from haagent.command import Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError, PeerError, ShoestringError, ToolError
 from haagent.guests.definition import Kind as GuestKind
+from haagent.progress import Line
 
 
 class Ours(Protocol):
@@ -39,6 +40,7 @@ class Pair:
     there: Side
     ours: Ours
     carry_on: Callable[[], None]  # what is left open is ended by itself from now on
+    line: Line = field(default_factory=Line)  # how far either is with what takes long
 
     def lead(self, change: Change, fill: Callable[[], None]) -> None:
         """Raises what went wrong. If it is decided, or the other machine was lost on the way, that
@@ -77,9 +79,10 @@ def meet(places: Places) -> Pair:
     found = config.load(places.file, places.cmdline)
     name = found.pair.names[1 - found.pair.me]
     key = config.read_key(found.key_file)
-    hands = Changing(places.run)
-    other = Other(name, found.crossover.peer_address, key)
-    return Pair(name, Part(hands, tell), other, hands, hands.carry_on_with_the_list)
+    hands, line = Changing(places.run), Line()
+    other = Other(name, found.crossover.peer_address, key, show=line.shows)
+    here = Part(hands, tell, line.shows)
+    return Pair(name, here, other, hands, hands.carry_on_with_the_list, line)
 
 
 def refuse(shown: Snapshot) -> None:

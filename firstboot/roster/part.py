@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One machine's part in a change of the list of guests. It decides nothing: leading.py says what
-comes next, on both machines alike.
+comes next, on both machines alike; but one of the two has DRBD take a larger disk.
 
 All of it can be repeated from wherever a power cut ended it. What is made for a guest before the
 change is decided is known to nobody else: its mirror runs from a file of its own, which a start of
@@ -18,6 +18,7 @@ from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, Stage
 from haagent.backup import schedule
 from haagent.errors import BugError, OperatorError
+from haagent.storage.growth import Progress
 
 Tell = Callable[[str], None]
 
@@ -59,6 +60,17 @@ class Hands(Files, Protocol):
     def rename_disk(self, change: Change) -> None:
         """The volume that DRBD does not have any more by the name that it had has the new one."""
 
+    def disk_size(self, guest: str) -> int | None:
+        """Bytes of GUEST's disk, as it sees it; None if DRBD does not have it."""
+
+    def grow_disk(self, change: Change, show: Progress) -> None:
+        """The guest's volume is as large as CHANGE has it, what is new of it is blank, and DRBD
+        does not have that yet. May take hours.
+        """
+
+    def take_disk(self, change: Change, *, waits: bool) -> None:
+        """DRBD has what was grown on both machines: it WAITS for that if both are there."""
+
     def write_list(self, change: Change) -> None:
         """The files of the list with CHANGE in it: the guest's mirror is written before the list,
         and goes after it.
@@ -82,12 +94,16 @@ class Standing:
 class Part:
     """This machine's."""
 
-    def __init__(self, hands: Hands, tell: Tell) -> None:
+    def __init__(self, hands: Hands, tell: Tell, show: Progress = lambda what, share: None) -> None:
         self._hands = hands
         self._tell = tell
+        self._show = show
 
     def standing(self) -> Standing:
         return Standing(self._hands.list_number(), self._open())
+
+    def disk_size(self, guest: str) -> int | None:
+        return self._hands.disk_size(guest)
 
     def begin(self, change: Change) -> None:
         """CHANGE is open here. Raises OperatorError if it cannot be, and has changed nothing."""
@@ -123,9 +139,9 @@ class Part:
         if found.stage is Stage.BEGUN:
             self._write(found.at(Stage.DECIDED))
 
-    def carry_out(self, *, keeps_word: bool = False) -> None:
+    def carry_out(self, *, keeps_word: bool = False, is_alone: bool = False) -> None:
         """The list has the change, and the agent knows; then it is open no more, but to tell the
-        other machine of it, with KEEPS_WORD.
+        other machine of it, with KEEPS_WORD. If this one IS ALONE, that one is not waited for.
         """
         change = self._open()
         if change is None:
@@ -144,6 +160,8 @@ class Part:
                 self._wait_for(change)
                 self._hands.write_list(change)
                 self._hands.restart_agent()
+            case Kind.RESIZED:
+                self._resize(change, is_alone=is_alone)
         if not keeps_word:
             self._hands.remove(changes.PATH)
 
@@ -201,6 +219,18 @@ class Part:
             text = schedule.to_text(replace(schedule.from_text(file.text), guest=name))
             self._hands.write(File(str(schedule.path(name)), text, SECRET))
         self._hands.remove(was)
+
+    def _resize(self, change: Change, *, is_alone: bool) -> None:
+        if not is_alone:
+            self._wait_for(change)
+        self._hands.grow_disk(change, self._show)
+        if change.leads or is_alone:
+            # safety: who leads comes last, so that what both have is blank. It may have taken
+            # hours, in which the guest was stopped.
+            if not is_alone:
+                self._wait_for(change)
+            self._hands.take_disk(change, waits=not is_alone)
+        self._hands.write_list(change)
 
     def _wait_for(self, change: Change) -> None:
         """Raises OperatorError while something is in the way of what is decided."""

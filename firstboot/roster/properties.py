@@ -25,7 +25,7 @@ def given(where: str, parse: Callable[[str], T], text: str) -> T:
     except ValueError as error:
         raise OperatorError(
             f"{where} {error}. Nothing was changed.",
-            "Say it with its option; `shoestring guest import --help` has them.",
+            "Say it with its option; --help behind the command has them.",
         ) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firstboot.roster import coming, content, editing, going, renaming
+from firstboot.roster import coming, content, editing, going, renaming, resizing
 from firstboot.roster import pair as pairs
 from firstboot.roster.change import Change
 from firstboot.roster.part import Part
@@ -22,6 +22,7 @@ from tests.unit.fake_roster import Behind, FakeHost
 from tests.unit.fake_state import both, guest, ledger, words
 
 DISK = 3 << 20
+NOW = 1 << 30  # bytes of the disk that the agent's guest has
 
 
 STOPPED = both(
@@ -44,6 +45,7 @@ class FakePair:
 
     def __post_init__(self) -> None:
         self.there = Behind(self.b)
+        self.a.peer, self.b.peer = self.b, self.a
 
     def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
         self.fails()
@@ -66,8 +68,13 @@ class FakePair:
 
 
 @pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> FakePair:
+def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePair:
     pair = FakePair()
+    grow = resizing.resize
+    sysfs = tmp_path / "sys"
+    (sysfs / "drbd0").mkdir(parents=True)
+    (sysfs / "drbd0/size").write_text(f"{NOW // 512}\n")
+    monkeypatch.setattr(resizing, "resize", lambda a, p: grow(a, p, pair.meet, sysfs))
     bring, restore, remove = coming.bring, coming.restore, going.remove
     clone = coming.clone
     monkeypatch.setattr(coming, "clone", lambda a, p: clone(a, p, pair.meet))

@@ -9,7 +9,8 @@ from firstboot.rendering import File
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.part import Part, Standing
-from haagent.errors import PeerError
+from haagent.errors import PeerError, ToolError
+from haagent.storage.growth import Progress
 
 WEB = NewGuest(
     name="web",
@@ -44,6 +45,9 @@ class FakeHost:
     volumes: set[str] = field(default_factory=lambda: {"old"})
     mirrors: dict[str, str] = field(default_factory=lambda: {"old": "lasting"})
     known: set[str] = field(default_factory=lambda: {"old"})  # to the agent that runs
+    grown: dict[str, int] = field(default_factory=dict)  # volumes, in bytes
+    disks: dict[str, int] = field(default_factory=dict)  # what DRBD has of them
+    peer: "FakeHost | None" = None  # that DRBD is connected to
     in_the_way: str | None = None
     effects: int = 0
     cut: int | None = None  # after so many effects
@@ -85,6 +89,32 @@ class FakeHost:
     def start_passing_mirror(self, change: Change) -> None:
         assert change.guest.name in self.volumes and change.guest.name not in self.guests
         self._effect(lambda: self.mirrors.update({change.guest.name: "passing"}))
+
+    def disk_size(self, guest: str) -> int | None:
+        self._lives()
+        return self.disks.get(guest)
+
+    def grow_disk(self, change: Change, show: Progress) -> None:
+        guest = change.guest
+        assert guest.name in self.mirrors
+
+        def grow() -> None:
+            self.grown[guest.name] = guest.size
+
+        for share in (0.5, 1.0):
+            self._effect(grow)
+            show("Blanking", share)
+
+    def take_disk(self, change: Change, *, waits: bool) -> None:
+        guest = change.guest
+        if not waits:
+            self._effect(lambda: None)
+            return
+        if self.peer is None or self.peer.is_off:
+            raise ToolError(("drbdsetup", "resize"), 0, "the other machine is lost")
+        hosts = (self, self.peer)
+        assert all(host.grown[guest.name] == guest.size for host in hosts), "it is not ready"
+        self._effect(lambda: [host.disks.update({guest.name: guest.size}) for host in hosts])
 
     def stop_mirror(self, guest: str) -> None:
         assert guest not in self.known, "an agent may hold it"
@@ -153,6 +183,9 @@ class Behind:
 
     def decide(self, change: Change) -> None:
         self._told(lambda: self._part.decide(change))
+
+    def disk_size(self, guest: str) -> int | None:
+        return self._told(lambda: self._part.disk_size(guest))
 
     def carry_out(self) -> None:
         self._told(self._part.carry_out)

@@ -16,6 +16,7 @@ from firstboot.roster.leading import lead, settle, settle_alone, settle_here
 from firstboot.roster.part import Busy, Part
 from haagent.backup import schedule
 from haagent.errors import BugError, OperatorError, PeerError
+from haagent.storage.growth import Progress
 from tests.unit.fake_roster import (
     AFTER,
     BEFORE,
@@ -31,6 +32,8 @@ ADD = Change(AFTER, Kind.ADDED, WEB)
 REMOVE = Change(AFTER, Kind.REMOVED, OLD)
 RENAME = Change(AFTER, Kind.RENAMED, replace(OLD, name="new"), was="old")
 EDIT = Change(AFTER, Kind.EDITED, replace(OLD, memory=1024))
+RESIZE = Change(AFTER, Kind.RESIZED, replace(OLD, size=2 << 30))
+EACH = pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME, RESIZE], ids=str)
 
 
 class Both:
@@ -38,6 +41,7 @@ class Both:
 
     def __init__(self) -> None:
         self.a, self.b = FakeHost("a"), FakeHost("b")
+        self.a.peer, self.b.peer = self.b, self.a
         self.here, self.there = Part(self.a, print), Behind(self.b)
         self.back = Behind(self.a)
         self.filled = 0
@@ -74,10 +78,14 @@ class Both:
         if change.kind is Kind.RENAMED:
             assert (change.was in self.a.guests) is not is_made
         assert self.a.number == (AFTER if is_made else BEFORE)
+        if change.kind is Kind.RESIZED:
+            wanted = {change.guest.name: change.guest.size} if is_made else {}
+            for host in (self.a, self.b):
+                assert host.grown == host.disks == wanted
         return is_made
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
+@EACH
 def test_both_machines_have_it(change: Change) -> None:
     both = Both()
     both.lead(change)
@@ -107,7 +115,7 @@ def test_what_is_backed_up_by_itself_is_so_by_its_new_name() -> None:
     assert path not in both.a.files and path not in both.b.files and new not in both.b.files
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
+@EACH
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_the_power_fails_after_every_single_effect(change: Change, name: str) -> None:
     outcomes = []
@@ -125,7 +133,7 @@ def test_the_power_fails_after_every_single_effect(change: Change, name: str) ->
     assert set(outcomes) == {False, True}
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RENAME], ids=str)
+@EACH
 def test_the_power_fails_again_while_that_is_put_right(change: Change) -> None:
     for first in range(1, 12):
         for second in range(1, 8):
@@ -260,6 +268,42 @@ def test_who_comes_back_all_the_same_is_told() -> None:
     both.there.is_away = False
     both.settle()
     assert both.assert_one(ADD)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_machine_that_is_left_alone_has_its_part_of_a_larger_disk(leads: bool) -> None:
+    """DRBD takes it with the machine that comes in the other one's place."""
+    both = Both()
+    part = Part(both.a, print)
+    part.begin(replace(RESIZE, leads=leads))
+    part.decide(RESIZE)
+    both.a.peer, both.a.in_the_way = None, "the copies of old are not both whole and connected."
+    with pytest.raises(OperatorError, match="It waits: the copies"):
+        part.carry_out()
+    assert both.a.grown == {}
+    settle_here(part)
+    assert both.a.grown == {"old": RESIZE.guest.size} and both.a.disks == {}
+    settle_alone(part)
+    assert not is_open(both.a) and both.a.number == AFTER
+
+
+def test_a_larger_disk_waits_for_a_guest_that_was_stopped_meanwhile() -> None:
+    """DRBD takes it only of what runs. What was prepared stays."""
+    both = Both()
+    grow = both.a.grow_disk
+
+    def stopped(change: Change, show: Progress) -> None:
+        grow(change, show)
+        both.a.in_the_way = "old is off."
+
+    both.a.grow_disk = stopped  # type: ignore[method-assign]
+    with pytest.raises(OperatorError, match="It waits: old is off"):
+        both.lead(RESIZE)
+    assert both.a.grown == both.b.grown == {"old": RESIZE.guest.size}
+    assert both.a.disks == both.b.disks == {}
+    both.a.grow_disk, both.a.in_the_way = grow, None  # type: ignore[method-assign]
+    both.settle()
+    assert both.assert_one(RESIZE)
 
 
 def test_what_was_never_begun_is_not_decided() -> None:

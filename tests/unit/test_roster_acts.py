@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`shoestring guest edit` and `guest remove`: said first, agreed to, led, and told."""
+"""`shoestring guest edit`, `resize` and `remove`: said first, agreed to, led, and told."""
 
 from dataclasses import replace
 
@@ -7,13 +7,15 @@ import pytest
 
 from firstboot.roster.__main__ import carry_on
 from firstboot.roster.change import Change
+from firstboot.roster.coming import volume_size
 from firstboot.roster.part import Part
 from haagent import shoestring
 from haagent.command import Exit, Places
 from haagent.errors import OperatorError
+from haagent.storage.growth import usable
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
 from tests.unit.fake_pair import STOPPED, FakePair, image, pair
-from tests.unit.fake_roster import OLD, FakeHost
+from tests.unit.fake_roster import OLD, Behind, FakeHost, is_open
 
 __all__ = ["agent", "image", "pair", "places", "systemctl"]  # fixtures
 
@@ -199,3 +201,86 @@ def test_what_runs_is_not_removed_nor_by_a_script(
     assert shoestring.main(["guest", "remove", "counter"], places) == Exit.FAILED
     assert "takes a person at a terminal" in capsys.readouterr().err
     assert pair.a.effects == 0
+
+
+def grows(places: Places, size: str, *more: str) -> int:
+    return shoestring.main(["guest", "resize", "counter", "--disk", size, *more], places)
+
+
+def test_a_disk_becomes_larger_on_both(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    screen = types(monkeypatch, "yes\n")
+    assert grows(places, "2G") == Exit.PROTECTED
+    said = " ".join(screen.getvalue().split())
+    assert "The disk of counter grows from 1.0 GiB to 2.0 GiB, on anna and on berta" in said
+    assert "counter runs on, and is protected all the time." in said
+    assert "A Linux guest sees the larger disk at once" in said
+    assert said.endswith("counter has 2.0 GiB of disk, on anna and on berta.")
+    for host in (pair.a, pair.b):
+        assert host.grown == host.disks == {"counter": volume_size(2 << 30)}
+        assert usable(host.grown["counter"]) >= 2 << 30
+
+
+@pytest.mark.parametrize(
+    ("size", "why"),
+    [
+        ("512M", "The disk of counter has 1.0 GiB, and a disk only grows"),
+        ("1G", "The disk of counter has 1.0 GiB, and a disk only grows"),
+        ("20", "--disk should be a size"),
+        ("9T", "A disk has 8 TiB at most, or it could not be backed up."),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured, size: str, why: str
+) -> None:
+    assert grows(places, size, "--yes") == Exit.FAILED
+    said = " ".join(capsys.readouterr().err.split())
+    assert why in said and "Nothing was changed" in said
+    assert pair.a.effects == pair.b.effects == 0
+
+
+def test_what_is_in_the_way_of_a_larger_disk_is_said_by_either(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    pair.b.in_the_way = "the data disk of berta has 3 MiB free, and it takes 1024 more."
+    assert grows(places, "2G", "--yes") == Exit.FAILED
+    assert "Nothing was begun: the data disk of berta has 3 MiB free" in capsys.readouterr().err
+    assert pair.a.grown == pair.b.grown == {}
+
+
+def test_a_resize_that_is_interrupted_says_what_becomes_of_it(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    prepare, grow = Behind.prepare, FakeHost.grow_disk
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Behind, "prepare", interrupted)
+    assert grows(places, "2G", "--yes") == Exit.INTERRUPTED
+    assert "was interrupted.\n  Nothing was changed." in capsys.readouterr().err
+    assert pair.carried_on == 0 and not is_open(pair.a) and not is_open(pair.b)
+    monkeypatch.setattr(Behind, "prepare", prepare)
+    monkeypatch.setattr(FakeHost, "grow_disk", interrupted)
+    assert grows(places, "2G", "--yes") == Exit.INTERRUPTED
+    assert "was interrupted, and is not over.\n  It comes to its end" in capsys.readouterr().err
+    assert pair.carried_on == 1
+    monkeypatch.setattr(FakeHost, "grow_disk", grow)
+    carry_on(pair.meet(places))
+    assert pair.a.disks == pair.b.disks == {"counter": volume_size(2 << 30)}
+
+
+def test_a_machine_whose_drbd_does_not_show_it_is_named(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    for host in (pair.a, pair.b):
+        counter(host)
+    for there, shows in ((None, "none"), (1 << 30, "1.0 GiB")):
+        monkeypatch.setattr(Behind, "disk_size", lambda self, guest, there=there: there)
+        assert grows(places, "2G", "--yes") == Exit.FAILED
+        assert f"larger, and DRBD on berta shows {shows}." in capsys.readouterr().err

@@ -11,13 +11,14 @@ from ipaddress import IPv4Address
 import pytest
 
 from firstboot.roster import change as changes
-from firstboot.roster.door import Other, Refused, serve
+from firstboot.roster import door as doors
+from firstboot.roster.door import Other, Refused, serve, telling
 from firstboot.roster.leading import lead, settle
 from firstboot.roster.part import Part, Standing
 from haagent.errors import BugError, PeerError, ShoestringError
 from haagent.update.talk import FORMAT, Talk, call
 from tests.unit.fake_roster import AFTER, BEFORE, FakeHost, PowerCutError, is_open
-from tests.unit.test_roster import ADD, REMOVE
+from tests.unit.test_roster import ADD, REMOVE, RESIZE
 
 KEY = bytes(range(32))
 LOCAL = IPv4Address("127.0.0.1")
@@ -40,7 +41,7 @@ class Door:
                     contextlib.suppress(ShoestringError, PowerCutError),
                     Talk(connected, KEY, is_caller=False) as talk,
                 ):
-                    serve(talk, talk.hear(), Part(self.host, print))
+                    serve(talk, talk.hear(), Part(self.host, print, telling(talk)))
 
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -68,6 +69,29 @@ def test_a_guest_comes_and_goes_on_both(door: Door, other: Other) -> None:
     assert door.host.guests == a.guests and "web" in a.guests
     lead(replace(REMOVE, number=AFTER + 1), here, other, lambda: None)
     assert door.host.guests == a.guests and set(a.guests) == {"web"}
+
+
+def test_a_disk_grows_and_how_far_it_is_is_told(
+    door: Door, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "SAYS", 0.0)
+    a = FakeHost("a", peer=door.host)
+    shown: list[tuple[str, float]] = []
+    there = replace(other, show=lambda what, share: shown.append((what, share)))
+    lead(RESIZE, Part(a, print), there, lambda: None)
+    assert shown == [("Blanking on berta", 0.5), ("Blanking on berta", 1.0)]
+    assert there.disk_size("old") == a.disks["old"] == RESIZE.guest.size
+    assert there.disk_size("web") is None
+
+
+def test_who_is_asked_often_tells_now_and_then(
+    door: Door, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = FakeHost("a", peer=door.host)
+    shown: list[float] = []
+    there = replace(other, show=lambda what, share: shown.append(share))
+    lead(RESIZE, Part(a, print), there, lambda: None)
+    assert shown == [0.5], "two seconds later at the earliest"
 
 
 def test_it_says_what_is_open_and_that_it_does_not_lead(door: Door, other: Other) -> None:

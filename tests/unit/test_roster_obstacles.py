@@ -14,18 +14,20 @@ from firstboot.roster.change import Kind as Act
 from firstboot.roster.obstacles import Ground, obstacle
 from haagent.core.wish import Target
 from haagent.guests.definition import Kind
+from haagent.storage.growth import usable
 from tests.unit.fake_machine import TEXTS
 from tests.unit.fake_roster import WEB
 from tests.unit.fake_state import WELL, look
 from tests.unit.test_survivor import loaded
 
 NEW = replace(WEB, number=5, mac="00:16:3e:00:00:05")
+VOLUME = 1 << 30
 
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Ground:
     config = loaded(tmp_path, answer_file.read(TEXTS["b"]))
-    return Ground(config, frozenset(config.guests), 1028, {})
+    return Ground(config, dict.fromkeys(config.guests, VOLUME), 1028, {})
 
 
 def why(ground: Ground, **changes: Any) -> str | None:
@@ -57,7 +59,7 @@ def test_what_another_has_is_not_given_again(
 
 
 def test_a_volume_that_is_no_guests_is_never_taken(ground: Ground) -> None:
-    odd = replace(ground, volumes=ground.volumes | {"web"})
+    odd = replace(ground, volumes={**ground.volumes, "web": VOLUME})
     assert "has a volume web that is no guest's" in (why(odd) or "")
 
 
@@ -108,7 +110,7 @@ def test_only_a_guest_that_is_off_and_one_is_renamed(ground: Ground) -> None:
     assert "counter is not stopped" in (
         obstacle(decided, replace(ground, views={"counter": view})) or ""
     )
-    taken = replace(sure, volumes=sure.volumes | {"shop"})
+    taken = replace(sure, volumes={**sure.volumes, "shop": 1 << 30})
     assert "has a volume shop that is no guest's" in (obstacle(rename, taken) or "")
     same = replace(rename, guest=replace(WEB, name="counter"))
     assert obstacle(same, sure) == "there is a guest counter already."
@@ -144,6 +146,79 @@ def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Grou
     assert edits(off, address="10.0.2.2") == (
         "10.0.2.2 is an address of the pair or of its gateway."
     )
+
+
+def resizing(ground: Ground, size: int = 2 * VOLUME, **changes: Any) -> str | None:
+    guest = ground.config.guests["counter"]
+    same = replace(WEB, name="counter", number=0, mac=guest.mac, size=size)
+    return obstacle(Change(4, Act.RESIZED, replace(same, **changes)), ground)
+
+
+@pytest.fixture
+def mirrored(ground: Ground) -> Ground:
+    """The guest runs, and both copies are one."""
+    return replace(ground, views={view.name: view for view in look(WELL).guests})
+
+
+def test_nothing_is_in_the_way_of_a_larger_disk(mirrored: Ground) -> None:
+    assert resizing(mirrored) is None
+    assert resizing(mirrored, VOLUME) is None, "this machine has done its part"
+    grown = replace(mirrored, views={}, disk=usable(2 * VOLUME))
+    assert resizing(grown) is None, "DRBD has it already, whatever the guest does"
+
+
+@pytest.mark.parametrize(
+    ("odd", "size", "sentence"),
+    [
+        ({"volumes": {}}, 2 * VOLUME, "the data disk of b is not there."),
+        ({"room": -1}, 2 * VOLUME, "the data disk of b is not there."),
+        ({"views": {}}, 2 * VOLUME, "the agent of b does not answer."),
+        ({}, VOLUME // 2, "the volume of counter on b is larger already."),
+        ({}, VOLUME + 4096, "too small a step for the mirror: --disk 1024M is the least."),
+        ({}, 3 * VOLUME, "of b has 1028 MiB free, and it takes 2048 more."),
+        (
+            {"copies": {"counter-before-20260102-0304": "counter"}},
+            2 * VOLUME,
+            "there is a copy of the volume on b, counter-before-20260102-0304, and LVM makes none",
+        ),
+    ],
+)
+def test_what_a_volume_cannot_become_is_said(
+    mirrored: Ground, odd: dict[str, Any], size: int, sentence: str
+) -> None:
+    assert sentence in (resizing(replace(mirrored, **odd), size) or "")
+
+
+def test_a_copy_of_another_guest_is_in_nobodys_way(mirrored: Ground) -> None:
+    assert resizing(replace(mirrored, copies={"web_passing": "web"})) is None
+
+
+def test_a_larger_disk_is_of_the_same_guest(mirrored: Ground) -> None:
+    assert resizing(mirrored, name="mail") == "there is no guest mail."
+    assert resizing(mirrored, number=7) == "the disk of counter is another one on b."
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        ({"runs_on": ()}, "counter is off, and the mirror takes a larger disk only while"),
+        ({"is_in_sync": False}, "the copies of counter are not both whole and connected."),
+        ({"peer_phase": "promoting"}, "counter is being started, moved or ended."),
+        ({"phase": "stopping"}, "counter is being started, moved or ended."),
+    ],
+)
+def test_what_drbd_would_refuse_is_refused_before(
+    mirrored: Ground, odd: dict[str, Any], sentence: str
+) -> None:
+    view = replace(mirrored.views["counter"], **odd)
+    assert sentence in (resizing(replace(mirrored, views={"counter": view})) or "")
+
+
+def test_two_copies_that_are_compared_are_left_alone(mirrored: Ground) -> None:
+    view = mirrored.views["counter"]
+    busy = replace(view, verification=replace(view.verification, is_under_way=True))
+    said = resizing(replace(mirrored, views={"counter": busy}))
+    assert said == "the two copies of counter are being compared."
 
 
 def test_a_processor_that_cannot_run_it_is_told(ground: Ground) -> None:

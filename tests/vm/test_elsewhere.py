@@ -9,19 +9,17 @@ from functools import partial
 import pytest
 
 from tests.vm.evening import LAN
+from tests.vm.incidents.arrivals import PLACE, bring, make_image
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.test_import import (
     FILLS,
-    PLACE,
     WEB,
     await_nothing_left,
-    bring,
     fate,
     guests,
     left_behind,
-    make_image,
     remove,
 )
 from tests.vm.wait import wait_until

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""`shoestring guest resize`: a guest's disk becomes larger on both machines, while it runs on.
+
+How it is done without a moment in which the guest is less protected: storage/growth.py.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from firstboot import values
+from firstboot.roster.change import Change, Kind
+from firstboot.roster.coming import volume_size
+from firstboot.roster.pair import Pair, meet, next_number, refuse
+from firstboot.roster.properties import as_it_is, given
+from haagent import config
+from haagent.asking import tell
+from haagent.backup.layout import BLOCK_SIZES, MOST_BLOCKS
+from haagent.command import Exit, Interrupted, Places, look
+from haagent.console.sizes import size
+from haagent.errors import OperatorError
+from haagent.handover import agree, guest_of
+from haagent.images.export import length_of
+from haagent.storage.sysfs import SYSFS
+
+LARGEST = BLOCK_SIZES[-1] * MOST_BLOCKS  # bytes; what a backup can have
+
+
+def resize(
+    arguments: argparse.Namespace,
+    places: Places,
+    meet: Callable[[Places], Pair] = meet,
+    sysfs: Path = SYSFS,
+) -> Exit:
+    """Raises ShoestringError."""
+    _, shown = look(places)
+    refuse(shown)
+    view = guest_of(shown, arguments.guest)
+    name = view.name
+    found, pair = config.load(places.file, places.cmdline), meet(places)
+    now, wanted = length_of(name, found, sysfs), given("--disk", values.size, arguments.disk)
+    _refuse(name, now, wanted)
+    number = next_number(pair, shown)
+    tell(
+        f"The disk of {name} grows from {_words(now)} to {_words(wanted)}, on {shown.me} and on"
+        f" {shown.peer}, and never shrinks again. {name} runs on, and is protected all the time.",
+        "First each machine blanks its part. That takes as long as writing it does, a quarter of an"
+        " hour for 100 GiB on many disks, and makes the disks slower for the guests meanwhile.",
+        "A Linux guest sees the larger disk at once; another one when it is next started. Its"
+        " partitions and file systems stay as they are: they are made larger from within.",
+    )
+    agree(arguments)
+    guest = replace(as_it_is(name, found), size=volume_size(wanted))
+    _lead(pair, Change(number, Kind.RESIZED, guest))
+    # DRBD shows what both of them have; each is read all the same.
+    sizes = {shown.me: pair.here.disk_size(name), shown.peer: pair.there.disk_size(name)}
+    for node, length in sizes.items():
+        if length is None or length < wanted:
+            shows = "none" if length is None else _words(length)
+            raise OperatorError(
+                f"The disk of {name} was made larger, and DRBD on {node} shows {shows}.",
+                "`shoestring status` says whether the two copies are connected.",
+            )
+    tell(f"{name} has {_words(wanted)} of disk, on {shown.me} and on {shown.peer}.")
+    return Exit.PROTECTED
+
+
+def _refuse(name: str, now: int, wanted: int) -> None:
+    """Raises OperatorError for a size that its disk cannot become."""
+    if wanted <= now:
+        raise OperatorError(
+            f"The disk of {name} has {_words(now)}, and a disk only grows: what lies behind the end"
+            " of a smaller one would be lost. Nothing was changed.",
+            "For a smaller one make another guest, and copy the files from within.",
+        )
+    if wanted > LARGEST:
+        raise OperatorError(
+            f"A disk has {LARGEST >> 40} TiB at most, or it could not be backed up. Nothing was"
+            " changed.",
+            "Say less.",
+        )
+
+
+def _lead(pair: Pair, change: Change) -> None:
+    """As Pair.lead; and Ctrl-C says what becomes of it."""
+    name = change.guest.name
+    with pair.line.watched(f"The resize of {name} was interrupted.", "Nothing was changed."):
+        try:
+            pair.lead(change, lambda: None)
+        except KeyboardInterrupt:
+            if pair.here.standing().change is None:
+                raise
+            pair.carry_on()
+            raise Interrupted(
+                f"The resize of {name} was interrupted, and is not over.",
+                "It comes to its end by itself; `journalctl -b -u shoestring-list` tells how it"
+                f" goes, and `shoestring guest show {name}` how large the disk is.",
+            ) from None
+
+
+def _words(length: int) -> str:
+    return size(length >> 10)
