@@ -4,6 +4,7 @@ programs. No policy is in here. DRBD is never forced, and nobody is made Primary
 """
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ from haagent.storage.kept import Kept
 PATIENCE = 30.0  # seconds that the other machine may be away while a guest comes
 AGENT_WITHIN = 30.0  # seconds that it may take until it says what it lists
 CARRIES_ON = "shoestring-list.service"
+MEMINFO = Path("/proc/meminfo")
 DRAFT = "/run/shoestring/draft.yaml"  # of the settings with a change
 
 
@@ -58,6 +60,7 @@ class Changing(Serving):
             views=_views(),
             kinds=self.kinds(),
             disk=self.disk_size(change.guest.name) or 0,
+            memory=memory_left(MEMINFO.read_text()),
         )
         return obstacles.obstacle(change, ground) or self._flaw(ground.config, change)
 
@@ -181,6 +184,12 @@ class Changing(Serving):
 
     def _passing_path(self, guest: str) -> Path:
         return Path(files.PASSING.format(guest=guest))
+
+
+def memory_left(text: str) -> int:
+    """MiB, from /proc/meminfo; -1: it does not say."""
+    found = re.search(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) >> 10 if found else -1
 
 
 def _views() -> Mapping[str, GuestView]:

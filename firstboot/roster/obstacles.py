@@ -11,10 +11,11 @@ from haagent.console.snapshot import GuestView
 from haagent.core.model import Phase
 from haagent.core.wish import RUNS
 from haagent.guests.definition import Kind as GuestKind
-from haagent.storage.growth import usable
+from haagent.storage.growth import BLOCK_OF_A_BIT, usable
 
 MEBIBYTE = 1 << 20
 EXTENT = 4 << 20  # bytes; LVM rounds a volume up to it
+SPARE = 64  # MiB of its memory that a machine's own system is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Ground:
     kinds: frozenset[GuestKind] = frozenset(GuestKind)  # of guests that its processor can run
     copies: Mapping[str, str] = field(default_factory=dict)  # of those volumes: whose each is
     disk: int = 0  # bytes that DRBD has of the guest in question
+    memory: int = -1  # MiB that its own system has left; -1: not known
 
     @property
     def name(self) -> str:
@@ -156,6 +158,13 @@ def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | N
         return f"that is too small a step for the mirror: --disk {least}M is the least."
     if (needed := -(-(guest.size - volume) // MEBIBYTE)) > ground.room:
         return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed} more."
+    bitmap = -(-(guest.size - volume) // BLOCK_OF_A_BIT // 8 // MEBIBYTE)
+    if 0 <= ground.memory < bitmap + SPARE:
+        # safety: DRBD would refuse it when it is decided, and nothing else could be changed then.
+        return (
+            f"the mirror of so large a disk takes {bitmap} MiB of the memory that {me} keeps for"
+            f" itself, and {max(0, ground.memory - SPARE)} are left."
+        )
     return None
 
 

@@ -43,7 +43,8 @@ from haagent.storage.lvm import GROUP, LIMIT, list_volumes, parse_volumes
 from haagent.storage.snapshot import undisturbed
 from haagent.storage.sysfs import SECTOR, disk_size
 
-EXTENT = 1 << 24  # bytes that a sector of DRBD's bitmap stands for; drbd_int.h, BM_SECT_TO_EXT
+BLOCK_OF_A_BIT = 4096  # bytes; DRBD has its bitmap in memory as well
+EXTENT = SECTOR * 8 * BLOCK_OF_A_BIT  # that a sector of it stands for; drbd_int.h, BM_SECT_TO_EXT
 PAGE = 8  # sectors; the bitmap has whole ones
 REST = 72  # sectors: the activity log and the superblock
 # Bytes that are blanked at a time. safety: a read of the agent's waits behind them, and a disk that

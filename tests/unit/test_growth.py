@@ -17,7 +17,7 @@ from tests.unit.fake_growing import MINOR, Grower
 from tests.unit.fake_roster import PowerCutError
 
 MIB = 1 << 20
-SMALL, LARGE = 256 * MIB, 316 * MIB
+SMALL, LARGE = 256 * MIB, 288 * MIB
 
 
 def silent(what: str, share: float) -> None:

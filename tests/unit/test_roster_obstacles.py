@@ -11,6 +11,7 @@ import pytest
 from firstboot import answers as answer_file
 from firstboot.roster.change import Change, Stage
 from firstboot.roster.change import Kind as Act
+from firstboot.roster.machine import memory_left
 from firstboot.roster.obstacles import Ground, obstacle
 from haagent.core.wish import Target
 from haagent.guests.definition import Kind
@@ -187,6 +188,25 @@ def test_what_a_volume_cannot_become_is_said(
     mirrored: Ground, odd: dict[str, Any], size: int, sentence: str
 ) -> None:
     assert sentence in (resizing(replace(mirrored, **odd), size) or "")
+
+
+def test_drbd_has_memory_for_a_larger_bitmap(mirrored: Ground) -> None:
+    roomy = replace(mirrored, room=9 << 20, memory=64 + 32)
+    assert resizing(roomy, VOLUME + (1 << 40)) is None
+    assert resizing(roomy, VOLUME + (1 << 40) + 4096 * 8) == (
+        "the mirror of so large a disk takes 33 MiB of the memory that b keeps for itself, and 32"
+        " are left."
+    )
+    assert resizing(replace(roomy, memory=3)) == (
+        "the mirror of so large a disk takes 1 MiB of the memory that b keeps for itself, and 0"
+        " are left."
+    )
+
+
+def test_what_linux_says_of_its_memory() -> None:
+    text = "MemTotal:         996148 kB\nMemFree:          12345 kB\nMemAvailable:     501760 kB\n"
+    assert memory_left(text) == 490
+    assert memory_left("MemTotal:         996148 kB\n") == -1
 
 
 def test_a_copy_of_another_guest_is_in_nobodys_way(mirrored: Ground) -> None:
