@@ -12,8 +12,8 @@ done here because of it:
   counts on both machines, and outlasts a connection as long as one of the two is not restarted.
 - `drbdadm resize` would copy what is new from the machine that runs the guest: until the end of
   that the other copy is Inconsistent, and nobody could take the guest over. In the moment in which
-  that begins the holder would not freeze without the other one any more, and the other one not know
-  it yet: cut off just then, both would write. So nothing is copied (`--assume-clean`): each machine
+  that begins the holder does not freeze without the other one any more, and that one does not know
+  it yet: cut off just then, both could write. So nothing is copied (`--assume-clean`): each machine
   blanks its part before DRBD has it. Both copies are the same and UpToDate all the time, to the
   rules nothing happens at all, and no guest reads what another one left on the disk.
 - Its own data move to the new end when the size is held once more. A power cut after the volume has
@@ -21,8 +21,8 @@ done here because of it:
   the new end, looks where the end was, and moves them (apply-al, v08_check_for_resize). Where that
   was is in NOTE, on the stick, which neither a resize of the other machine nor an older one brings
   up to date. It is written and read back before.
-- The move must not overwrite what is moved (v08_move_internal_md_after_resize: "we are out of
-  luck"), so a step is never smaller than these data.
+- The move must not overwrite what is moved, for a power cut then leaves neither whole
+  (v08_move_internal_md_after_resize). So a step is never smaller than these data.
 - It resizes nothing that is not Primary on one of the two, nor while something is copied or
   compared (drbd_adm_resize). That is told before, by roster/obstacles.py.
 
@@ -111,7 +111,10 @@ class Growth:
         """DRBD has all that both machines have prepared, and nothing is copied: TARGET bytes of
         volume, if this WAITS for it. Else the other machine is not there, and brings its own.
         """
-        argv = self._resize("--assume-clean")
+        if (self.disk() or 0) >= usable(target):
+            return  # also if the guest was stopped since, and DRBD would refuse to be asked
+        # Without a connection DRBD refuses the word (ERR_NEED_APV_93), and nothing grows.
+        argv = self._resize(*(("--assume-clean",) if waits else ()))
         end = time.monotonic() + LIMIT
         while waits and (self.disk() or 0) < usable(target):
             if time.monotonic() >= end:
@@ -127,8 +130,8 @@ class Growth:
         if (found := self.disk()) != disk:
             raise ToolError(argv, 0, f"the device has {found} bytes instead of {disk}")
 
-    def _resize(self, how: str) -> tuple[str, ...]:
-        argv = ("drbdsetup", "resize", str(self._minor), how)
+    def _resize(self, *how: str) -> tuple[str, ...]:
+        argv = ("drbdsetup", "resize", str(self._minor), *how)
         self._run(argv, timeout=LIMIT)
         return argv
 

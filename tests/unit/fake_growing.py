@@ -78,9 +78,9 @@ class Grower:
                 row = {"lv_name": GUEST, "lv_size": f"{self.volume}"}
                 rows = [{**row, "lv_active": "active", "lv_tags": ""}]
                 return json.dumps({"report": [{"lv": rows}]})
-            case ("drbdsetup", "resize", number, how):
+            case ("drbdsetup", "resize", number, *how):
                 assert number == str(MINOR)
-                self._effect(lambda: self._resize(how))
+                self._effect(lambda: self._resize(*how))
             case ("drbdsetup", "check-resize", number):
                 assert number == str(MINOR)
                 assert self.end == self.volume, "it would be written down where they are not"
@@ -106,13 +106,17 @@ class Grower:
                 at = one.stop
         return at >= what.stop
 
-    def _resize(self, how: str) -> None:
+    def _resize(self, how: str = "") -> None:
         roles = {self.is_primary, *([self.peer.is_primary] if self.peer else [])}
         if self.peer is not None and True not in roles:
             argv = ("drbdsetup", "resize")
             raise ToolError(argv, 10, f"{MINOR}: Failure: (131) Need one Primary node to resize.")
         name, _, size = how.partition("=")
-        assert (name, bool(size)) in (("--size", True), ("--assume-clean", False))
+        if self.peer is None:
+            assert name != "--assume-clean", "ERR_NEED_APV_93"
+        else:
+            assert name, "what is new would be copied"
+        assert (name, bool(size)) in (("--size", True), ("--assume-clean", False), ("", False))
         held = int(size[:-1]) * SECTOR if size else 0
         assert not held or held == self.device, "it would shrink"
         self.held = held

@@ -236,6 +236,15 @@ def test_nothing_grows_while_the_guest_is_off(tmp_path: Path) -> None:
     assert two.b.volume == SMALL
 
 
+def test_what_drbd_has_already_is_not_asked_for(tmp_path: Path) -> None:
+    """The power failed before that was written down, and the guest is off since."""
+    two = Two(tmp_path)
+    two.grow()
+    two.b.is_primary = False
+    two.grow()
+    two.assert_grown()
+
+
 def test_only_one_blanks_at_a_time_and_no_backup_is_made_meanwhile(tmp_path: Path) -> None:
     two = Two(tmp_path)
     two.b.growth.prepare(SMALL, silent)
