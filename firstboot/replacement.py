@@ -46,6 +46,7 @@ from haagent.console import prospects
 from haagent.console.snapshot import Snapshot, from_dict
 from haagent.core.model import CONNECTED
 from haagent.errors import OperatorError, PeerError, ShoestringError
+from haagent.progress import Line
 
 NOTHING = "Nothing was changed, on neither machine."
 GOES_ON = "The replacement is agreed on, and goes on by itself."
@@ -83,8 +84,10 @@ def replace(places: Places) -> Exit:
             "A replacement takes a person at a terminal.", "Log in, and type the command yourself."
         )
     shown = assert_alone(places)
-    part = Part(Changing(places.run), tell)
+    line = Line()
+    part = Part(Changing(places.run), tell, line.shows)
     leading.settle_here(part)
+    line.ends()
     hands, seat = Serving(), Seat()
     survivor = dataclasses.replace(hands.survivor(), apart=prospects.apart(shown))
     is_agreed = False

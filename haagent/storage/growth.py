@@ -120,7 +120,6 @@ class Growth:
             if time.monotonic() >= end:
                 raise ToolError(argv, 0, f"the device has {self.disk()} bytes")
             time.sleep(0.2)  # the other machine says how large its own is; there is no event
-        self._blanked.unlink(missing_ok=True)
 
     def _hold(self, disk: int) -> None:
         """Whatever happens to volumes and connections, the device has DISK bytes; and DRBD's own
@@ -169,5 +168,5 @@ class Growth:
 
     @property
     def _blanked(self) -> Path:
-        """Is there when all was blanked."""
-        return self._root / f"run/shoestring/blanked-{self._guest}"
+        """Is there when all was blanked. No other guest ever has the number."""
+        return self._root / f"run/shoestring/blanked-{self._minor}"

@@ -52,7 +52,7 @@ class Grower:
     def boot(self) -> None:
         """drbdadm attaches the disk: its own data must be found, at the end or where it was."""
         self.is_off, self.cut, self.held = False, None, 0
-        (self.root / f"run/shoestring/blanked-{GUEST}").unlink(missing_ok=True)
+        (self.root / f"run/shoestring/blanked-{MINOR}").unlink(missing_ok=True)
         if self.end != self.volume:
             assert self.note == self.end, "DRBD's own data are lost"
             self.end = self.volume

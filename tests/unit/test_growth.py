@@ -193,6 +193,10 @@ def test_one_that_is_left_alone_leaves_it_to_the_next_one(tmp_path: Path) -> Non
     two.b.growth.prepare(LARGE, silent)
     two.b.growth.take(LARGE, waits=False)
     assert two.b.volume == two.b.end == LARGE and two.b.device == usable(SMALL)
+    done = list(two.b.blank)
+    two.b.growth.prepare(LARGE, silent)
+    two.b.growth.take(LARGE, waits=False)
+    assert two.b.blank == done, "a replacement asks twice"
     new = Grower(tmp_path / "new", LARGE)
     new.device = 0
     new.blank = [range(LARGE)]
