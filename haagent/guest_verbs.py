@@ -130,7 +130,7 @@ def add_numbers(command: Parser, otherwise: str) -> None:
     for option, unit, what, usual in (
         ("--memory", "MIB", "its memory", "asked for"),
         ("--vcpus", "N", "its processors", "1"),
-        ("--type", "TYPE", "pvh or pv: how Xen runs it", "pvh where the processor can"),
+        ("--type", "TYPE", "pvh, pv or hvm: how Xen runs it", "pvh where the processor can"),
         ("--mac", "ADDRESS", "its card's address, 00:16:3e:...", "a new one"),
         ("--on", "NODE", "where it starts when nothing speaks for the other", "this machine"),
         ("--place", "N", "0 to 99: guests of a lower place start before it", str(USUAL)),

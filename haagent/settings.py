@@ -257,7 +257,7 @@ SETTINGS = (
         "guests.NAME.type",
         " or ".join(Kind),
         _scalar(_kind),
-        "How Xen runs it: pvh takes a processor that helps with virtualization, pv does not.",
+        "How Xen runs it; all but pv take a processor that helps with virtualization.",
         Kind.PV,
     ),
     Setting(

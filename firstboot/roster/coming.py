@@ -36,10 +36,13 @@ from haagent.storage.sysfs import SYSFS
 MEBIBYTE = 1 << 20
 STARTS = {
     GuestKind.PVH: "It is started by the kernel on its own disk, which must be a Linux of these"
-    " years. What needs a PC's hardware, such as Windows, does not start here.",
+    " years. What needs a PC's hardware, such as Windows, is of --type hvm.",
     GuestKind.PV: "It is started by the kernel on its own disk, as Xen starts one without the help"
     " of the processor: that must be packed with gzip or xz, and Debian's and Ubuntu's of the last"
-    " years are not. What needs a PC's hardware, such as Windows, does not start here.",
+    " years are not. What needs a PC's hardware, such as Windows, is of --type hvm.",
+    GuestKind.HVM: "It is started as a PC with a BIOS starts from its disk; one that starts by EFI"
+    " alone does not start here. Such a PC is slow until its system has drivers for Xen, as every"
+    " Linux of these years has.",
 }
 OUI = "00:16:3e"  # of Xen's guests
 # Above those that a set-up gives. A number is of one change, and no change has it again: DRBD on

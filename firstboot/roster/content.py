@@ -150,7 +150,7 @@ def _of_machine(blob: Blob, run: Run, progress: Progress) -> Content:
         said["name"] = machine.name
     remarks = list(machine.remarks)
     if machine.firmware is Firmware.EFI:
-        remarks.append("it was started by EFI; here the kernel on its disk is started at once")
+        remarks.append("it was started by EFI, which no guest has here; its kernel may start")
     if machine.cards != 1:
         remarks.append(f"it had network cards: {machine.cards}; here it gets one")
     return _content(f"{shown(blob.title)} (ova)", images[0], said, tuple(remarks))

@@ -11,6 +11,7 @@ from haagent.console.snapshot import GuestView
 from haagent.core.model import Phase
 from haagent.core.wish import RUNS
 from haagent.guests.definition import Kind as GuestKind
+from haagent.guests.footprint import MOST_PCS
 from haagent.storage.growth import BLOCK_OF_A_BIT, usable
 
 MEBIBYTE = 1 << 20
@@ -57,7 +58,7 @@ def _of_adding(guest: NewGuest, ground: Ground) -> str | None:
         return why
     if len(config.guests) >= MOST_GUESTS:
         return f"a pair has {MOST_GUESTS} guests at most, and this one has them."
-    if (why := _of_the_processor(guest, ground) or _of_what_others_have(guest, config)) is not None:
+    if (why := _of_its_type(guest, ground) or _of_what_others_have(guest, config)) is not None:
         return why
     if ground.room < 0:
         return f"the data disk of {me} is not there."
@@ -103,7 +104,7 @@ def _of_editing(guest: NewGuest, ground: Ground) -> str | None:
     changes_card = (now.mac, now.address) != (guest.mac, guest.config.address)
     if view.runs_on and changes_card:
         return f"{guest.name} runs, and its card's addresses change only while it is off."
-    return _of_the_processor(guest, ground) or _of_what_others_have(guest, ground.config)
+    return _of_its_type(guest, ground) or _of_what_others_have(guest, ground.config)
 
 
 def _of_resizing(guest: NewGuest, ground: Ground) -> str | None:
@@ -168,12 +169,25 @@ def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | N
     return None
 
 
-def _of_the_processor(guest: NewGuest, ground: Ground) -> str | None:
+def _of_its_type(guest: NewGuest, ground: Ground) -> str | None:
     if guest.config.kind in ground.kinds:
-        return None
+        return _of_other_pcs(guest, ground.config)
     return (
         f"the processor of {ground.name} cannot run a guest of type {guest.kind}. Look whether"
         " virtualization (VT-x, SVM) is off in its firmware, or say --type pv."
+    )
+
+
+def _of_other_pcs(guest: NewGuest, config: Config) -> str | None:
+    """One machine must be able to have them all: what they take of its own memory nobody gives."""
+    if guest.config.kind is not GuestKind.HVM:
+        return None
+    others = [n for n, one in config.guests.items() if one.kind is GuestKind.HVM]
+    if len({*others, guest.name}) <= MOST_PCS:
+        return None
+    return (
+        f"a pair has {MOST_PCS} guests of type hvm at most, for each takes memory of the machine's"
+        f" own system, and there are {', '.join(others)}."
     )
 
 

@@ -5,6 +5,9 @@ from haagent.guests.definition import Kind
 
 STEP = 2  # MiB
 PV_EXTRA, HVM_EXTRA = 1, 2  # MiB
+# Guests of type hvm that a machine can have. dom0 has a GiB, of which half is free; a QEMU is
+# thought to take 60 MiB of that.
+MOST_PCS = 4
 
 
 def footprint(memory: int, vcpus: int, kind: Kind = Kind.PV) -> int:
@@ -16,7 +19,7 @@ def footprint(memory: int, vcpus: int, kind: Kind = Kind.PV) -> int:
     them twice (libxl__get_required_paging_memory in libxl_create.c), in steps of 2 MiB. xl asks for
     that only where dom0 gives memory away, and ours does not; less may do, since Xen makes such
     page tables for a PV guest that moves while it runs, and for others keeps them twice only where
-    the processor cannot do without.
+    the processor cannot do without. What QEMU takes for one of type hvm is dom0's: MOST_PCS.
     """
     extra, tables = (PV_EXTRA, 4) if kind is Kind.PV else (HVM_EXTRA, 8)
     kib = 1024 * (memory + extra + vcpus) + tables * memory

@@ -127,11 +127,14 @@ def create_domain(definition_file: Path) -> tuple[str, ...]:
 
 
 def shutdown_domain(number: int) -> tuple[str, ...]:
-    """--wait once: until it has shut down, whether somebody then destroys it or not."""
-    return ("xl", "shutdown", "--wait", str(number))
+    """--wait once: until it has shut down, whether somebody then destroys it or not. -F: one of
+    type hvm that has none of Xen's drivers is asked as by a PC's power button.
+    """
+    return ("xl", "shutdown", "--wait", "-F", str(number))
 
 
 def reboot_domain(number: int) -> tuple[str, ...]:
+    """Without -F: that would be a PC's reset, which asks nobody."""
     return ("xl", "reboot", str(number))
 
 
@@ -252,7 +255,11 @@ class Xen:
                 self._run(reboot_domain(domain.number), timeout=self._limit)
 
     def destroy(self, guest: str) -> None:
-        """Ends the guest at once, without its consent, and sees that no domain of it exists."""
+        """Ends the guest at once, without its consent, and sees that no domain of it exists.
+
+        libxl only tells QEMU to end (libxl__kill_xs_path); until that has, a domain of its memory
+        exists, and whoever demotes the disk waits until nobody has it open.
+        """
         deadline = time.monotonic() + self._limit
         failure: ToolError | None = None
         while found := self._domains_of(checked(guest)):

@@ -130,3 +130,4 @@ def test_a_guest_takes_more_than_it_has(memory: int, vcpus: int, takes: int) -> 
 
 def test_without_the_help_of_its_kernel_it_takes_more() -> None:
     assert footprint(1024, 1, Kind.PVH) == 1036  # 1035 is no even number
+    assert footprint(1024, 1, Kind.HVM) == 1036

@@ -117,9 +117,12 @@ def test_how_xen_runs_it_is_what_the_processor_can(
     shoestring.main(brings(image, "--name", "new", "--yes"), places)
     assert "must be a Linux of these years" in " ".join(capsys.readouterr().out.split())
     shoestring.main(brings(image, "--name", "pv", "--type", "pv", "--yes"), places)
-    assert [pair.b.guests[name].kind for name in ("old-kernel", "new", "pv")] == ["pv", "pvh", "pv"]
-    assert shoestring.main(brings(image, "--name", "odd", "--type", "hvm"), places) == Exit.FAILED
-    assert "--type should be one of: pv, pvh" in capsys.readouterr().err
+    shoestring.main(brings(image, "--name", "pc", "--type", "hvm", "--yes"), places)
+    assert "as a PC with a BIOS starts" in " ".join(capsys.readouterr().out.split())
+    kinds = [pair.b.guests[name].kind for name in ("old-kernel", "new", "pv", "pc")]
+    assert kinds == ["pv", "pvh", "pv", "hvm"]
+    assert shoestring.main(brings(image, "--name", "odd", "--type", "kvm"), places) == Exit.FAILED
+    assert "--type should be one of: pv, pvh, hvm" in capsys.readouterr().err
 
 
 def test_one_is_fetched_and_what_it_lay_on_is_gone(

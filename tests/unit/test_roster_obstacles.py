@@ -248,3 +248,21 @@ def test_a_processor_that_cannot_run_it_is_told(ground: Ground) -> None:
         "the processor of b cannot run a guest of type pvh. Look whether virtualization (VT-x, SVM)"
         " is off in its firmware, or say --type pv."
     )
+
+
+def test_a_machine_has_no_memory_of_its_own_for_many_pcs(ground: Ground) -> None:
+    counter = ground.config.guests["counter"]
+    pcs = {
+        f"pc-{n}": replace(counter, mac=f"00:16:3e:00:01:{n:02}", address=None, kind=Kind.HVM)
+        for n in range(4)
+    }
+
+    def with_pcs(count: int) -> Ground:
+        guests = {**ground.config.guests, **dict(list(pcs.items())[:count])}
+        return replace(ground, config=replace(ground.config, guests=guests))
+
+    assert why(with_pcs(3), kind="hvm") is None and why(with_pcs(4)) is None
+    assert why(with_pcs(4), kind="hvm") == (
+        "a pair has 4 guests of type hvm at most, for each takes memory of the machine's own"
+        " system, and there are pc-0, pc-1, pc-2, pc-3."
+    )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """xl's lists, the definition of a guest, and the verbs against a small Xen."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,11 +12,12 @@ import pytest
 
 from haagent.core.wish import End, Ended
 from haagent.errors import OperatorError, ParseError, ToolError
-from haagent.guests.definition import Guest, Kind, definition, identity
+from haagent.guests.definition import DEVICE_MODEL, Guest, Kind, definition, identity
 from haagent.guests.xen import Domain, Memory, Xen, parse_free_memory, parse_kinds, parse_list
 from haagent.run import Stream
 
 DATA = Path(__file__).parents[1] / "data/xen"
+IMAGE = Path(__file__).parents[2] / "image/mkosi.extra"
 STRANGER = UUID("3ab5c8d2-55f0-4d5f-9c9e-0d8f6c0f4a11")
 COUNTER = identity("counter")
 HEADING = (DATA / "list-only-dom0.txt").read_text().splitlines()[0]
@@ -175,7 +177,7 @@ def test_the_memory_that_is_free() -> None:
 
 def test_what_the_processor_can_run() -> None:
     text = (DATA / "info.txt").read_text()
-    assert parse_kinds(text) == {Kind.PV, Kind.PVH}
+    assert parse_kinds(text) == set(Kind)
     assert parse_kinds(text.replace("pv hvm hap shadow", "pv")) == {Kind.PV}
     with pytest.raises(ParseError):
         parse_kinds("xl: virt_caps : hvm\n")
@@ -185,6 +187,15 @@ def test_each_type_has_a_grub_of_its_own() -> None:
     for kind, file in ((Kind.PV, "grub-x86_64-xen.bin"), (Kind.PVH, "grub-i386-xen_pvh.bin")):
         text = definition(replace(GUEST, kind=kind))
         assert f'type = "{kind}"\nkernel = "/usr/lib/grub-xen/{file}"\n' in text
+
+
+def test_a_guest_of_type_hvm_is_a_pc() -> None:
+    assert definition(replace(GUEST, kind=Kind.HVM)) == (DATA / "pc.cfg").read_text()
+    program = IMAGE / DEVICE_MODEL.removeprefix("/")
+    assert os.access(program, os.X_OK)
+    for vdev in ("xvde", "sda"):
+        with pytest.raises(OperatorError, match="disk's name in a PC"):
+            replace(GUEST, kind=Kind.HVM, disks=((vdev, "/dev/drbd0"),))
 
 
 def test_the_memory_of_the_guests_is_told_apart_from_that_of_others(tmp_path: Path) -> None:
@@ -337,7 +348,7 @@ def test_a_willing_guest_shuts_down(tmp_path: Path) -> None:
     hypervisor = Hypervisor(running())
     assert xen(hypervisor, tmp_path).shutdown("counter", grace=30)
     # The domain that has shut down still exists: nobody else may be there to remove it.
-    assert hypervisor.done == [("shutdown", "--wait", "3"), ("destroy", "3")]
+    assert hypervisor.done == [("shutdown", "--wait", "-F", "3"), ("destroy", "3")]
     assert hypervisor.timeouts[0] == 30
     assert hypervisor.domains == []
 
