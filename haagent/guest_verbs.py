@@ -12,6 +12,7 @@ from haagent import describing, handover, running, verifying
 from haagent.command import Command, CommandLine, Exit, Parser, Places
 from haagent.core.ordering import USUAL
 
+CD = "for this start of a PC: an image of a CD, here or on a USB stick"
 BACKUP = (
     "a file, here or at an address; or what is on the one USB disk: its name, or the guest's for"
     " the newest"
@@ -38,7 +39,9 @@ def add_guest(program: CommandLine, listed: Command) -> None:
     ):
         command = add(verb, act, help, f"shoestring guest {verb} web")
         command.add_argument("guest", metavar="GUEST")
-        if verb != "start":
+        if verb == "start":
+            command.add_argument("--cdrom", metavar="FILE", help=CD)
+        else:
             command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     help = "compare a guest's two copies block by block, now; they are compared once a week anyway"
     add("verify", verifying.verify, help, "shoestring guest verify web").add_argument(
@@ -65,6 +68,15 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("--sha256", metavar="SUM", help=help)
     add_host_key(command)
     add_properties(command, "as the image says")
+    help = "make a guest with a blank disk: a PC, for a system to be installed on"
+    example = "shoestring guest create web --memory 2048 --disk 20G --cdrom debian.iso"
+    command = add("create", create, help, example)
+    command.add_argument("name", metavar="GUEST")
+    command.add_argument("--disk", metavar="SIZE", required=True, help="how large its disk is")
+    command.add_argument("--cdrom", metavar="FILE", help="start it now; " + CD)
+    command.add_argument("--address", help="its own address on the LAN, if you know it")
+    add_numbers(command, "; else {}", is_pc=True)
+    command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     help = "make a guest of a backup, on this pair or on another: all of it as it was then"
     command = add("restore", restore, help, "shoestring guest restore web")
     command.add_argument("file", metavar="FILE|GUEST", help=f"{BACKUP}; or a plain one's folder")
@@ -123,14 +135,19 @@ def add_properties(command: Parser, otherwise: str, *, is_off: bool = False) -> 
     command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
 
 
-def add_numbers(command: Parser, otherwise: str) -> None:
+def add_numbers(command: Parser, otherwise: str, *, is_pc: bool = False) -> None:
     """What is set about a guest. What is not said is OTHERWISE, which has a place for what is
-    usual.
+    usual. Of what IS_PC nobody says the type.
     """
+    if is_pc:
+        command.set_defaults(type="hvm")
+    else:
+        usual = otherwise.format("pvh where the processor can")
+        help = "pvh, pv or hvm: how Xen runs it" + usual
+        command.add_argument("--type", metavar="TYPE", help=help)
     for option, unit, what, usual in (
         ("--memory", "MIB", "its memory", "asked for"),
         ("--vcpus", "N", "its processors", "1"),
-        ("--type", "TYPE", "pvh, pv or hvm: how Xen runs it", "pvh where the processor can"),
         ("--mac", "ADDRESS", "its card's address, 00:16:3e:...", "a new one"),
         ("--on", "NODE", "where it starts when nothing speaks for the other", "this machine"),
         ("--place", "N", "0 to 99: guests of a lower place start before it", str(USUAL)),
@@ -231,6 +248,12 @@ def bring(arguments: argparse.Namespace, places: Places) -> Exit:
     from firstboot.roster import coming
 
     return coming.bring(arguments, places)
+
+
+def create(arguments: argparse.Namespace, places: Places) -> Exit:
+    from firstboot.roster import coming
+
+    return coming.create(arguments, places)
 
 
 def restore(arguments: argparse.Namespace, places: Places) -> Exit:

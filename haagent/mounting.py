@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Mounts a file system that a person may have written to, for the moment that it is needed."""
+"""Mounts a file system that a person may have written to, for as long as it is needed."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,16 +14,23 @@ LIMIT = 120.0  # seconds for one program; a bad stick is slow
 def mounted(
     device: str, kind: str, point: Path, *, is_writable: bool = False, run: Run = run
 ) -> Iterator[Path]:
-    """/dev/DEVICE, a FAT or exFAT file system as mount(8) names its KIND, as the folder POINT.
-    Raises ToolError.
-    """
-    point.mkdir(parents=True, exist_ok=True)
+    """As `mount`, and unmounted afterwards."""
     if point.is_mount():
         run(("umount", str(point)), timeout=LIMIT)
-    # safety: what is in there may be a secret, and FAT knows no modes.
-    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
-    run(("mount", "-t", kind, "-o", options, f"/dev/{device}", str(point)), timeout=LIMIT)
+    mount(device, kind, point, is_writable=is_writable, run=run)
     try:
         yield point
     finally:
         run(("umount", str(point)), timeout=LIMIT)
+
+
+def mount(
+    device: str, kind: str, point: Path, *, is_writable: bool = False, run: Run = run
+) -> None:
+    """/dev/DEVICE, a FAT or exFAT file system as mount(8) names its KIND, is the folder POINT.
+    Raises ToolError.
+    """
+    point.mkdir(parents=True, exist_ok=True)
+    # safety: what is in there may be a secret, and FAT knows no modes.
+    options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
+    run(("mount", "-t", kind, "-o", options, f"/dev/{device}", str(point)), timeout=LIMIT)

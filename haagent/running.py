@@ -23,7 +23,14 @@ LIMIT = 180.0  # seconds, on real hardware: shut down by force, and a start on t
 
 def start(arguments: argparse.Namespace, places: Places) -> Exit:
     _, shown = look(places)
-    return start_again(shown, guest_of(shown, arguments.guest), places)
+    view = guest_of(shown, arguments.guest)
+    if arguments.cdrom is None:
+        return start_again(shown, view, places)
+    from haagent import inserting
+
+    inserting.check(view, places)
+    cd = inserting.within_reach(arguments.cdrom, places.run)
+    return inserting.start_with(shown, view, cd, places)
 
 
 def start_again(shown: Snapshot, before: GuestView, places: Places) -> Exit:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`shoestring guest import` and `shoestring guest restore`: a guest comes to the pair.
+"""`shoestring guest import`, `create`, `restore` and `clone`: a guest comes to the pair.
 
 Said first, agreed to, then led from this machine (leading.py).
 """
@@ -15,7 +15,7 @@ from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.content import Content
 from firstboot.roster.pair import Pair, meet, next_number, refuse
 from firstboot.roster.properties import SPOKEN, given, node, numbered
-from haagent import config, running
+from haagent import config, inserting, running
 from haagent.asking import tell
 from haagent.backup import act as copies
 from haagent.backup import finding
@@ -63,6 +63,30 @@ def bring(
     with content.of_image(source, reach, line.shows, sha256=arguments.sha256) as found:
         line.ends()
         return _come(arguments, places, found, "import", meet, line)
+
+
+def create(
+    arguments: argparse.Namespace, places: Places, meet: Callable[[Places], Pair] = meet
+) -> Exit:
+    """`guest create`. Raises ShoestringError."""
+    _, shown = look(places)
+    refuse(shown)
+    if arguments.memory is None:
+        raise OperatorError(
+            "How much memory the new guest has is not said. Nothing was changed.",
+            "Say it: --memory 2048",
+        )
+    arguments.off = True
+    disk = content.blank(given("--disk", values.size, arguments.disk))
+    cd = None if arguments.cdrom is None else inserting.within_reach(arguments.cdrom, places.run)
+    code = _come(arguments, places, disk, "creation", meet, Line())
+    if cd is None:
+        tell("Its disk is blank: --cdrom FILE, said with that, starts it from an installer's CD.")
+        return code
+    _, shown = look(places)
+    view = guest_of(shown, arguments.name)
+    inserting.check(view, places)
+    return inserting.start_with(shown, view, cd, places)
 
 
 def restore(

@@ -98,6 +98,17 @@ def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
     )
 
 
+def blank(size: int) -> Content:
+    """A disk of SIZE bytes with nothing on it."""
+    return Content(
+        title="a blank disk",
+        size=size,
+        said={},
+        remarks=(),
+        put=conversion.clear,
+    )
+
+
 class _Restore(Protocol):
     """As `restoring.restore`, of one backup."""
 

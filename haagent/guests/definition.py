@@ -8,9 +8,10 @@ end its string and add a setting of its own.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from uuid import UUID, uuid5
 
-from haagent.errors import OperatorError
+from haagent.errors import BugError, OperatorError
 from haagent.guests.name import checked
 
 # Names the guests' identities; made once, for good.
@@ -43,7 +44,10 @@ GRUB = {
 }
 # QEMU as the image starts it: what a guest has it do comes after what the agent does.
 DEVICE_MODEL = "/usr/lib/shoestring/device-model"
-PC_DISKS = re.compile("(xvd|hd)[a-d]", re.ASCII)  # what is an IDE disk as well
+PC_DISKS = re.compile("(xvd|hd)[abd]", re.ASCII)  # what is an IDE disk as well, but the CD drive
+CD_DRIVE = "hdc"
+SCREENS = Path("/run/shoestring/screens")
+CD = re.compile("/[A-Za-z0-9/._-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +92,26 @@ class Guest:
         )
 
 
-# The firmware is SeaBIOS; `xl console` shows the first serial line. There is no door to the screen.
-# safety: libxl gives QEMU the disks with cache=writeback (qemu_disk_ide_drive_string in
-# tools/libs/light/libxl_dm.c of Xen 4.20): what the guest flushes is flushed to DRBD, what it does
-# not may be lost with this machine, as in any PC's disk. A kernel with Xen's drivers unplugs them
-# and the card (docs/misc/hvm-emulated-unplug.pandoc), and has those of the other types.
-PC = "\n".join(
-    (
-        'device_model_version = "qemu-xen"',
-        f'device_model_override = "{DEVICE_MODEL}"',
-        'boot = "c"',
-        'vga = "stdvga"',
-        "vnc = 0",
-        'serial = "pty"',
-        'usbdevice = "tablet"',
-    )
-)
-
-
 def identity(name: str) -> UUID:
     """The domain's UUID: the same on both nodes, and known when Xen has forgotten the name."""
     return uuid5(NAMESPACE, checked(name))
 
 
-def definition(guest: Guest) -> str:
-    """The configuration of GUEST for xl."""
-    disks = ", ".join(
+def screen(name: str) -> Path:
+    """Where QEMU shows the screen of the PC called NAME, by the protocol of VNC."""
+    return SCREENS / checked(name)
+
+
+def definition(guest: Guest, cd: Path | None = None) -> str:
+    """The configuration of GUEST for xl. A PC starts from CD, if it has one."""
+    disks = [
         f'"vdev={vdev},access=rw,format=raw,backendtype=phy,target={device}"'
         for vdev, device in guest.disks
-    )
+    ]
+    if cd is not None:
+        if guest.kind is not Kind.HVM or not CD.fullmatch(str(cd)):
+            raise BugError(f"a guest of type {guest.kind} gets the CD {cd}")
+        disks.append(f'"vdev={CD_DRIVE},devtype=cdrom,access=ro,format=raw,target={cd}"')
     is_pc = guest.kind is Kind.HVM
     card = f"mac={guest.mac},bridge={guest.bridge},script={SCRIPT}" + ",model=e1000" * is_pc
     # safety: a guest never starts by itself, not even again; only the agent knows whether this
@@ -125,14 +120,36 @@ def definition(guest: Guest) -> str:
 name = "{guest.name}"
 uuid = "{identity(guest.name)}"
 type = "{guest.kind}"
-{PC if is_pc else f'kernel = "{GRUB[guest.kind]}"'}
+{_pc(guest.name, cd) if is_pc else f'kernel = "{GRUB[guest.kind]}"'}
 memory = {guest.memory}
 vcpus = {guest.vcpus}
-disk = [ {disks} ]
+disk = [ {", ".join(disks)} ]
 vif = [ "{card}" ]
 on_poweroff = "preserve"
 on_reboot = "preserve"
 on_crash = "preserve"
 on_watchdog = "preserve"
 on_soft_reset = "preserve"
+"""
+
+
+def _pc(name: str, cd: Path | None) -> str:
+    """The firmware is SeaBIOS; `xl console` shows the first serial line, and the screen is behind a
+    socket that only root opens.
+    """
+    # safety: libxl gives QEMU the disks with cache=writeback (qemu_disk_ide_drive_string in
+    # tools/libs/light/libxl_dm.c of Xen 4.20): what the guest flushes is flushed to DRBD, what it
+    # does not may be lost with this machine, as in any PC's disk. A kernel with Xen's drivers
+    # unplugs them and the card (docs/misc/hvm-emulated-unplug.pandoc), and has those of the other
+    # types.
+    return f"""\
+device_model_version = "qemu-xen"
+device_model_override = "{DEVICE_MODEL}"
+boot = "{"c" if cd is None else "dc"}"
+vga = "stdvga"
+vnc = 1
+vncunused = 0
+vnclisten = "unix:{screen(name)}"
+serial = "pty"
+usbdevice = "tablet"\
 """

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from haagent.core.wish import End, Ended
 from haagent.errors import ParseError, ToolError
-from haagent.guests.definition import Guest, Kind, definition, identity
+from haagent.guests.definition import SCREENS, Guest, Kind, definition, identity
+from haagent.guests.drive import Drives
 from haagent.guests.name import checked
 from haagent.run import Run, Stream, run
 
@@ -157,13 +158,18 @@ class Xen:
         guests: Iterable[str],
         *,
         definitions: Path = DEFINITIONS,
+        drives: Drives | None = None,
+        screens: Path = SCREENS,
         limit: float = 60.0,
         run: Run = run,
         stream: Callable[[Sequence[str]], Stream] = Stream,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._guests = {identity(name): name for name in guests}
+        self._pcs: dict[str, Guest] = {}
         self._definitions = definitions
+        self._drives = drives or Drives()
+        self._screens = screens
         self._limit = limit
         self._run = run
         self._open = stream
@@ -203,15 +209,15 @@ class Xen:
 
     def define(self, guest: Guest) -> Path:
         """Writes what `create` will read, and returns where it is."""
-        self._definitions.mkdir(parents=True, exist_ok=True)
-        file = self._definition_file(guest.name)
-        new = file.with_suffix(".new")
-        new.write_text(definition(guest))
-        new.replace(file)
-        return file
+        if guest.kind is Kind.HVM:
+            self._pcs[guest.name] = guest
+            # safety: whoever is let in there sees the guest's screen, and types.
+            self._screens.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._write(definition(guest), guest.name)
 
     def create(self, guest: str) -> None:
-        """Starts the guest as `define` wrote it down, and sees it exist and not paused.
+        """Starts the guest as `define` wrote it down, with a CD if there is one for it, and sees it
+        exist and not paused.
 
         What is left of one that ended by itself is destroyed before. What a failed attempt of ours
         leaves behind is destroyed before the error is raised, as nobody would finish it. A domain
@@ -223,6 +229,8 @@ class Xen:
             self.destroy(guest)
         if self._domains_of(guest):
             raise ToolError(argv, 0, f"not tried: a domain of {guest} exists already")
+        if guest in self._pcs:
+            self._write(definition(self._pcs[guest], self._drives.load(guest)), guest)
         try:
             self._run(argv, timeout=self._limit)
             made = self._domains_of(guest)
@@ -318,6 +326,14 @@ class Xen:
 
     def _domains_of(self, guest: str) -> list[Domain]:
         return [domain for domain in self.domains() if self._guest_of(domain) == guest]
+
+    def _write(self, text: str, guest: str) -> Path:
+        self._definitions.mkdir(parents=True, exist_ok=True)
+        file = self._definition_file(guest)
+        new = file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(file)
+        return file
 
     def _definition_file(self, guest: str) -> Path:
         return self._definitions / f"{checked(guest)}.cfg"

@@ -76,8 +76,9 @@ def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePair:
     (sysfs / "drbd0/size").write_text(f"{NOW // 512}\n")
     monkeypatch.setattr(resizing, "resize", lambda a, p: grow(a, p, pair.meet, sysfs))
     bring, restore, remove = coming.bring, coming.restore, going.remove
-    clone = coming.clone
+    clone, create = coming.clone, coming.create
     monkeypatch.setattr(coming, "clone", lambda a, p: clone(a, p, pair.meet))
+    monkeypatch.setattr(coming, "create", lambda a, p: create(a, p, pair.meet))
     monkeypatch.setattr(coming, "bring", lambda a, p: bring(a, p, pair.meet))
     monkeypatch.setattr(coming, "restore", lambda a, p: restore(a, p, pair.meet))
     monkeypatch.setattr(going, "remove", lambda a, p: remove(a, p, pair.meet))

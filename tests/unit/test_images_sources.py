@@ -172,6 +172,8 @@ class Sticks:
                 Path(point).rmdir()
                 Path(point).symlink_to(self.folder / Path(device).name)
                 self.mounted.append(point)
+            case ("umount", point) if point not in self.mounted:
+                raise ToolError(argv, 32, "not mounted")
             case ("umount", point):
                 Path(point).unlink()
                 Path(point).mkdir()

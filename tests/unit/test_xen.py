@@ -11,8 +11,9 @@ from uuid import UUID
 import pytest
 
 from haagent.core.wish import End, Ended
-from haagent.errors import OperatorError, ParseError, ToolError
+from haagent.errors import BugError, OperatorError, ParseError, ToolError
 from haagent.guests.definition import DEVICE_MODEL, Guest, Kind, definition, identity
+from haagent.guests.drive import Drives
 from haagent.guests.xen import Domain, Memory, Xen, parse_free_memory, parse_kinds, parse_list
 from haagent.run import Stream
 
@@ -191,6 +192,13 @@ def test_each_type_has_a_grub_of_its_own() -> None:
 
 def test_a_guest_of_type_hvm_is_a_pc() -> None:
     assert definition(replace(GUEST, kind=Kind.HVM)) == (DATA / "pc.cfg").read_text()
+    cd = Path("/run/shoestring/cds/counter")
+    text = definition(replace(GUEST, kind=Kind.HVM), cd)
+    assert 'boot = "dc"\n' in text
+    assert f', "vdev=hdc,devtype=cdrom,access=ro,format=raw,target={cd}" ]\n' in text
+    for kind, odd in ((Kind.PVH, cd), (Kind.HVM, Path('/run/a"\nb'))):
+        with pytest.raises(BugError):
+            definition(replace(GUEST, kind=kind), odd)
     program = IMAGE / DEVICE_MODEL.removeprefix("/")
     assert os.access(program, os.X_OK)
     for vdev in ("xvde", "sda"):
@@ -273,6 +281,25 @@ def test_create(tmp_path: Path) -> None:
     assert hypervisor.done == [("create", "--quiet", f"{tmp_path}/counter.cfg")]
     assert (tmp_path / "counter.cfg").read_text() == definition(GUEST)
     assert [file.name for file in tmp_path.iterdir()] == ["counter.cfg"]
+
+
+def test_a_cd_is_in_the_drive_for_one_start(tmp_path: Path) -> None:
+    hypervisor, drives = Hypervisor(), Drives(tmp_path / "cds")
+    adapter = Xen(
+        ["counter"],
+        run=hypervisor,
+        definitions=tmp_path,
+        drives=drives,
+        screens=tmp_path / "screens",
+    )
+    adapter.define(replace(GUEST, kind=Kind.HVM))
+    assert (tmp_path / "screens").stat().st_mode & 0o777 == 0o700
+    drives.insert("counter", tmp_path / "debian.iso")
+    for is_there in (True, False):
+        adapter.create("counter")
+        text = (tmp_path / "counter.cfg").read_text()
+        assert ("devtype=cdrom" in text) == is_there
+        hypervisor.domains = [replace(hypervisor.domains[0], is_shut_down=True, reason=1)]
 
 
 def test_create_without_a_domain_afterwards_is_an_error(tmp_path: Path) -> None:
