@@ -31,6 +31,10 @@ def add_guest(program: CommandLine, listed: Command) -> None:
     add("console", describing.console, help, "shoestring guest console web").add_argument(
         "guest", metavar="GUEST"
     )
+    help = "the screen of a PC, for one viewer of VNC's on the LAN, with a password for this once"
+    add("screen", view_screen, help, "shoestring guest screen web").add_argument(
+        "guest", metavar="GUEST"
+    )
     for verb, act, help in (
         ("start", running.start, "start a guest that is off, on this machine if it can"),
         ("stop", running.stop, "shut a guest down, on either machine, and leave it off"),
@@ -224,6 +228,12 @@ def add_backup(program: CommandLine) -> None:
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
     add_host_key(command)
     command.add_argument("folder", metavar="FOLDER")
+
+
+def view_screen(arguments: argparse.Namespace, places: Places) -> Exit:
+    from haagent import viewing
+
+    return viewing.screen(arguments, places)
 
 
 def back_up(arguments: argparse.Namespace, places: Places) -> Exit:

@@ -9,7 +9,13 @@ import pytest
 from haagent.shoestring import command_line
 from tests.vm.pages import PAGES, commands
 
-TASKS = ("back-up-and-restore", "bring-a-virtual-machine", "maintenance", "replace-a-machine")
+TASKS = (
+    "back-up-and-restore",
+    "bring-a-virtual-machine",
+    "install-a-virtual-machine",
+    "maintenance",
+    "replace-a-machine",
+)
 INLINE = re.compile(r"`(shoestring [a-z][^`]*)(?<!--help)`")
 
 
