@@ -179,6 +179,7 @@ SECTIONS: tuple[Section, ...] = (
     ("/proc/drbd", _file("proc/drbd")),
     ("drbdadm status", _program("drbdadm", "status")),
     ("xl list", _program("xl", "list")),
+    ("what QEMU said", _program("sh", "-c", "tail -n 50 /var/log/xen/qemu-dm-*.log")),
     ("ip addr", _program("ip", "addr")),
     ("uptime", _program("uptime")),
     ("failed units", _program("systemctl", "list-units", "--failed", "--plain", "--no-legend")),
