@@ -30,7 +30,7 @@ class Dom0:
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         if argv[0] == "xl":
             return self.domains
-        if argv[-2] != "vif1.0":
+        if argv[-2] not in ("vif1.0", "vif1.0-emu"):
             raise ToolError(argv, 1, f'Cannot find device "{argv[-2]}"')
         return self.filter
 
@@ -44,7 +44,14 @@ def test_what_the_kernel_dropped_is_counted() -> None:
 @pytest.mark.parametrize("text", ["", "[]\n", "{}", "[1]", FILTER.replace("drops", "drop")])
 def test_no_filter_is_not_nothing_dropped(text: str) -> None:
     with pytest.raises(ParseError, match="tc -json"):
-        parse_dropped(1, text)
+        parse_dropped("vif1.0", text)
+
+
+def test_a_pc_has_two_cards(tmp_path: Path) -> None:
+    (tmp_path / "vif1.0").mkdir()
+    assert dropped("counter", Dom0(), tmp_path) == 27
+    (tmp_path / "vif1.0-emu").mkdir()
+    assert dropped("counter", Dom0(), tmp_path) == 2 * 27
 
 
 def shown(places: Places, run: Dom0, capsys: Captured) -> str:

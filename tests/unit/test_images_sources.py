@@ -16,7 +16,7 @@ from haagent import saving
 from haagent.elsewhere import share
 from haagent.elsewhere.address import parse
 from haagent.elsewhere.share import Reach
-from haagent.errors import OperatorError
+from haagent.errors import OperatorError, ToolError
 from haagent.images import sources
 from haagent.images.blob import Blob
 from haagent.images.inspection import inspect
