@@ -223,6 +223,7 @@ def settings(config: Config) -> str:
         "pair.yaml.j2",
         me=config.pair.me,
         names=config.pair.names,
+        is_vacant=config.pair.is_vacant,
         policy=config.pair.policy.value,
         crossover=config.crossover,
         lan=config.lan,

@@ -120,6 +120,7 @@ def _build(values: Values, scale: float) -> Config:
             scale=scale,
             timing=Timing().scaled(scale),
             lan=values.get("lan.change", int),
+            is_vacant=values.get("vacant", bool),
         ),
         crossover=_build_path(values, "crossover"),
         lan=_build_path(values, "lan"),
@@ -293,6 +294,7 @@ def _shown(config: Config) -> dict[str, str]:
     values: dict[str, object] = {
         "me": config.pair.me,
         "names": config.pair.names,
+        "vacant": config.pair.is_vacant,
         "policy": config.pair.policy,
         "list": config.list,
         "removed": config.removed,

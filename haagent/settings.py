@@ -85,6 +85,12 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
 def _address(text: str) -> IPv4Address:
     try:
         return IPv4Address(text)
@@ -149,6 +155,13 @@ SETTINGS = (
         "two host names",
         _list(_host, 2, 2),
         "The names of node 0 and node 1, the same list on both machines.",
+    ),
+    Setting(
+        "vacant",
+        "true or false",
+        _scalar(_flag),
+        "Whether there is no second machine, and never was: what is set of one is made up then.",
+        False,
     ),
     Setting(
         "policy",
@@ -366,6 +379,8 @@ def table() -> str:
 def in_words(value: object) -> str:
     if value is None or value == ():
         return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value)

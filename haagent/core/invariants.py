@@ -22,6 +22,7 @@ from haagent.core.copying import replace
 from haagent.core.model import (
     GONE,
     HELD,
+    NEVER,
     STALE,
     Disk,
     FenceAnswer,
@@ -127,6 +128,10 @@ def _check_action(before: NodeState, after: NodeState, action: object) -> None:
                 guest,
                 "in maintenance only a person starts it",
             )
+            if taking is not None and taking.peer_off is PeerOff.VACANT:
+                is_alone = before.peer.hello is None and before.peer.connected == NEVER
+                require(before.pair.is_vacant, guest, "only who was set up alone has no peer")
+                require(is_alone, guest, "who has met a second machine is not alone")
             is_start = after.guests[guest].phase is Phase.PROMOTING
             require(is_start, guest, "DRBD is asked to promote for a start alone")
         case Outdate(guest):

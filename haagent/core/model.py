@@ -100,6 +100,7 @@ HELD = frozenset({Phase.HOLDING, Phase.FROZEN, Phase.STOPPING})
 class PeerOff(StrEnum):
     """Proofs that the peer is surely not running the guest."""
 
+    VACANT = "vacant"
     AGREED = "agreed"
     FAREWELL = "farewell"
     ALONE = "alone"
@@ -447,6 +448,7 @@ class Pair:
     places: Mapping[str, int] = field(default_factory=dict)  # in the order of starts, by guest
     pauses: Mapping[str, float] = field(default_factory=dict)  # seconds, from a start to the next
     off: frozenset[str] = frozenset()  # guests that are not to run until their owner says so
+    is_vacant: bool = False  # there never was a second machine: `shoestring replace` brings one
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ whether a person may count on it that the other machine will.
 from haagent.core import proofs, stateless
 from haagent.core.actions import Shutdown
 from haagent.core.model import HELD, Disk, NodeState, Path, Phase, owner
-from haagent.core.together import names
+from haagent.core.together import NO_SECOND, names
 from haagent.core.turn import Turn
 
 WHY_NOT_HERE = {
@@ -54,6 +54,8 @@ def _not_from_us(state: NodeState, guest: str) -> str | None:
 def _not_to_peer(state: NodeState, guest: str) -> str | None:
     me, peer = names(state)
     hello, words = state.peer.hello, proofs.hello_of(state, guest)
+    if proofs.is_vacant(state):
+        return NO_SECOND
     if hello is None or words is None or not proofs.is_talking(state):
         return f"{peer} is silent"
     if hello.is_leaving:

@@ -46,6 +46,16 @@ def last_word(state: NodeState) -> float:
     return max(heard, peer.connected - state.timing.drbd_notices, peer.probe_answered)
 
 
+def is_vacant(state: NodeState) -> bool:
+    """There is no second machine: the pair was set up so, and nothing shows the contrary.
+
+    safety: whoever speaks with our key, or whose copy meets ours, is one, whatever was set. From
+    then on it is nothing but the other machine of a pair.
+    """
+    peer = state.peer
+    return state.pair.is_vacant and peer.hello is None and peer.connected == NEVER
+
+
 def is_doubting(state: NodeState) -> bool:
     """We stood still, and the peer has confirmed nothing that we sent since."""
     return state.peer.confirmed < state.doubted
@@ -181,6 +191,8 @@ def peer_off(state: NodeState, guest: str) -> PeerOff | None:
     mine = state.guests[guest]
     if mine.is_confirmed:
         return PeerOff.OPERATOR
+    if is_vacant(state):
+        return PeerOff.VACANT
     if is_granted(state, guest):
         return PeerOff.AGREED
     if has_farewell(state, guest):
@@ -232,9 +244,13 @@ def is_lone(state: NodeState, guest: str) -> bool:
 
 
 def _is_alone(state: NodeState, guest: str) -> bool:
-    """A lone one has waited."""
+    """A lone one has waited, or there was never anybody to wait for."""
     if not is_lone(state, guest):
         return False
+    if state.durable.peer_figures is None:
+        # safety: it was written where there was no second machine, for every other proof takes
+        # words of one. The place was given away since, and who has it never met our copy.
+        return True
     if state.durable.ledgers[guest].evidence:  # the peer's promise stands: no referee is needed
         return has_waited(state, state.started)
     return has_waited_with_referee(state, state.started) and not is_doubting(state)

@@ -349,8 +349,10 @@ def _repeat(turn: Turn, guest: str) -> None:
 
 def _send(turn: Turn) -> None:
     state = turn.state
-    turn.set(number=state.number + 1, sent=(*state.sent[-REMEMBERED + 1 :], state.now))
-    turn.act(SendHello(saying.hello(turn.state), speaking.formats(turn.state)))
+    is_vacant = proofs.is_vacant(state)  # then the peer's addresses are nobody's
+    if not is_vacant:
+        turn.set(number=state.number + 1, sent=(*state.sent[-REMEMBERED + 1 :], state.now))
+        turn.act(SendHello(saying.hello(turn.state), speaking.formats(turn.state)))
     turn.act(ProbeReferee())
-    if state.now - proofs.last_word(state) > 2 * state.timing.keepalive:
+    if not is_vacant and state.now - proofs.last_word(state) > 2 * state.timing.keepalive:
         turn.act(ProbePeer())

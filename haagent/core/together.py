@@ -7,6 +7,8 @@ It knows nothing of what is to be agreed on; that has its own conditions.
 from haagent.core import proofs, stateless
 from haagent.core.model import NodeState, Path
 
+NO_SECOND = "there is no second machine"
+
 
 def names(state: NodeState) -> tuple[str, str]:
     """Of this machine, and of the other one."""
@@ -17,6 +19,8 @@ def blocker(state: NodeState) -> str | None:
     """Why nothing that takes both can be agreed on now, in a sentence; None if it can."""
     me, peer = names(state)
     hello = state.peer.hello
+    if proofs.is_vacant(state):
+        return NO_SECOND
     if hello is None or not proofs.is_talking(state):
         return f"{peer} is silent, and it takes both machines"
     if hello.is_leaving or state.left is not None:

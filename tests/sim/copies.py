@@ -108,3 +108,8 @@ class Copy:
         else:
             self.history.add(self.current)
         self.current = number
+
+
+def lone_copy() -> Copy:
+    """As the set-up of a lone machine leaves it: its metadata say that nobody else has it."""
+    return Copy(marks_peer=Disk.OUTDATED)

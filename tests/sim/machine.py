@@ -71,6 +71,7 @@ class Machine:
     torn: Durable | None = None  # on its stick: newer than what was acted on
     is_stick_lost: bool = False  # so the agent has noted, for all agents of this boot
     has_no_room: bool = False  # for a copy of a volume
+    is_vacant: bool = False  # kept: by its settings there is no second machine
     key: str = "first"  # kept, like the two below: what its hellos and its mirror are signed with
     next_key: str = ""  # agreed on with another peer; not taken up yet
     replaced_keys: frozenset[str] = frozenset()  # of peers that were replaced
@@ -166,7 +167,7 @@ class Machine:
         """The files of what was agreed on are written; DRBD has its secret at once."""
         if self.next_key:
             self.replaced_keys |= {self.key}
-            self.key, self.next_key = self.next_key, ""
+            self.key, self.next_key, self.is_vacant = self.next_key, "", False
             for mirror in self.ground.mirrors.values():
                 mirror.copies[self.node].secret = self.key
 
@@ -255,6 +256,7 @@ class Machine:
             lan=self.lan,
             release=f"of format {self.formats[0]}",
             formats=self.formats,
+            is_vacant=self.is_vacant,
         )
         boot = f"{self.name}{self.boots}"
         left = feeding.left_by(self.ticked) if self.ticked else None

@@ -12,6 +12,7 @@ from tests.sim.choices import CHOICES
 from tests.sim.deaths import DEATHS
 from tests.sim.disks import DISKS
 from tests.sim.hangs import HANGS
+from tests.sim.lone import LONE
 from tests.sim.moves import MOVES
 from tests.sim.orders import ORDERS
 from tests.sim.releases import RELEASES
@@ -37,6 +38,7 @@ ORDINARY: Mapping[str, Scenario] = {
 SCENARIOS: Mapping[str, Scenario] = {
     **ORDINARY,
     **SUCCESSIONS,
+    **LONE,
     **RELOCATIONS,
     **RELEASES,
     **WISHES,

@@ -113,11 +113,16 @@ def blank_copy(secret: str) -> Copy:
 
 
 def steps(world: World, dead: int, key: str = "second") -> Iterator[str]:
-    """`shoestring replace` on the survivor, cut into what lasts; the power may fail after each."""
+    """`shoestring replace` on the survivor, cut into what lasts; the power may fail after each.
+    Beside a machine that was set up alone there is nobody to live on anywhere.
+    """
     survivor = 1 - dead
-    world.note(f"-- {NAMES[dead]} is replaced by a blank machine")
-    world.shadow = Shadow(world, dead)
     told = world.machines[survivor]
+    if told.is_vacant:
+        world.note(f"-- a blank machine comes beside {NAMES[survivor]}")
+    else:
+        world.note(f"-- {NAMES[dead]} is replaced by a blank machine")
+        world.shadow = Shadow(world, dead)
     new = Machine(world, dead, key=key, replaced_keys=told.replaced_keys | {told.key})
     new.formats = told.formats  # machines of two releases are not made a pair
     world.machines = _at(world.machines, dead, new)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from haagent.core.model import Disk, Phase, Policy
 from tests.sim.wires import Formats
-from tests.sim.world import World, healthy
+from tests.sim.world import World, healthy, lone
 
 A, B = 0, 1
 
@@ -27,10 +27,11 @@ class Scenario:
     pauses: Mapping[str, float] = field(default_factory=dict)
     off: frozenset[str] = frozenset()  # until they are started
     speak: tuple[Formats, Formats] | None = None  # of two releases: what each reads and writes
+    is_lone: bool = False  # A was set up alone, and there is no B
 
 
 def begin(scenario: Scenario, seed: int = 0) -> World:
-    return healthy(
+    return (lone if scenario.is_lone else healthy)(
         guests=dict(scenario.guests),
         places=dict(scenario.places),
         pauses=dict(scenario.pauses),

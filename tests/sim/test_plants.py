@@ -401,6 +401,37 @@ def the_word_of_drbd_that_misses_an_end(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(saying, "_is_source", lambda mine: False)
 
 
+def a_flag_that_is_left_on(plant: pytest.MonkeyPatch) -> None:
+    """A second machine comes, and the first goes on believing that there is none."""
+    take_up = simulated.Machine.take_up
+
+    def forgetful(machine: simulated.Machine) -> None:
+        was_vacant = machine.is_vacant
+        take_up(machine)
+        machine.is_vacant = was_vacant
+
+    plant.setattr(simulated.Machine, "take_up", forgetful)
+
+
+def a_second_machine_that_is_not_believed(plant: pytest.MonkeyPatch) -> None:
+    """The settings say that there is none, whoever speaks."""
+    plant.setattr(proofs, "is_vacant", lambda state: state.pair.is_vacant)
+
+
+def nor_by_any_check(plant: pytest.MonkeyPatch) -> None:
+    a_second_machine_that_is_not_believed(plant)
+    plant.setattr(simulated, "check", lambda before, decision: None)
+
+
+def waiting_for_who_was_never_there(plant: pytest.MonkeyPatch) -> None:
+    """As one that lost somebody, who may have the guest and no watchdog that is known."""
+
+    def is_alone(state: NodeState, guest: str) -> bool:
+        return proofs.is_lone(state, guest) and proofs.has_waited_with_referee(state, state.started)
+
+    plant.setattr(proofs, "_is_alone", is_alone)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -471,6 +502,10 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (the_word_of_drbd_that_misses_an_end, "holder-dies-as-its-mirror-connects-anew"),
     (the_word_of_drbd_that_misses_an_end, "holder-is-cut-off-while-a-resync-hangs"),
     (the_word_of_drbd_that_misses_an_end, "holder-is-cut-off-as-a-resync-ends"),
+    (a_flag_that_is_left_on, "machine-beside-a-lone-one-is-chosen"),
+    (a_second_machine_that_is_not_believed, "flag-is-left-beside-a-second-machine"),
+    (nor_by_any_check, "flag-is-left-beside-a-second-machine"),
+    (waiting_for_who_was_never_there, "lone-machine-reboots-when-it-has-agreed"),
 )
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from haagent.core import events
 from haagent.core.model import CONNECTED, Path
 from haagent.core.wish import AT_FIRST, RUNS, End, Target
+from tests.sim.copies import lone_copy
 from tests.sim.ground import Frames, Ground
 from tests.sim.hands import Hands
 from tests.sim.machine import BOOT_TAKES, NAMES, Machine
@@ -416,4 +417,17 @@ def healthy(**how: object) -> World:
     world.run_until(world.is_healthy, 60)
     world.run(world.now + 15)
     world.note("== healthy")
+    return world
+
+
+def lone(**how: object) -> World:
+    """A machine that was set up alone, came up, and serves its guests; the other one is nowhere."""
+    world = World(**how)  # type: ignore[arg-type]
+    world.machines[0].is_vacant = True
+    for mirror in world.mirrors.values():
+        mirror.copies = (lone_copy(), mirror.copies[1])
+    world.power_on(0, 1.0)
+    world.run_until(lambda: all(world.serves(0, guest) for guest in world.guests), 60)
+    world.run(world.now + 15)
+    world.note("== alone")
     return world

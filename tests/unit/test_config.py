@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from firstboot import rendering
 from haagent import config, settings
 from haagent.config import Config, GuestConfig, PathConfig, load, read_key, time_scale
 from haagent.core.model import Pair, Policy
@@ -92,6 +93,17 @@ def test_what_may_be_left_out_has_its_default(machine: Machine) -> None:
     )
 
 
+@pytest.mark.parametrize(("text", "is_vacant"), [("true", True), ("false", False)])
+def test_that_there_is_no_second_machine(machine: Machine, text: str, is_vacant: bool) -> None:
+    machine.write((DATA / "pair.yaml").read_text() + f"vacant: {text}\n")
+    found = machine.load()
+    assert found.pair.is_vacant is is_vacant
+    assert f"\nvacant: {text}\n" in config.show(found)
+    machine.file.write_text(rendering.settings(found))
+    assert machine.load() == found
+    assert ("vacant" in machine.file.read_text()) is is_vacant
+
+
 NEEDED = [
     "me: 0",
     "names: [anna, berta]",
@@ -123,6 +135,7 @@ def test_what_may_not_be_left_out_is_named(machine: Machine, line: str) -> None:
         ("me: 0", "me: [0]", "3: me: it must be a single value"),
         ("me: 0", "me: 0\nme: 1", "4: me is there twice"),
         ("me: 0", "me: 0\nspeed: 3", "4: there is no setting speed"),
+        ("me: 0", "me: 0\nvacant: 1", "4: vacant: '1' is neither true nor false"),
         ("me: 0", "me: 0\ncrossover.address: 1.2.3.4", "4: a key must be a word without a dot"),
         ("me: 0", "me: 0\n? [a]\n: b", "4: a key must be a word"),
         ("[anna, berta]", "[anna]", "4: names: it has 1 entries"),

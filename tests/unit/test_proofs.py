@@ -138,7 +138,9 @@ ALONE_NEEDS: dict[str, Change] = {
     "a whole wait since the boot": lambda s: replace(s, started=NOW - 10),
     "a gateway": lambda s: replace(s, referee=replace(s.referee, answered=NOW - 3)),
     "a gateway all the time": lambda s: replace(s, referee=replace(s.referee, good_since=NOW - 10)),
-    "a watchdog at the peer": lambda s: with_durable(s, peer_figures=None),
+    "a watchdog at the peer": lambda s: with_durable(
+        s, peer_figures=replace(HELLO.figures, is_armed=False)
+    ),
     "clocks to trust": lambda s: replace(s, doubted=NOW - 20),
     "a copy of ours": lambda s: with_guest(s, resource=None),
 }
