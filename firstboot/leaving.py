@@ -43,6 +43,7 @@ class Loss:
     last: tuple[str, ...]  # guests of which nobody knows a newer copy than the one here
     is_agent_there: bool
     kept: tuple[str, ...] | None = ()  # copies of given-up data on the disk; None: LVM does not say
+    is_vacant: bool = False  # there is no peer
 
     @property
     def consent(self) -> str:
@@ -89,6 +90,8 @@ def words(loss: Loss) -> list[str]:
     """What would be lost, and what becomes of the other machine; a paragraph each."""
     me, peer, disk = loss.me, loss.peer, loss.disk
     found = [f"{me} leaves its pair with {peer}, for good, and becomes a blank machine."]
+    if loss.is_vacant:
+        found = [f"{me} forgets all that it is, for good, and becomes a blank machine."]
     if disk is None:
         found.append(
             "Its data disk is not there, or cannot be read. If it is plugged in again, it still"
@@ -110,6 +113,9 @@ def words(loss: Loss) -> list[str]:
             " screen first: if it does not show the guests as running there, what is erased here"
             " may be THE LAST COPY."
         )
+    if loss.is_vacant:
+        only = "what is erased here is THE LAST COPY, but for backups."
+        return [*found, *(f"{name}: {only}" for name in loss.last)]
     found += [f"{name} goes on on {peer}, from its own copy." for name in loss.safe]
     found += [
         f"{name}: nothing proves that {peer} has all of it. What is erased here may be THE LAST"
@@ -144,11 +150,13 @@ def _loss(places: Places, hands: Hands) -> Loss:
     if running:
         raise OperatorError(
             f"Nothing was done: {' and '.join(dict.fromkeys(running))} runs on {shown.me}.",
-            f"`shoestring maintenance on` moves what runs here to {shown.peer}. Then say it again.",
+            prospects.to_empty(shown),
         )
     safe = tuple(guest.name for guest in shown.guests if _is_safe(shown, guest))
     last = tuple(guest.name for guest in shown.guests if guest.name not in safe)
-    return Loss(shown.me, shown.peer, disk, identity, safe, last, True, kept)
+    return Loss(
+        shown.me, shown.peer, disk, identity, safe, last, True, kept, is_vacant=shown.is_vacant
+    )
 
 
 def _kept(places: Places) -> tuple[str, ...] | None:

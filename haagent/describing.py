@@ -59,7 +59,7 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
     guest = found.guests[view.name]
     sizes = [(disk, disk_size(device, sysfs)) for disk, device in guest.disks]
     return [
-        guest_line(view, 0),
+        guest_line(shown, view, 0),
         f"  memory: {guest.memory} MiB; processors: {guest.vcpus}; type: {guest.kind}",
         *(
             f"  disk {disk}: {'its size is not known' if n is None else size(n >> 10)}"
@@ -72,7 +72,7 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
         if view.blocker is None
         else f"  cannot be moved from {shown.me}: {view.blocker}",
         *(f"  does not start here: {sentence}" for sentence in view.missing),
-        f"  {verified(view, shown.wall)}",
+        *([] if shown.is_vacant else [f"  {verified(view, shown.wall)}"]),
     ]
 
 

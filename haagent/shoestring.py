@@ -142,12 +142,13 @@ def guests(arguments: argparse.Namespace, places: Places) -> Exit:
     _, shown = look(places)
     column = max((len(guest.name) for guest in shown.guests), default=0)
     for guest in shown.guests:
-        print(guest_line(guest, column))
+        print(guest_line(shown, guest, column))
         if guest.blocker is None:
             print(f"  can be moved to {shown.peer}")
         else:
             print(f"  cannot be moved from {shown.me}: {guest.blocker}")
-        print(f"  {verified(guest, shown.wall)}")
+        if not shown.is_vacant:
+            print(f"  {verified(guest, shown.wall)}")
     for node in shown.nodes:
         print(memory_line(node))
     return Exit.PROTECTED

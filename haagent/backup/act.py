@@ -103,7 +103,8 @@ def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
     """Raises OperatorError if this machine's copy is not to be read."""
     me, peer = shown.me, shown.peer
     is_ours = view.phase in (Phase.HOLDING, Phase.FROZEN)
-    if view.disk != Disk.UP_TO_DATE or not (view.is_in_sync or is_ours):
+    is_newest = view.is_in_sync or is_ours or shown.is_vacant  # there is no other
+    if view.disk != Disk.UP_TO_DATE or not is_newest:
         state = view.disk or "not known yet"
         raise OperatorError(
             f"The copy of {view.name} on {me} is not the newest, or nobody knows: it is {state}.",

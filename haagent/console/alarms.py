@@ -317,6 +317,14 @@ class Alarm(StrEnum):
         "Put more memory into that machine, or do without a guest that need not run: `shoestring "
         "guest stop GUEST`. `shoestring guests` says what each machine has, and what is used.",
     )
+    NO_SECOND = (
+        "SHOE-309",
+        "There is no second machine",
+        "This machine was set up alone. It runs guests, starts them again after a power cut, and "
+        "needs nobody for that; but nothing takes over when it dies, and its disk is the only one.",
+        "Make backups. `shoestring replace` puts another PC beside it, flashed from the same "
+        "image, while the guests run on: from then on they are a pair like any other.",
+    )
 
     REPLACED = (
         "SHOE-321",

@@ -27,6 +27,13 @@ def going(shown: Snapshot) -> list[GuestView]:
     return [guest for guest in here(shown) if guest.blocker is None]
 
 
+def to_empty(shown: Snapshot) -> str:
+    """What to do where no guest may run here."""
+    if shown.is_vacant:
+        return "`shoestring guest stop GUEST` stops one. Then say it again."
+    return f"`shoestring maintenance on` moves what runs here to {shown.peer}. Then say it again."
+
+
 def of_move(shown: Snapshot, guest: GuestView) -> list[str]:
     return [*_journeys(shown, [guest], f"comes back to {shown.me}"), _away(shown)]
 
@@ -47,15 +54,19 @@ def of_maintenance(shown: Snapshot, is_on: bool) -> list[str]:
     if len(goers) > 1:
         lines.append("They go one after the other: none is shut down before the last one runs.")
     lines += [
-        f"{guest.name} stays on {shown.me}, because {_why(shown, guest)}. It goes when it can."
+        f"{guest.name} stays on {shown.me}, because {_why(shown, guest)}."
+        + " It goes when it can." * (not shown.is_vacant)
         for guest in here(shown)
         if guest.blocker is not None
     ]
+    meanwhile = f"if {shown.peer} dies, its guests are off until you say"
+    if shown.is_vacant:
+        meanwhile = "what is off stays off until you say"
     return [
         *lines,
         *([_away(shown)] if goers else []),
-        f"From then on nothing starts on {shown.me} by itself, also after a reboot: if "
-        f"{shown.peer} dies, its guests are off until you say `shoestring maintenance off`.",
+        f"From then on nothing starts on {shown.me} by itself, also after a reboot: "
+        f"{meanwhile} `shoestring maintenance off`.",
     ]
 
 
@@ -81,7 +92,8 @@ def of_going_down(shown: Snapshot, is_back_soon: bool) -> list[str]:
     resting = any(node.is_me and node.in_maintenance for node in shown.nodes)
     if stayers and resting:
         lines.append(f"{shown.me} is in maintenance: it starts nothing by itself then, either.")
-    lines.append(f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}.")
+    if not shown.is_vacant:
+        lines.append(f"Until {shown.me} {back}, nothing protects what runs on {shown.peer}.")
     return [*lines, *_joins(shown, back)]
 
 

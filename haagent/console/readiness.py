@@ -16,7 +16,11 @@ NAMED = 3  # guests of one fate that are named; the others are counted
 
 
 def sentences(shown: Snapshot) -> list[str]:
-    """The bad news first, one line each; the good in one line. Empty if nothing is known."""
+    """The bad news first, one line each; the good in one line. Empty if nothing is known,
+    or nobody could die.
+    """
+    if shown.is_vacant:
+        return []
     peer = next((node for node in shown.nodes if not node.is_me), None)
     is_heard = peer is not None and peer.is_heard
     begin = f"If {shown.peer} died now:" if is_heard else f"If {shown.peer} is off:"

@@ -12,6 +12,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.console.sizes import size
 from haagent.console.snapshot import GuestView, NodeView, PathView, Snapshot, Verdict
 from haagent.console.times import age, clock, span
+from haagent.core.model import Disk
 from haagent.core.wish import Target
 from haagent.errors import OperatorError
 
@@ -110,7 +111,7 @@ def _title(shown: Snapshot, width: int) -> str:
         title += f": {' and '.join(resting)} {'is' if len(resting) == 1 else 'are'} in maintenance"
     if count > 1:
         title += f", {count} reasons"
-    pair = f"{shown.me} (and {shown.peer})"
+    pair = shown.me if shown.is_vacant else f"{shown.me} (and {shown.peer})"
     if shown.scale != 1:
         pair = f"time x{shown.scale:g}  {pair}"
     return f"{title}  {pair:>{max(0, width - len(title) - 2)}}"
@@ -126,16 +127,17 @@ def _guests(shown: Snapshot, width: int, height: int) -> Iterator[str]:
         rest = []
     column = max((len(guest.name) for guest in ordered), default=0)
     for guest in ordered:
-        yield guest_line(guest, column)
+        yield guest_line(shown, guest, column)
     if rest:
         running = sum(1 for guest in rest if guest.runs_on)
         yield f"and {len(rest)} more guests: {running} running"
 
 
-def guest_line(guest: GuestView, column: int) -> str:
+def guest_line(shown: Snapshot, guest: GuestView, column: int) -> str:
     """Where it runs and how its copies are, behind its name in a COLUMN so wide."""
     address = f", {guest.address}" if guest.address else ""
-    return f"{guest.name:<{column}}  {_where(guest)}, {_copies(guest)}{address}"
+    copies = _only_copy(guest) if shown.is_vacant else _copies(guest)
+    return f"{guest.name:<{column}}  {_where(guest)}, {copies}{address}"
 
 
 def _is_well(guest: GuestView) -> bool:
@@ -155,6 +157,10 @@ def _where(guest: GuestView) -> str:
     if guest.runs_on:
         return f"on {' AND '.join(guest.runs_on)}"
     return OFF.get(Target(guest.target), "not running")
+
+
+def _only_copy(guest: GuestView) -> str:
+    return "one copy" if guest.disk == Disk.UP_TO_DATE else f"one copy, {guest.disk or '?'}"
 
 
 def _copies(guest: GuestView) -> str:
@@ -209,7 +215,7 @@ def _outlook(shown: Snapshot, width: int, height: int) -> list[str]:
 
 def _nodes(shown: Snapshot, now: float) -> Iterator[str]:
     """What is known of each machine."""
-    for node in shown.nodes:
+    for node in shown.nodes[:1] if shown.is_vacant else shown.nodes:
         if node.last_word is None:
             yield f"{node.name}: not heard since this machine started"
             continue
@@ -248,15 +254,8 @@ def memory_line(node: NodeView) -> str:
 
 
 def _details(shown: Snapshot, now: float) -> Iterator[str]:
-    heard = ", ".join(
-        f"{path.name} {age(path.last_word, now)}{' (one way)' * _is_deaf(path)}"
-        for path in shown.paths
-    )
-    yield f"Heard: {heard}"
-    links = shown.heartbeat
-    if links is not None:
-        yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
-    yield f"If both cables fail at once: {shown.policy}"
+    if not shown.is_vacant:
+        yield from _ways(shown, now)
     yield from (memory_line(node) for node in shown.nodes if node.memory >= 0)
     if shown.scale != 1:
         yield f"Time scale {shown.scale:g}: every timer is stretched. Only for emulated machines."
@@ -267,9 +266,23 @@ def _details(shown: Snapshot, now: float) -> Iterator[str]:
             f"{', alone' if guest.is_alone else ''}; DRBD {guest.link or 'silent'}, "
             f"{guest.disk or '?'}/{guest.peer_disk or '?'}"
         )
-        yield f"  {verified(guest, shown.wall)}"
+        if not shown.is_vacant:
+            yield f"  {verified(guest, shown.wall)}"
         if guest.missing and not guest.runs_on:
             yield f"  before it may start on {shown.me}: {'; '.join(guest.missing)}"
+
+
+def _ways(shown: Snapshot, now: float) -> Iterator[str]:
+    """Between the two machines, and what is to be done without them."""
+    heard = ", ".join(
+        f"{path.name} {age(path.last_word, now)}{' (one way)' * _is_deaf(path)}"
+        for path in shown.paths
+    )
+    yield f"Heard: {heard}"
+    links = shown.heartbeat
+    if links is not None:
+        yield f"heartbeat: {', '.join(f'{link} {_up(is_up)}' for link, is_up in links)}"
+    yield f"If both cables fail at once: {shown.policy}"
 
 
 def _is_deaf(path: PathView) -> bool:

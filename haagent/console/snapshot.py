@@ -15,7 +15,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.core.foresight import Fate
 from haagent.errors import PeerError
 
-VERSION = 8  # of this shape; a console of another version says so instead of guessing
+VERSION = 9  # of this shape; a console of another version says so instead of guessing
 
 STALE = 10.0  # seconds; a living agent says something new every keepalive
 
@@ -177,6 +177,7 @@ class Snapshot:
     referee: str  # a sentence
     lan: LanView
     policy: str
+    is_vacant: bool  # there is no second machine: what is said of one is made up
     scale: float
     lately: tuple[tuple[float, str], ...]  # what was decided here: when by `wall`; the newest first
     version: int = VERSION

@@ -61,6 +61,7 @@ def snapshot(state: NodeState, missing: Missing, around: Surroundings | None = N
         referee=ways.referee_sentence(state),
         lan=_lan(state),
         policy=str(state.pair.policy),
+        is_vacant=proofs.is_vacant(state),
         scale=state.pair.scale,
         lately=tuple((at, what.removeprefix(f"{me}: ")) for at, what in around.lately),
     )

@@ -79,7 +79,7 @@ def of_machine(shown: Snapshot) -> Iterator[Hindrance]:
         names = " and ".join(dict.fromkeys(running))
         yield Hindrance(
             f"{names} runs on {shown.me}, and an update restarts {shown.me}",
-            f"`shoestring maintenance on` moves what runs here to {shown.peer}. Then say it again.",
+            prospects.to_empty(shown),
         )
     yield from of_pair(shown)
 
@@ -91,6 +91,9 @@ def of_leader(shown: Snapshot) -> Iterator[Hindrance]:
     """
     peer = shown.peer
     alone = "`shoestring update --here` updates one machine, and nothing else."
+    if shown.is_vacant:
+        yield Hindrance("There is no second machine, and both are to be updated", alone)
+        return
     if not any(node.is_heard for node in shown.nodes if not node.is_me):
         yield Hindrance(f"{peer} is silent, and both are to be updated", f"Switch it on. {alone}")
         return

@@ -143,6 +143,14 @@ def path(which: Path, **changes: Any) -> Change:
     )
 
 
+def vacant(state: NodeState) -> NodeState:
+    """Set up alone: there is no berta, and no gateway is needed either."""
+    pair = replace(state.pair, is_vacant=True)
+    nobody = replace(state, pair=pair, peer=Peer(), referee=Referee(), usable_since=None)
+    behind = resource(link=Link.CONNECTING, peer_disk=Disk.OUTDATED)
+    return both(behind, ledger(alone=Evidence.TAKEOVER))(nobody)
+
+
 def silent(state: NodeState) -> NodeState:
     return replace(state, peer=replace(state.peer, hello_at=NOW - 60))
 

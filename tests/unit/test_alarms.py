@@ -33,6 +33,7 @@ from tests.unit.fake_state import (
     node,
     resource,
     silent,
+    vacant,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,7 @@ FOR_EVER = {
     "SHOE-306": "MAINTENANCE",
     "SHOE-307": "STICK_LOST",
     "SHOE-308": "NO_MEMORY",
+    "SHOE-309": "NO_SECOND",
     "SHOE-321": "REPLACED",
     "SHOE-322": "REPLACED_IS_ON",
     "SHOE-331": "RELEASES_DIFFER",
@@ -134,6 +136,7 @@ def test_every_alarm_is_made_by_some_state() -> None:
     made |= {c.code for c in look(gone, strange).complaints}
     made |= {c.code for around in AROUNDS for c in look(WELL, around).complaints}
     made |= {c.code for c in look(silent(WELL), MISUNDERSTOOD).complaints}
+    made |= {c.code for c in look(vacant(WELL)).complaints}
     made |= {note.code for note in look(hello(release="0.2")(WELL), STRANGE).notes}
     made |= {note.code for around in (SETTLED, FIRST, UNSAVED) for note in look(WELL, around).notes}
     made |= {note.code for note in look(ledger(wish=Wish(3, Target.RETRIED))(WELL)).notes}

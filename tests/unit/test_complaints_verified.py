@@ -129,7 +129,7 @@ def test_each_guest_has_a_line_of_when(finding: Finding, line: str) -> None:
 )
 def test_it_is_shown_how_far_it_is(progress: Progress | None, line: str) -> None:
     shown = shows(Finding(), is_under_way=True, progress=progress)
-    assert guest_line(shown.guests[0], 7) == f"counter  on anna, {line}"
+    assert guest_line(shown, shown.guests[0], 7) == f"counter  on anna, {line}"
 
 
 def test_it_goes_through_json() -> None:

@@ -8,7 +8,7 @@ from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.complaints.data import anyway, last_same
 from haagent.console.facts import hello_of, is_as_meant, is_talking, runs_on
 from haagent.console.surroundings import Surroundings
-from haagent.core import fitting, lacking, moving, wishing
+from haagent.core import fitting, lacking, moving, proofs, wishing
 from haagent.core.blockers import Blocker
 from haagent.core.foresight import Fate
 from haagent.core.model import HELD, NodeState, Phase, owner
@@ -37,7 +37,9 @@ def whereabouts(
         yield Complaint(
             Alarm.CRASHED,
             f"{guest} crashed again and again, and was given up.",
-            "It is off on both machines. Something in it is broken, or the machines cannot run it.",
+            "It is off on both machines. Something in it is broken, or the machines cannot run it."
+            if not proofs.is_vacant(state)
+            else f"It is off. Something in it is broken, or {me} cannot run it.",
             f"`shoestring guest start {guest}` tries it again, as often as at first.",
         )
     elif not is_as_meant(state, guest):
@@ -55,11 +57,18 @@ def whereabouts(
         yield Complaint(
             Alarm.BEING_SHUT_DOWN,
             f"{guest} is being shut down on {me}.",
-            f"It starts on {peer} when its disk is released."
-            if wishing.is_wanted(state, guest)
-            else "It stays off then.",
+            _after_shutdown(state, guest),
             "Wait.",
         )
+
+
+def _after_shutdown(state: NodeState, guest: str) -> str:
+    me, peer = names(state)
+    if not wishing.is_wanted(state, guest):
+        return "It stays off then."
+    if proofs.is_vacant(state):
+        return f"It starts again with {me}."
+    return f"It starts on {peer} when its disk is released."
 
 
 def tried(state: NodeState) -> Iterator[Complaint]:
@@ -107,7 +116,9 @@ def _stopped(state: NodeState, around: Surroundings, guest: str, missing: Missin
             return Complaint(
                 Alarm.BEING_ENDED,
                 f"{guest} is being ended on {me}.",
-                "It must not go on here: it may start on the other machine.",
+                "It must not go on here: it may start on the other machine."
+                if not proofs.is_vacant(state)
+                else "What is left of it is cleared away.",
                 "Wait. If this stays, this machine resets itself.",
             )
     if hello is not None and is_talking(state) and hello.phase not in AWAY:
@@ -132,7 +143,9 @@ def _starts_in(state: NodeState, around: Surroundings, guest: str) -> float | No
     looked ahead since the peer fell silent.
     """
     outlook = around.outlooks.get(guest)
-    if is_talking(state) or outlook is None or outlook.fate is not Fate.STARTS:
+    if is_talking(state) or proofs.is_vacant(state):
+        return None
+    if outlook is None or outlook.fate is not Fate.STARTS:
         return None
     if outlook.phase is not state.guests[guest].phase or outlook.at < state.peer.hello_at:
         return None
@@ -168,6 +181,8 @@ def _not_started(state: NodeState, around: Surroundings, guest: str, why: str) -
         do = f"`shoestring maintenance off` on {me}: then it starts, unless more is missing."
     elif is_talking(state):
         do = "Wait a minute. If it stays so, look at what the other machine's screen says."
+    elif proofs.is_vacant(state):
+        do = "Wait a minute. If it stays so: `journalctl -b -u haagent` says what fails."
     else:
         gives_up = f"which gives up whatever {peer} wrote last"
         do = f"Switch {peer} on. {anyway(state, guest, gives_up)}"

@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: MIT
 """All complaints about a pair, the worst first. The one place that orders them."""
 
-from haagent.console.complaints import backups, data, guests, machines, updates, verified, ways
+from haagent.console.complaints import (
+    backups,
+    data,
+    guests,
+    lone,
+    machines,
+    updates,
+    verified,
+    ways,
+)
 from haagent.console.complaints.complaint import Complaint, Missing
 from haagent.console.surroundings import Surroundings
+from haagent.core import proofs
 from haagent.core.model import NodeState
 
 
 def find(state: NodeState, around: Surroundings, missing: Missing) -> tuple[Complaint, ...]:
     """Everything that keeps the pair from being protected, the worst first."""
+    if proofs.is_vacant(state):
+        return lone.find(state, around, missing)
     names = list(state.guests)
     return (
         *(c for guest in names for c in guests.whereabouts(state, around, guest, missing)),
