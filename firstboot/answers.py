@@ -29,6 +29,11 @@ MOST_GUESTS = 20
 MOST_REFEREES = 3
 MOST_TIME_SERVERS = 3
 
+# What stands for a machine that there is not: nobody ever has these, or speaks to them.
+NOBODYS_NAMES = ("second", "other")
+NOBODYS_ADDRESS = IPv4Address("192.0.2.2")  # RFC 5737, of examples alone
+NOBODYS_MACS = {"crossover": "02:00:00:00:00:01", "lan": "02:00:00:00:00:02"}  # given by no maker
+
 # Text in, value out. Raises ValueError with the rest of a sentence that begins with the key.
 Parse = Callable[[str], Any]
 
@@ -39,6 +44,7 @@ class Part(StrEnum):
     FOUNDS = "founds"  # both machines are new, and so are the guests
     JOINS = "joins"  # it is new, and the other one has the guests: all is copied from there
     STAYS = "stays"  # it has the guests, and gets another peer; nothing on its disk is touched
+    ALONE = "alone"  # there is no other machine; one may come beside it later
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +245,15 @@ class _Section:
 def _answers(file: _Section) -> Answers:
     file.take("version", _version)
     file.take("arm", _armed)
+    part = file.take("part", _part, is_needed=False, default=Part.FOUNDS)
+    is_alone = part is Part.ALONE
     lan = file.section("lan")
     gateway = lan.take("gateway", values.address)
     disk = file.section("data-disk")
     system = file.section_if_there("system-disk")
     answers = Answers(
-        me=file.take("me", values.node),
-        names=file.take_list("names", values.host_name, range(2, 3)),
+        me=0 if is_alone else file.take("me", values.node),
+        names=_names(file, is_alone=is_alone),
         disk=disk.take("serial", values.serial),
         erases=disk.take("erase", values.yes_or_no, is_needed=False, default=False),
         system_disk=system.take("serial", values.serial, default="") if system else "",
@@ -253,8 +261,8 @@ def _answers(file: _Section) -> Answers:
             system and system.take("erase", values.yes_or_no, is_needed=False, default=False)
         ),
         sector=disk.take("sector", values.sector, is_needed=False, default=values.SECTOR),
-        crossover=_cable(file.section("crossover")),
-        lan=_cable(lan),
+        crossover=_cable("crossover", file.section("crossover"), is_alone=is_alone),
+        lan=_cable("lan", lan, is_alone=is_alone),
         gateway=gateway,
         referees=file.take_list(
             "referees",
@@ -263,9 +271,9 @@ def _answers(file: _Section) -> Answers:
             is_needed=False,
             default=(gateway,),
         ),
-        policy=file.take("policy", values.policy),
+        policy=file.take("policy", values.policy, is_needed=not is_alone, default=Policy.AUTOMATIC),
         secret=file.take("secret", values.secret),
-        guests=_guests(file.section("guests")),
+        guests=_guests(file.section("guests"), is_alone=is_alone),
         password=file.take("password", values.password, is_needed=False, default=""),
         zone=file.take("time-zone", values.zone, is_needed=False, default=zones.UTC),
         time_servers=file.take_list(
@@ -275,7 +283,7 @@ def _answers(file: _Section) -> Answers:
             is_needed=False,
             default=(),
         ),
-        part=file.take("part", _part, is_needed=False, default=Part.FOUNDS),
+        part=part,
         replaced_keys=file.take_list(
             "replaced-keys", values.key, range(1, MOST_KEYS + 1), is_needed=False, default=()
         ),
@@ -287,30 +295,48 @@ def _answers(file: _Section) -> Answers:
     return answers
 
 
-def _cable(section: _Section) -> Cable:
-    cable = Cable(
-        mac=section.take("mac", values.mac),
-        address=section.take("address", values.interface),
-        peer=section.take("peer", values.address),
-        peer_mac=section.take("peer-mac", values.mac),
-    )
+def _names(file: _Section, *, is_alone: bool) -> Any:
+    """Both machines'; one that is alone has one, and what will stand for the other is made up."""
+    names = file.take_list("names", values.host_name, range(1, 2) if is_alone else range(2, 3))
+    if not is_alone or not names:
+        return names
+    return names[0], next(name for name in NOBODYS_NAMES if name != names[0])
+
+
+def _cable(name: str, section: _Section, *, is_alone: bool) -> Cable:
+    mac, address = section.take("mac", values.mac), section.take("address", values.interface)
+    if is_alone:
+        peer, peer_mac = _nobodys(name, address), NOBODYS_MACS[name]
+    else:
+        peer, peer_mac = section.take("peer", values.address), section.take("peer-mac", values.mac)
     section.finish()
-    return cable
+    return Cable(mac, address, peer, peer_mac)
 
 
-def _guests(section: _Section) -> tuple[Guest, ...]:
+def _nobodys(name: str, address: IPv4Interface | None) -> IPv4Address:
+    """What is free on the crossover is kept for a second machine. On the LAN it is anybody's."""
+    if name == "lan" or address is None:
+        return NOBODYS_ADDRESS
+    hosts = (host for host in address.network.hosts() if host != address.ip)
+    return next(hosts, NOBODYS_ADDRESS)
+
+
+def _guests(section: _Section, *, is_alone: bool) -> tuple[Guest, ...]:
     """In the order of their names: that numbers those about which nothing is said, and both
     machines must count alike.
     """
     named = section.named_sections(values.guest_name, range(1, MOST_GUESTS + 1))
-    return tuple(_guest(name, named[name], usual) for usual, name in enumerate(sorted(named)))
+    return tuple(
+        _guest(name, named[name], usual, is_alone=is_alone)
+        for usual, name in enumerate(sorted(named))
+    )
 
 
-def _guest(name: str, section: _Section, usual: int) -> Guest:
+def _guest(name: str, section: _Section, usual: int, *, is_alone: bool) -> Guest:
     guest = Guest(
         name=name,
         is_built_in=section.take("built-in", values.yes_or_no, is_needed=False, default=False),
-        first_node=section.take("first-node", values.node),
+        first_node=section.take("first-node", values.node, is_needed=not is_alone, default=0),
         mac=section.take("mac", values.mac),
         address=section.take("address", values.interface, is_needed=False),
         memory=section.take("memory", values.memory),

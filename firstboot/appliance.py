@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from firstboot import agreement as agreements
-from firstboot import files, leases, stick, zones
+from firstboot import files, leases, metadata, stick, zones
 from firstboot.agreement import Stage
 from firstboot.examine import examine
 from firstboot.hands import Interface, Signature
@@ -28,7 +28,7 @@ from haagent.core.model import Resource
 from haagent.errors import OperatorError, ParseError, ToolError
 from haagent.run import Run, run
 from haagent.storage import lvm
-from haagent.storage.drbd import Drbd, drbdadm
+from haagent.storage.drbd import Drbd
 
 LIMIT = 120.0  # seconds for one program
 LONG_LIMIT = 1800.0  # for making the guest's disk: its writes wait while the peer is away
@@ -36,8 +36,6 @@ ADDRESSES_WITHIN = 120  # seconds that systemd-networkd gets
 MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 HEAD = str(1 << 20)  # bytes of a volume; drbdmeta looks at less
-# What create-md writes, UUID_JUST_CREATED of linux/drbd.h: no data was ever under this metadata.
-JUST_CREATED = "0000000000000004:0000000000000000:"
 STATE = Path("/state")
 OF_THE_STICK = ("identity", "lost+found")  # below STATE
 IN_VAR = ("drbd", "heartbeat")  # below STATE's var/lib: what keeps something of the pair there
@@ -223,12 +221,11 @@ class Appliance:
 
     def make_metadata(self, guest: str, config: Path | None = None) -> None:
         """CONFIG is what DRBD reads instead of the machine's own."""
-        which = () if config is None else ("--config-file", str(config))
-        argv = ("drbdadm", *which, *drbdadm("create-md", guest)[1:])
-        self._run(argv, timeout=LIMIT)
-        found = self._run(("drbdadm", *which, *drbdadm("get-gi", guest)[1:]), timeout=LIMIT)
-        if not found.startswith(JUST_CREATED):
-            raise ToolError(argv, 0, f"the metadata reads {found.strip()}")
+        metadata.create(guest, self._run, _which(config))
+        _flush(Path(volume(guest)))
+
+    def declare_only(self, guest: str, config: Path | None = None) -> None:
+        metadata.declare_only(guest, self._run, _which(config))
         _flush(Path(volume(guest)))
 
     def start_mirror(self, guest: str) -> None:
@@ -298,6 +295,10 @@ class Appliance:
         left = self._run(("wipefs", "--noheadings", "--output", "TYPE", str(device)), timeout=LIMIT)
         if left.strip():
             raise ToolError(argv, 0, f"{device} still holds {left.strip()}")
+
+
+def _which(config: Path | None) -> tuple[str, ...]:
+    return () if config is None else ("--config-file", str(config))
 
 
 def pair_files(state: Path) -> list[str]:

@@ -235,6 +235,8 @@ class _SetUp:
             self._tell(f"  A volume for the guest {guest}.")
             self._hands.make_volume(guest, size)
             self._hands.make_metadata(guest)
+            if step.is_alone:
+                self._hands.declare_only(guest)
 
     def _await_sync(self, step: AwaitSync) -> None:
         if self._journal.is_done(step):
@@ -251,10 +253,11 @@ class _SetUp:
         # safety: a guest that was filled may have run since. It is never filled again.
         if self._journal.is_done(step):
             return
+        is_ready = _is_the_only_one if step.is_alone else _is_in_sync
         is_primary = False
         while not is_primary:
-            self._await(step.guest, _is_in_sync)
-            is_primary = self._try(step.guest, lambda: self._hands.promote(step.guest), _is_in_sync)
+            self._await(step.guest, is_ready)
+            is_primary = self._try(step.guest, lambda: self._hands.promote(step.guest), is_ready)
         self._hands.fill(step.device, step.address, step.gateway)
         self._hands.demote(step.guest)
 
@@ -298,6 +301,11 @@ class _SetUp:
 
 def _is_in_sync(now: Resource) -> bool:
     return now.is_in_sync
+
+
+def _is_the_only_one(now: Resource) -> bool:
+    """As its metadata say: DRBD makes it Primary without the other one."""
+    return now.has_left_peer_behind
 
 
 def are_both_blank(now: Resource) -> bool:

@@ -135,6 +135,9 @@ class Hands(Protocol):
     def make_metadata(self, guest: str) -> None:
         """DRBD's metadata of a volume that was never used, on GUEST's blank volume."""
 
+    def declare_only(self, guest: str) -> None:
+        """That metadata say from now on that nobody else has a copy of it."""
+
     def start_mirror(self, guest: str) -> None:
         """DRBD has the resource and looks for its peer."""
 

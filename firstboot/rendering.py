@@ -187,6 +187,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
         "pair.yaml.j2",
         me=answers.me,
         names=answers.names,
+        is_vacant=answers.part is Part.ALONE,
         policy=answers.policy.value,
         crossover=_path(CROSSOVER, answers.crossover),
         lan=_path(LAN, answers.lan),

@@ -67,6 +67,7 @@ class MakeStorage:
     serial: str
     physical_volume: str  # the identity that tells our disk from anybody else's
     volumes: tuple[tuple[str, int], ...]  # guest, bytes
+    is_alone: bool = False  # there is no second machine: each volume's metadata say so
     # Whether what is on it may be lost. It is no part of what the disk shall be in the end, so that
     # whoever adds it later goes on with the same step.
     erases: bool = field(default=False, repr=False)
@@ -102,13 +103,14 @@ class AwaitSync:
 
 @dataclass(frozen=True, slots=True)
 class FillGuest:
-    """The built-in guest's file system is on its disk, here and there."""
+    """The built-in guest's file system is on its disk, on each machine that there is."""
 
     guest: str
     device: str
     address: IPv4Interface | None
     gateway: IPv4Address
     title: str
+    is_alone: bool = False
 
     @property
     def name(self) -> str:
@@ -187,7 +189,7 @@ def plan(answers: Answers, scale: float) -> Plan:
             "heartbeat files", "Writing heartbeat down", rendering.heartbeat(answers, timing)
         ),
         # safety: who joins declares no copy the same as another; DRBD copies all of a new one.
-        *(_guests(answers) if answers.part is Part.FOUNDS else ()),
+        *(_guests(answers) if answers.part in (Part.FOUNDS, Part.ALONE) else ()),
         # Its last file is what every unit of a finished pair waits for.
         WriteFiles("agent files", "Writing the pair down", rendering.agent(answers)),
         EraseSecret(),
@@ -218,6 +220,7 @@ def storage(answers: Answers) -> MakeStorage:
         answers.disk,
         physical_volume(answers.secret, answers.me),
         tuple((guest.name, guest.disk) for guest in answers.guests),
+        answers.part is Part.ALONE,
         answers.erases,
     )
 
@@ -239,11 +242,12 @@ def _network(answers: Answers) -> StartNetwork:
 
 def _guests(answers: Answers) -> list[Step]:
     """All mirrors first: then the peer is waited for once."""
-    leads = answers.me == LEADER
+    is_alone, leads = answers.part is Part.ALONE, answers.me == LEADER
     peer = answers.names[1 - answers.me]
     names = [guest.name for guest in answers.guests]
     steps: list[Step] = [StartMirror(name, f"Starting the mirror of {name}") for name in names]
-    steps += [AwaitSync(name, peer, leads, f"Meeting {peer} about {name}") for name in names]
+    if not is_alone:
+        steps += [AwaitSync(name, peer, leads, f"Meeting {peer} about {name}") for name in names]
     steps += [
         FillGuest(
             guest.name,
@@ -251,6 +255,7 @@ def _guests(answers: Answers) -> list[Step]:
             guest.address,
             answers.gateway,
             f"Making the built-in guest {guest.name}",
+            is_alone,
         )
         for guest in answers.guests
         if guest.is_built_in and leads

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from firstboot.answers import Answers, Cable, Guest
+from firstboot.answers import Answers, Cable, Guest, Part
 from firstboot.probe import Disk, Machine
 from haagent.core.timing import Timing
 from haagent.guests.definition import Kind
@@ -193,7 +193,7 @@ def _networks(answers: Answers) -> Iterator[Problem]:
             " not tell which cable to use.",
         )
     for name, cable in _cables(answers):
-        if cable.peer not in cable.address.network:
+        if answers.part is not Part.ALONE and cable.peer not in cable.address.network:
             yield Problem(
                 Reason.PEER_ELSEWHERE,
                 f"On the {name}, the peer {cable.peer} is not in our network"

@@ -28,7 +28,7 @@ from haagent.core.model import Link, Resource, Role
 from haagent.errors import ToolError
 
 DATA = Path(__file__).parents[1] / "data/answers"
-TEXTS = {name: (DATA / f"{name}.yaml").read_text() for name in ("a", "b")}
+TEXTS = {name: (DATA / f"{name}.yaml").read_text() for name in ("a", "b", "alone")}
 SECRET = "5f1d6e0b9c3a4728b6d0e1f2a3948576"
 
 
@@ -42,7 +42,7 @@ class Volume:
 
     size: int
     is_finished: bool = False
-    metadata: str = ""  # "" none, "fresh" as create-md leaves it, "data"
+    metadata: str = ""  # "" none, "fresh" as create-md leaves it, "only" copy there is, "data"
     content: str = ""
 
 
@@ -244,6 +244,12 @@ class FakeMachine:
             raise ToolError(("drbdadm", "create-md"), 1, "Operation cancelled.")
         self._effect(lambda: setattr(volume, "metadata", "fresh"))
 
+    def declare_only(self, guest: str) -> None:
+        volume = self.disk.volumes[guest]
+        if volume.metadata != "fresh" or guest in self.roles:
+            raise ToolError(("drbdmeta", "set-gi"), 20, "it is used, or configured")
+        self._effect(lambda: setattr(volume, "metadata", "only"))
+
     def start_mirror(self, guest: str) -> None:
         if self.host not in self._text(f"/state/etc/drbd.d/{guest}.res"):
             raise ToolError(("drbdadm", "up"), 3, f"{guest} not defined on {self.host}")
@@ -268,7 +274,8 @@ class FakeMachine:
         self._effect(lambda: setattr(self.peer.volumes[guest], "metadata", "data"))
 
     def promote(self, guest: str) -> None:
-        if not self._resource(guest).is_in_sync:
+        now = self._resource(guest)
+        if not (now.is_in_sync or now.has_left_peer_behind):
             raise ToolError(("drbdadm", "primary"), 17, "Need access to UpToDate data")
         self.roles[guest] = Role.PRIMARY
 
@@ -280,8 +287,9 @@ class FakeMachine:
         assert self.roles[guest] is Role.PRIMARY, "the device is read-only"
         assert SETTINGS not in self.files, "the guest may have run: its data is gone now"
         for content in ("", "half a file system", f"{address} {gateway}"):
-            for copy in (self.disk.volumes[guest], self.peer.volumes[guest]):
-                self._effect(partial(setattr, copy, "content", content))
+            for disk in (self.disk.volumes, self.peer.volumes):
+                if guest in disk:
+                    self._effect(partial(setattr, disk[guest], "content", content))
 
     def hand_over(self) -> None:
         self.is_handed_over = True
@@ -336,7 +344,9 @@ class FakeMachine:
         assert guest in self.roles, "DRBD does not have it"
         ours = _state(self.disk.volumes[guest])
         if not self.peer.is_there or guest not in self.peer.volumes:
-            return Resource(self.roles[guest], Link.CONNECTING, ours, DiskState.UNKNOWN)
+            is_only = self.disk.volumes[guest].metadata == "only"
+            theirs = DiskState.OUTDATED if is_only else DiskState.UNKNOWN
+            return Resource(self.roles[guest], Link.CONNECTING, ours, theirs)
         if self.peer.has_other_secret:
             return Resource(self.roles[guest], Link.STANDALONE, ours, DiskState.UNKNOWN)
         theirs = _state(self.peer.volumes[guest])
@@ -373,7 +383,8 @@ class FakeMachine:
 
 
 def _state(volume: Volume) -> DiskState:
-    return DiskState.UP_TO_DATE if volume.metadata == "data" else DiskState.INCONSISTENT
+    is_whole = volume.metadata in ("data", "only")
+    return DiskState.UP_TO_DATE if is_whole else DiskState.INCONSISTENT
 
 
 def hardware(me: str) -> Machine:
@@ -402,7 +413,7 @@ def hardware(me: str) -> Machine:
 
 
 def blank(name: str) -> FakeMachine:
-    return FakeMachine(TEXTS[name], hardware(name), is_leader=name == "a")
+    return FakeMachine(TEXTS[name], hardware(name[0]), is_leader=name == "a")
 
 
 def finished(name: str) -> FakeMachine:

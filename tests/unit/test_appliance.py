@@ -127,6 +127,64 @@ def test_new_metadata_is_read_back(synced: list[str]) -> None:
         Appliance(programs).make_metadata("counter")
 
 
+BLANK = "0000000000000004:0000000000000000:0000000000000000:0000000000000000:0:0:0:0:0:0:0\n"
+MINOR = "drbdadm sh-minor"
+
+
+class Metadata(Programs):
+    """drbdmeta of drbd-utils 9.22, on metadata that read FOUND. WRITES: whether it does."""
+
+    def __init__(self, found: str = BLANK, *, writes: bool = True) -> None:
+        super().__init__()
+        self.answers = {"drbdadm get-gi": found, MINOR: "20\n"}
+        self.writes = writes
+
+    def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        said = super().__call__(argv, timeout=timeout)
+        if argv[0] == "drbdmeta" and self.writes:
+            self.answers["drbdadm get-gi"] = f"{argv[-1]}\n"
+        return said
+
+
+def test_metadata_that_were_never_used_say_that_nobody_else_has_them(synced: list[str]) -> None:
+    programs = Metadata()
+    Appliance(programs).declare_only("counter")
+    (line,) = (line for line in programs.ran if line.startswith("drbdmeta"))
+    command, generation = line.rsplit(" ", 1)
+    assert command == "drbdmeta --force 20 v08 /dev/shoestring/counter internal set-gi"
+    current, *rest = generation.split(":")
+    assert int(current, 16) >> 63 == 1 and int(current, 16) % 2 == 0  # real, and not Primary's
+    assert rest == ["0" * 16] * 3 + list("1100010")
+    assert synced == ["/dev/shoestring/counter"]
+
+
+def test_two_volumes_are_not_of_one_generation(synced: list[str]) -> None:
+    first, second = Metadata(), Metadata()
+    Appliance(first).declare_only("counter")
+    Appliance(second).declare_only("counter")
+    assert first.ran != second.ran
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        BLANK.replace("4:", "6:", 1),
+        BLANK.replace(":0:0:0:0:0:0:0", ":1:0:0:0:0:0:0"),
+        BLANK.replace("4:0000", "4:000A", 1),
+    ],
+)
+def test_metadata_that_were_used_are_left_alone(found: str) -> None:
+    programs = Metadata(found)
+    with pytest.raises(ToolError, match="not tried"):
+        Appliance(programs).declare_only("counter")
+    assert not any(line.startswith("drbdmeta") for line in programs.ran)
+
+
+def test_what_is_declared_is_read_back() -> None:
+    with pytest.raises(ToolError, match="the metadata reads 0000000000000004"):
+        Appliance(Metadata(writes=False)).declare_only("counter")
+
+
 PVS = '{"report":[{"pv":[{"pv_name":"/dev/sdb","pv_uuid":"%s","vg_name":"%s"}]}]}'
 
 
