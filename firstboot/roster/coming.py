@@ -142,11 +142,11 @@ def _come(
         )
     if guest.begins != Target.STARTED:
         tell(
-            f"{guest.name} is on both machines, and off: `shoestring guest start {guest.name}`"
+            f"{guest.name} is {pair.where}, and off: `shoestring guest start {guest.name}`"
             " starts it."
         )
         return Exit.PROTECTED
-    tell(f"{guest.name} is on both machines.")
+    tell(f"{guest.name} is {pair.where}.")
     return running.await_start(guest.name, places)
 
 
@@ -156,7 +156,7 @@ def prospect(guest: NewGuest, disk: Content, shown: Snapshot, found: Config) -> 
     begin = f"starts on {first}" if guest.begins == Target.STARTED else "stays off at first"
     address = f", the address {guest.address}" if guest.address else ""
     return [
-        f"{guest.name} comes to {shown.me} and {shown.peer}, from {disk.title}, and"
+        f"{guest.name} comes to {' and '.join(shown.machines)}, from {disk.title}, and"
         f" {begin}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, a disk of"
         f" {size(disk.size >> 10)}, the MAC address {guest.mac}{address}.",
         *(f"{disk.title}: {remark}." for remark in disk.remarks),

@@ -48,7 +48,7 @@ def edit(
     tell(*lines, *cramped)
     agree(arguments)
     pair.lead(Change(number, Kind.EDITED, after), lambda: None)
-    tell(f"That is set for {view.name}, on both machines.")
+    tell(f"That is set for {view.name}, {pair.where}.")
     if view.runs_on and _is_for_its_next_start(before, after):
         tell(
             "It goes on as it is until it is started anew: `shoestring guest restart"

@@ -30,9 +30,9 @@ def remove(
     found, pair = config.load(places.file, places.cmdline), meet(places)
     number = next_number(pair, shown)
     tell(
-        f"{view.name} goes, with its disk, on {shown.me} and on {shown.peer}. All that is on it is"
-        " lost for good; a backup that was made of it elsewhere stays. None is made by itself any"
-        " more, on either.",
+        f"{view.name} goes, with its disk, on {' and on '.join(shown.machines)}. All that is on it"
+        " is lost for good; a backup that was made of it elsewhere stays. None is made by itself"
+        " any more.",
     )
     if ask("Type the guest's name to remove it: ") != view.name:
         raise OperatorError(
@@ -40,5 +40,5 @@ def remove(
         )
     change = Change(number, Kind.REMOVED, as_it_is(view.name, found))
     pair.lead(change, lambda: None)
-    tell(f"{view.name} is removed, on both machines.")
+    tell(f"{view.name} is removed, {pair.where}.")
     return Exit.PROTECTED

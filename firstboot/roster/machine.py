@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from firstboot import agreement as agreements
 from firstboot.appliance import LIMIT
-from firstboot.apply import are_both_blank
+from firstboot.apply import are_both_blank, is_the_only_one
 from firstboot.rendering import GROUP, File, device, resource_path
 from firstboot.roster import files, obstacles
 from firstboot.roster.awaiting import await_both
@@ -51,6 +52,9 @@ class Changing(Serving):
         return guest in config.load().guests
 
     def obstacle(self, change: Change) -> str | None:
+        if self.read(agreements.PATH) is not None:
+            # safety: the new machine was told of the list as it was.
+            return "another machine is about to take the place beside this one."
         volumes = self._volumes()
         ground = Ground(
             config=config.load(),
@@ -93,6 +97,8 @@ class Changing(Serving):
         self.write(self._passing_file(change))
         self.make_volume(guest, change.guest.size)
         self.make_metadata(guest, self._passing_path(guest))
+        if _is_alone():
+            self.declare_only(guest, self._passing_path(guest))
 
     def start_passing_mirror(self, change: Change) -> None:
         self.write(self._passing_file(change))
@@ -101,17 +107,22 @@ class Changing(Serving):
         drbd.connect(change.guest.name)
 
     def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
-        """BRING writes what belongs on the disk; returns when both machines have all of it."""
+        """BRING writes what belongs on the disk; returns when each machine has all of it."""
         guest = change.guest.name
         drbd = self._passing(guest)
-        self._await_both(guest, are_both_blank)
-        drbd.skip_first_sync(guest)
+        is_alone = _is_alone()
+        if is_alone:
+            self.await_mirror(guest, is_the_only_one)
+        else:
+            self._await_both(guest, are_both_blank)
+            drbd.skip_first_sync(guest)
         drbd.promote(guest, disconnect=False, timeout=LIMIT)
         try:
             bring(Path(device(change.guest.number)))
         finally:
             drbd.demote(guest)
-        self._await_both(guest, lambda now: now.is_in_sync)
+        if not is_alone:
+            self._await_both(guest, lambda now: now.is_in_sync)
 
     def _await_both(self, guest: str, is_enough: Callable[[Resource], bool]) -> None:
         drbd = Drbd(limit=LIMIT, run=self._run)
@@ -184,6 +195,10 @@ class Changing(Serving):
 
     def _passing_path(self, guest: str) -> Path:
         return Path(files.PASSING.format(guest=guest))
+
+
+def _is_alone() -> bool:
+    return config.load().pair.is_vacant
 
 
 def memory_left(text: str) -> int:

@@ -86,7 +86,8 @@ def _of_renaming(change: Change, ground: Ground) -> str | None:
         return why
     # safety: what the agents know of it goes with its name, and with that which copy is newer.
     # DRBD alone would know, if one of the two machines was lost.
-    if change.stage is Stage.BEGUN and not ground.views[change.was].is_in_sync:
+    is_the_only_one = ground.config.pair.is_vacant
+    if change.stage is Stage.BEGUN and not (is_the_only_one or ground.views[change.was].is_in_sync):
         return f"the two copies of {change.was} are not one. `shoestring status` says why."
     return None
 
@@ -129,6 +130,11 @@ def _of_resizing(guest: NewGuest, ground: Ground) -> str | None:
 
 def _of_its_mirror(name: str, ground: Ground) -> str | None:
     """What keeps DRBD from taking a larger disk (drbd_nl.c, drbd_adm_resize)."""
+    if ground.config.pair.is_vacant:
+        return (
+            "a disk grows on two machines, and there is no second one. A backup of it can be"
+            f" restored larger: `shoestring guest restore {name} --name NEW --disk SIZE`."
+        )
     view = ground.views.get(name)
     if view is None:
         return f"the agent of {ground.name} does not answer."

@@ -14,6 +14,7 @@ from firstboot.roster.change import Change, Stage
 from firstboot.roster.door import Other
 from firstboot.roster.leading import Side
 from firstboot.roster.machine import Changing
+from firstboot.roster.nobody import Nobody
 from firstboot.roster.part import Part
 from haagent import config
 from haagent.asking import tell
@@ -41,6 +42,7 @@ class Pair:
     ours: Ours
     carry_on: Callable[[], None]  # what is left open is ended by itself from now on
     line: Line = field(default_factory=Line)  # how far either is with what takes long
+    where: str = "on both machines"  # or on the only one
 
     def lead(self, change: Change, fill: Callable[[], None]) -> None:
         """Raises what went wrong. If it is decided, or the other machine was lost on the way, that
@@ -54,7 +56,7 @@ class Pair:
                 self.carry_on()
             if left is not None and left.stage is Stage.DECIDED:
                 raise OperatorError(
-                    f"{change.guest.name} is not {change.kind} on both machines yet: {error}.",
+                    f"{change.guest.name} is not {change.kind} {self.where} yet: {error}.",
                     "It is decided, and goes on by itself as soon as that is over. Nothing has to"
                     " be said again; `journalctl -b -u shoestring-list` tells how it goes.",
                 ) from error
@@ -80,15 +82,18 @@ def meet(places: Places) -> Pair:
     name = found.pair.names[1 - found.pair.me]
     key = config.read_key(found.key_file)
     hands, line = Changing(places.run), Line()
+    here, carry_on = Part(hands, tell, line.shows), hands.carry_on_with_the_list
+    if found.pair.is_vacant:
+        where = f"on {found.pair.names[found.pair.me]}"
+        return Pair(name, here, Nobody(), hands, carry_on, line, where)
     other = Other(name, found.crossover.peer_address, key, show=line.shows)
-    here = Part(hands, tell, line.shows)
-    return Pair(name, here, other, hands, hands.carry_on_with_the_list, line)
+    return Pair(name, here, other, hands, carry_on, line)
 
 
 def refuse(shown: Snapshot) -> None:
     """Raises OperatorError if the list cannot be changed now."""
     node = next(node for node in shown.nodes if not node.is_me)
-    if not node.is_heard:
+    if not node.is_heard and not shown.is_vacant:
         raise OperatorError(
             f"{shown.peer} is silent. Nothing was changed.",
             "The list of guests is the same on both machines, so both must be there to change it.",

@@ -46,13 +46,14 @@ def numbered(guest: NewGuest, said: Mapping[str, str], where: Callable[[str], st
 
 def node(name: str, found: Config) -> int:
     """The machine that a person calls NAME. Raises OperatorError."""
-    names = found.pair.names
-    if name not in names:
+    pair = found.pair
+    there = pair.names[pair.me : pair.me + 1] if pair.is_vacant else pair.names
+    if name not in there:
         raise OperatorError(
             f"No machine of this pair is called {name}. Nothing was changed.",
-            f"They are {names[0]} and {names[1]}.",
+            f"There is {' and '.join(there)}.",
         )
-    return names.index(name)
+    return pair.names.index(name)
 
 
 def as_it_is(name: str, found: Config) -> NewGuest:

@@ -33,15 +33,12 @@ def rename(
     found, pair = config.load(places.file, places.cmdline), meet(places)
     number = next_number(pair, shown)
     tell(
-        f"{view.name} is called {name} from now on, on {shown.me} and on {shown.peer}. Its disk and"
-        " its addresses stay; inside it nothing changes. It stays off until you start it. Backups"
+        f"{view.name} is called {name} from now on, on {' and on '.join(shown.machines)}. Its disk"
+        " and its addresses stay; inside it nothing changes. It stays off until you start it. Backups"
         f" that there are stay {view.name}'s, and the next one is a whole one.",
     )
     agree(arguments)
     guest = replace(as_it_is(view.name, found), name=name, begins=Target.STOPPED.value)
     pair.lead(Change(number, Kind.RENAMED, guest, was=view.name), lambda: None)
-    tell(
-        f"{view.name} is called {name}, on both machines. `shoestring guest start {name}` starts"
-        " it."
-    )
+    tell(f"{view.name} is called {name}, {pair.where}. `shoestring guest start {name}` starts it.")
     return Exit.PROTECTED

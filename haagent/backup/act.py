@@ -108,7 +108,9 @@ def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
         state = view.disk or "not known yet"
         raise OperatorError(
             f"The copy of {view.name} on {me} is not the newest, or nobody knows: it is {state}.",
-            f"Nothing was done. Say it on {peer}, or wait until both copies are the same.",
+            "Nothing was done. There is no other copy; `shoestring status` says what is wrong."
+            if shown.is_vacant
+            else f"Nothing was done. Say it on {peer}, or wait until both copies are the same.",
         )
     if is_ours and view.is_in_sync and not is_here_meant:
         raise OperatorError(

@@ -182,6 +182,11 @@ class Snapshot:
     lately: tuple[tuple[float, str], ...]  # what was decided here: when by `wall`; the newest first
     version: int = VERSION
 
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The names of those that there are, this one's first."""
+        return (self.me,) if self.is_vacant else (self.me, self.peer)
+
 
 def is_stale(shown: Snapshot, now: float) -> bool:
     """The agent has said nothing for so long that nothing of it may be taken for the present."""

@@ -106,6 +106,8 @@ def test_only_a_guest_that_is_off_and_one_is_renamed(ground: Ground) -> None:
     assert obstacle(rename, torn) == (
         "the two copies of counter are not one. `shoestring status` says why."
     )
+    lone = replace(ground.config, pair=replace(ground.config.pair, is_vacant=True))
+    assert obstacle(rename, replace(torn, config=lone)) is None
     decided = rename.at(Stage.DECIDED)
     assert obstacle(decided, torn) is None, "the other machine has taken its copy down"
     assert "counter is not stopped" in (
