@@ -168,9 +168,13 @@ class Meeting:
         peer = crossover.peer
         self.screens.tell(f"Found the other machine at the end of the cable in {crossover.card}.")
         if peer.party.pair:
+            is_half = " and " in peer.party.pair
             self.screens.tell(
                 f"It is half of the pair {peer.party.pair} and has lost the other half: this"
                 " machine is to take that place. All its guests are copied from there."
+                if is_half
+                else f"It is {peer.party.pair}, which is alone: this machine is to come beside it."
+                " All its guests are copied from there."
             )
         ours = self._cable.address(crossover.card)
         assert peer.address is not None

@@ -95,6 +95,7 @@ def replace(places: Places) -> Exit:
     def commit(agreement: Agreement) -> None:
         nonlocal is_agreed
         leading.settle_alone(part)
+        assert_same_list(survivor, hands.survivor())
         keep_key(hands)
         hands.write(to_file(agreement))
         is_agreed = True
@@ -112,6 +113,17 @@ def replace(places: Places) -> Exit:
     return _follow(places, hands.time_scale())
 
 
+def assert_same_list(told: Survivor, now: Survivor) -> None:
+    """Raises OperatorError if the guests are not those that the new machine was TOLD of: beside a
+    machine that was alone nobody else kept them from coming and going meanwhile.
+    """
+    if (told.list, told.guests) != (now.list, now.guests):
+        raise OperatorError(
+            f"The list of guests of {now.name} has changed meanwhile. {NOTHING}",
+            "Type `shoestring replace` again; the new machine begins again by itself.",
+        )
+
+
 def assert_alone(places: Places) -> Snapshot:
     """What the agent shows. Raises OperatorError unless this machine serves all guests alone, with
     the newest copies.
@@ -119,7 +131,10 @@ def assert_alone(places: Places) -> Snapshot:
     _, shown = look(places)
     if (found := prospects.no_replacement(shown)) is not None:
         why, hint = found
-        raise OperatorError(f"{shown.peer} cannot be replaced now: {why}. {NOTHING}", hint)
+        what = f"{shown.peer} cannot be replaced now"
+        if shown.is_vacant:
+            what = f"No machine can come beside {shown.me} now"
+        raise OperatorError(f"{what}: {why}. {NOTHING}", hint)
     return shown
 
 
@@ -134,7 +149,7 @@ def _meet(
     scale = hands.time_scale()
     radio = CrossoverRadio()
     try:
-        me = identity(survivor.names)
+        me = identity((survivor.name,) if survivor.is_vacant else survivor.names)
         meeting = Meeting(me, seat, radio, RealCable(scale), NoPlace(), time.monotonic, scale)
         while True:
             crossover = meeting.find(lambda: introduction(survivor), Changes())
@@ -156,6 +171,20 @@ def _meet(
 
 def introduction(survivor: Survivor) -> str:
     me, dead = survivor.name, survivor.dead
+    if survivor.is_vacant:
+        return "\n".join(
+            [
+                f"Another PC comes beside {me}. The guests run on here all the time.",
+                "",
+                "  1. Flash a stick for it, from the same image as that of this machine, and start"
+                " the PC from it.",
+                f"  2. Connect a card of it to the card {CROSSOVER} of {me} by a cable, and another"
+                " one to the LAN.",
+                "  3. It shows a code; the rest is asked here.",
+                "",
+                "Ctrl-C ends this; nothing is changed before the last question.",
+            ]
+        )
     return "\n".join(
         [
             f"Another PC takes the place of {dead}. The guests run on here, on {me}, all the time.",
@@ -170,8 +199,8 @@ def introduction(survivor: Survivor) -> str:
     )
 
 
-def identity(names: tuple[str, str]) -> Party:
-    """Who this machine says that it is, on the crossover."""
+def identity(names: tuple[str, ...]) -> Party:
+    """Who this machine says that it is, on the crossover: of one with these NAMES, or alone."""
     pair = " and ".join(names)[:LONGEST_TEXT]
     return party(probe().machine_id, boot_id(), haagent.__version__, pair)
 

@@ -81,9 +81,10 @@ class Replacing(Driving):
     def _look_at_both(self) -> Description:
         """The new machine, once nothing is in the way and somebody has seen the page."""
         survivor, screens = self._survivor, self._meeting.screens
+        place = "a place" if survivor.is_vacant else f"the place of {survivor.dead}"
         self._tell_other(
-            f"This machine takes the place of {survivor.dead} beside {survivor.name}. Go to"
-            f" {survivor.name}: all is asked there, and nothing is written here before it is."
+            f"This machine takes {place} beside {survivor.name}. Go to {survivor.name}: all is"
+            " asked there, and nothing is written here before it is."
         )
         while True:
             screens.tell("Looking at the new machine. Disks that sleep take a while ...")
@@ -195,20 +196,26 @@ def _disk_prompt(disks: tuple[Disk, ...], is_plain: bool) -> Prompt:
 
 def _address_prompt(survivor: Survivor) -> Prompt:
     network = survivor.lan.address.network
-    default = f"{survivor.lan.peer}/{network.prefixlen}"
+    default = "" if survivor.is_vacant else f"{survivor.lan.peer}/{network.prefixlen}"
+    example = default or f"{survivor.lan.address}"
 
     def take(text: str) -> IPv4Interface:
         try:
             address = IPv4Interface(text if "/" in text else f"{text}/{network.prefixlen}")
         except ValueError:
-            raise Refused(f"{text:.40} is not an address such as {default}.") from None
+            raise Refused(f"{text:.40} is not an address such as {example}.") from None
         if address.network != network:
             raise Refused(f"{address} is not in the LAN of {survivor.name}, {network}.")
+        if address.ip in (survivor.lan.address.ip, survivor.gateway):
+            raise Refused(f"{address.ip} is the address of another machine.")
         return address
 
     lines = (
         "(2 of 4) Which address shall the new machine have on the LAN?",
-        f"{survivor.dead} had the one in [ ]: Enter takes it.",
+        f"{survivor.name} has {survivor.lan.address}; choose one that nobody has, and reserve it in"
+        " your router."
+        if survivor.is_vacant
+        else f"{survivor.dead} had the one in [ ]: Enter takes it.",
     )
     return Prompt(lines, default, take)
 
@@ -223,32 +230,36 @@ def _name_prompt(survivor: Survivor) -> Prompt:
 
     lines = (
         "(3 of 4) What shall the new machine be called?",
-        "Enter gives it the name of the dead one.",
+        "Enter takes the name in [ ]."
+        if survivor.is_vacant
+        else "Enter gives it the name of the dead one.",
     )
     return Prompt(lines, survivor.dead, take)
 
 
-def _apart(survivor: Survivor) -> list[str]:
-    """What a split brain means for the consent."""
+def _given_up(survivor: Survivor) -> list[str]:
+    """What the dead machine has; and what a split brain means for the consent."""
     me, dead = survivor.name, survivor.dead
     return [
-        f"  SPLIT BRAIN: both machines wrote {guest} without the other. The copy on {me} counts"
-        f" then, and what {dead} wrote meanwhile is lost for good."
-        for guest in survivor.apart
+        f"GIVEN UP:  whatever {dead} wrote that {me} has not. Never switch {dead} on"
+        " again with its old stick and its data disk: it has no place here any more.",
+        *(
+            f"  SPLIT BRAIN: both machines wrote {guest} without the other. The copy on {me} counts"
+            f" then, and what {dead} wrote meanwhile is lost for good."
+            for guest in survivor.apart
+        ),
     ]
 
 
 def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
-    dead, words = survivor.dead, in_words(disk).removesuffix(f", serial {disk.serial}")
+    words = in_words(disk).removesuffix(f", serial {disk.serial}")
     lost = f"LOST: {in_short(disk.holds)}" if disk.holds else "it is blank"
     lines = (
         "(4 of 4) This will be erased on the new machine, and cannot be brought back.",
         f"ERASED:  {words}",
         f"  serial {disk.serial}; {lost}",
         f"The disk of {survivor.name} is not touched: its guests run on, and are copied meanwhile.",
-        f"GIVEN UP:  whatever {dead} wrote that {survivor.name} has not. Never switch {dead} on"
-        " again with its old stick and its data disk: it has no place here any more.",
-        *_apart(survivor),
+        *([] if survivor.is_vacant else _given_up(survivor)),
         f"To go on, type the last {TELLING} characters of the serial number: {'?' * TELLING}",
     )
 

@@ -55,6 +55,8 @@ class Survivor:
     replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # the dead one's is the first
     sector: int | None = None  # bytes; of the disk that the guests are on here, once it is known
     apart: tuple[str, ...] = ()  # guests of which the dead one wrote alone, too
+    is_vacant: bool = False  # there never was another machine: none is dead
+    list: int = 0  # the change that the guests are from
 
     @property
     def name(self) -> str:
@@ -121,6 +123,8 @@ def understand(
         time_servers=tuple(servers[0].split())[:MOST_TIME_SERVERS] if servers else (),
         password=texts.password.strip(),
         replaced_keys=texts.replaced_keys,
+        is_vacant=config.pair.is_vacant,
+        list=config.list,
     )
 
 

@@ -23,7 +23,7 @@ from firstboot.pairing.announcement import Announcement, Party, party
 from firstboot.pairing.ceremony import shows
 from firstboot.pairing.discovery import CardSeen, Crossover, Discovery, Heard
 from firstboot.pairing.obstacles import Obstacle, Reason
-from firstboot.replacement import NoPlace, introduction
+from firstboot.replacement import NoPlace, assert_same_list, introduction
 from firstboot.replacing import Replacing
 from firstboot.survivor import Survivor
 from haagent.console import prospects
@@ -43,6 +43,7 @@ from tests.unit.fake_evening import (
     code_on,
     hurry,
 )
+from tests.unit.fake_machine import TEXTS
 from tests.unit.fake_state import (
     WELL,
     Change,
@@ -185,6 +186,41 @@ def test_a_code_three_questions_and_a_consent(served: Survivor) -> None:
     for line in ("The disk of a is not touched", "GIVEN UP", "ERASED", "Never switch b on"):
         assert line in re.sub(r"\s+", " ", consented)
     assert "SPLIT BRAIN" not in room.a.person.page
+
+
+def test_beside_a_machine_that_is_alone_nobody_is_dead(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    was = answer_file.read(TEXTS["alone"])
+    found = survivor_a(tmp_path_factory.mktemp("alone"), was)
+    room = Room(replace(found, crossover=replace(found.crossover, mac=CARDS[0])))
+    room.a.become(party(IDENTITY, "boot 1", "0.1.0", "a"))
+    answers = room.happy()
+    answers[3:5] = [
+        (r"\(2 of 4", lambda: ""),
+        (r"is not an address such as 10.0.2.11/24", lambda: "10.0.2.11"),
+        (r"10.0.2.11 is the address of another machine", lambda: "10.0.2.12"),
+        (r"\(3 of 4", lambda: "berta"),
+    ]
+    room.a.person.answers = answers
+    room.play()
+    joins = room.place.agreement
+    assert joins is not None
+    theirs = answer_file.read(joins.answers)
+    assert theirs.names == ("a", "berta") and str(theirs.lan.address) == "10.0.2.12/24"
+    assert "This machine takes a place beside a." in room.c.person.page
+    assert "It is a, which is alone: this machine is to come beside it." in room.c.person.page
+    told = re.sub(r"\s+", " ", room.a.person.page)
+    assert "Another PC comes beside a." in told and "The disk of a is not touched" in told
+    for word_of_the_dead in ("GIVEN UP", "dead", "second must be off"):
+        assert word_of_the_dead not in told
+
+
+def test_guests_that_came_meanwhile_are_not_left_out(served: Survivor) -> None:
+    assert_same_list(served, served)
+    for now in (replace(served, list=1), replace(served, guests=())):
+        with pytest.raises(OperatorError, match="changed meanwhile"):
+            assert_same_list(served, now)
 
 
 def test_only_a_disk_with_the_sectors_of_the_guests_own_is_offered(served: Survivor) -> None:

@@ -6,6 +6,7 @@ either: each start finds the old pair whole, or makes the new one whole. The gue
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 import pytest
 
@@ -20,28 +21,39 @@ from firstboot.steps import WriteFiles, plan
 from firstboot.survivor import compose
 from haagent.core.model import Disk, Link, Resource, Role
 from haagent.errors import OperatorError
-from tests.unit.fake_machine import FakeMachine, PowerCutError, finished, hardware
+from tests.unit.fake_machine import TEXTS, FakeMachine, PowerCutError, finished, hardware
 from tests.unit.test_survivor import NEW_SECRET, SUCCESSOR, survivor
 
 IDENTITIES = ("a's stick", "c's stick")
 
 
+class Texts(NamedTuple):
+    """The answers of both machines, and what the survivor was: half of a pair, or alone."""
+
+    stays: str
+    joins: str
+    was: str
+
+
 @cache
-def old_files() -> dict[str, File]:
-    return dict(finished("a").files)
+def old_files(was: str) -> dict[str, File]:
+    return dict(finished(was).files)
 
 
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    return compose(survivor(tmp_path_factory.mktemp("a")), SUCCESSOR, NEW_SECRET)
+@pytest.fixture(scope="module", params=["a", "alone"])
+def texts(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Texts:
+    was = answer_file.read(TEXTS[request.param])
+    found = survivor(tmp_path_factory.mktemp("a"), was)
+    return Texts(*compose(found, SUCCESSOR, NEW_SECRET), request.param)
 
 
 class Lone(FakeMachine):
     """The survivor: a finished machine whose agent runs, and what those that run have read."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, was: str) -> None:
         super().__init__(None, hardware("a"), is_leader=True)
-        self.files = dict(old_files())
+        self.before = old_files(was)
+        self.files = dict(self.before)
         self.text = text
         self.new: New | None = None
         self.heralds = 0
@@ -107,8 +119,8 @@ class Lone(FakeMachine):
         """As its unit does after every start, and when the command is done."""
 
         def ready() -> None:
-            is_new = self.agreed is not None or self.files[SETTINGS] != old_files()[SETTINGS]
-            for path, file in (new_files(self.text) if is_new else old_files()).items():
+            is_new = self.agreed is not None or self.files[SETTINGS] != self.before[SETTINGS]
+            for path, file in (new_files(self.text) if is_new else self.before).items():
                 if path in PAIRS:
                     assert self.files[path] == file, f"{path} is half"
             self.start_units()
@@ -117,6 +129,7 @@ class Lone(FakeMachine):
         def herald(agreed: Agreement, answers: Answers) -> Iterator[None]:
             new = self._text("/state/etc/drbd.d/counter.res")
             assert self.mirror_has == new, "it says that it has committed; DRBD is not there yet"
+            assert "vacant" not in self._text(SETTINGS) + self.agent_has, "two would write"
             self.heralds += 1
             yield
 
@@ -183,8 +196,8 @@ def play(a: Lone, c: New) -> None:
     assert a.go_on()
 
 
-def fresh(texts: tuple[str, str]) -> tuple[Lone, New]:
-    a, c = Lone(texts[0]), New(texts[1])
+def fresh(texts: Texts) -> tuple[Lone, New]:
+    a, c = Lone(texts.stays, texts.was), New(texts.joins)
     a.start_units()  # it has served for long
     return a, c
 
@@ -195,26 +208,31 @@ def assert_new(a: Lone, c: New) -> None:
     assert a.agent_has == a.files[KEY].text + a.files[SETTINGS].text
     assert agreements.PATH not in a.files, "the secret stays on the stick"
     assert agreements.PATH not in c.files and COMPLETE.path in c.files
-    assert a.files[REPLACED_KEYS].text == old_files()[KEY].text
+    assert a.files[REPLACED_KEYS].text == a.before[KEY].text
     assert a.files[REPLACED_KEYS].mode == 0o600
     volume = c.disk.volumes["counter"]
     assert (volume.metadata, volume.content) == ("fresh", ""), "DRBD copies all of it"
 
 
-def test_from_one_machine_to_a_pair(texts: tuple[str, str]) -> None:
+def test_who_was_alone_was_so_before(texts: Texts) -> None:
+    a, _ = fresh(texts)
+    assert ("vacant" in a.agent_has) is (texts.was == "alone")
+
+
+def test_from_one_machine_to_a_pair(texts: Texts) -> None:
     a, c = fresh(texts)
     play(a, c)
     assert_new(a, c)
 
 
-def count(texts: tuple[str, str], who: int) -> int:
+def count(texts: Texts, who: int) -> int:
     both = fresh(texts)
     play(*both)
     return both[who].effects
 
 
 @pytest.mark.parametrize("who", [0, 1])
-def test_a_power_cut_after_everything_that_lasts(texts: tuple[str, str], who: int) -> None:
+def test_a_power_cut_after_everything_that_lasts(texts: Texts, who: int) -> None:
     """The one that lost its power comes back; what was agreed on by then is carried out."""
     for cut in range(1, count(texts, who) + 1):
         a, c = fresh(texts)
@@ -225,10 +243,10 @@ def test_a_power_cut_after_everything_that_lasts(texts: tuple[str, str], who: in
         victim.cut = None
         victim.boot()
         a.new = c
-        if a.agreed is None and a.files.get(SETTINGS) == old_files()[SETTINGS]:
+        if a.agreed is None and a.files.get(SETTINGS) == a.before[SETTINGS]:
             # Nothing came of it, or nothing yet: the old pair is whole, and it is typed again.
             assert not a.go_on()
-            assert a.agent_has == old_files()[KEY].text + old_files()[SETTINGS].text
+            assert a.agent_has == a.before[KEY].text + a.before[SETTINGS].text
             if c.agreed is not None:
                 assert c.agreed.stage is Stage.PREPARED
                 c.remove(agreements.PATH)
@@ -244,7 +262,7 @@ def test_a_power_cut_after_everything_that_lasts(texts: tuple[str, str], who: in
 
 
 def test_a_survivor_whose_new_peer_never_comes_serves_on_in_the_new_pair(
-    texts: tuple[str, str],
+    texts: Texts,
 ) -> None:
     a, _ = fresh(texts)
     a.commit()
@@ -258,7 +276,7 @@ def test_a_survivor_whose_new_peer_never_comes_serves_on_in_the_new_pair(
 
 
 def test_the_agent_is_restarted_once_however_often_this_is_cut_short(
-    texts: tuple[str, str],
+    texts: Texts,
 ) -> None:
     """systemd lets a unit start ten times a minute, and an agent that stays down is a reset."""
     a, _ = fresh(texts)
@@ -277,8 +295,8 @@ def test_the_agent_is_restarted_once_however_often_this_is_cut_short(
     assert len(restarts) == 1
 
 
-def test_keys_of_earlier_ones_are_kept_but_not_for_ever(texts: tuple[str, str]) -> None:
-    a = Lone(texts[0])
+def test_keys_of_earlier_ones_are_kept_but_not_for_ever(texts: Texts) -> None:
+    a = Lone(texts.stays, texts.was)
     for number in range(20):
         a.write(File(KEY, f"{number:064x}\n", 0o600))
         keep_key(a)
@@ -290,17 +308,17 @@ def test_keys_of_earlier_ones_are_kept_but_not_for_ever(texts: tuple[str, str]) 
 
 
 def test_an_agreement_about_a_new_pair_is_refused_by_a_machine_that_serves(
-    texts: tuple[str, str],
+    texts: Texts,
 ) -> None:
-    a = Lone(texts[1])
+    a = Lone(texts.joins, texts.was)
     a.commit()
     with pytest.raises(OperatorError, match="not about this machine's pair"):
         a.go_on()
-    assert {path: a.files[path] for path in PAIRS} == {path: old_files()[path] for path in PAIRS}
+    assert {path: a.files[path] for path in PAIRS} == {path: a.before[path] for path in PAIRS}
 
 
-def test_a_blank_machine_cannot_stay(texts: tuple[str, str]) -> None:
-    machine = FakeMachine(texts[0], hardware("c"), is_leader=False)
+def test_a_blank_machine_cannot_stay(texts: Texts) -> None:
+    machine = FakeMachine(texts.stays, hardware("c"), is_leader=False)
     with pytest.raises(OperatorError, match="never set up"):
         set_up(machine, machine.tell)
     assert machine.effects == 0

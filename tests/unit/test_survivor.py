@@ -74,12 +74,12 @@ def interfaces(answers: Answers) -> dict[str, Interface]:
     }
 
 
-def survivor(tmp_path: Path, **changes: Any) -> Survivor:
-    """Machine a of tests/data/answers, as it finds itself."""
-    files = written(A)
+def survivor(tmp_path: Path, was: Answers = A, **changes: Any) -> Survivor:
+    """Machine a of tests/data/answers, or what else it WAS, as it finds itself."""
+    files = written(was)
     given: dict[str, Any] = {
-        "config": loaded(tmp_path, A),
-        "interfaces": interfaces(A),
+        "config": loaded(tmp_path, was),
+        "interfaces": interfaces(was),
         "volumes": [Volume("counter", 512 << 20, True, False)],
         "texts": Texts(
             files[f"{rendering.NETWORK}/30-lan.network"].text,
@@ -99,6 +99,15 @@ def both(tmp_path: Path, successor: Successor = SUCCESSOR) -> tuple[Answers, Ans
 def test_the_new_machine_is_told_what_sectors_its_disk_has(tmp_path: Path) -> None:
     assert both(tmp_path)[1].sector == 512
     assert both(tmp_path, replace(SUCCESSOR, sector=4096))[1].sector == 4096
+
+
+def test_a_machine_beside_one_that_was_alone_gets_what_was_kept_for_it(tmp_path: Path) -> None:
+    found = survivor(tmp_path, answer_file.read(TEXTS["alone"]))
+    assert found.is_vacant and not survivor(tmp_path).is_vacant
+    texts = compose(found, SUCCESSOR, NEW_SECRET)
+    stays, joins = map(answer_file.read, texts)
+    assert (stays, joins) == both(tmp_path)  # as if there had been another one
+    assert str(stays.crossover.peer) == "192.168.77.2"
 
 
 def test_the_two_halves_fit_each_other(tmp_path: Path) -> None:
