@@ -5,6 +5,7 @@ What a person typed ends as the very text that could have been on the stick: fro
 by hand and one from a file are the same.
 """
 
+import secrets
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 
@@ -49,6 +50,11 @@ def compose(interview: Interview, found: Found, made: Made) -> tuple[str, str]:
     """The text of answers.yaml for node 0, and for node 1. INTERVIEW is answered to its end."""
     first, second = (_answers(me, interview, found, made) for me in (0, 1))
     return first, second
+
+
+def guest_mac() -> str:
+    """One of Xen's (xl-network-configuration(5)), at random."""
+    return f"{GUEST_MAC}:{secrets.token_bytes(3).hex(':')}"
 
 
 def _answers(me: int, interview: Interview, found: Found, made: Made) -> str:

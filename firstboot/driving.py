@@ -16,7 +16,7 @@ from firstboot import zones
 from firstboot.agreement import Agreement, Stage
 from firstboot.answers import AnswersError
 from firstboot.compare import Comparison, compare
-from firstboot.compose import GUEST_MAC, Found, Made, Side, compose
+from firstboot.compose import Found, Made, Side, compose, guest_mac
 from firstboot.description import Description, from_message
 from firstboot.faces import page as comparison_page
 from firstboot.faces import pager, questions
@@ -161,7 +161,7 @@ class Driving:
             raise PeerError("every private network is in use: there is none for the crossover")
         first, second = (IPv4Interface((host, network.prefixlen)) for host in network.hosts())
         between = Found(sides, (first, second))
-        made = Made(_guest_mac(), self._met.keys.secret, secrets.token_bytes(16))
+        made = Made(guest_mac(), self._met.keys.secret, secrets.token_bytes(16))
         interview = Interview(self._facts(here, there, found))
         told = ""
         while (question := interview.question) is not None:
@@ -263,8 +263,3 @@ def _mends(problem: Problem) -> Topic:
 def card_of(there: Description, mac: str) -> str:
     """What the other machine calls its card MAC; "" if it has none."""
     return next((nic.name for nic in there.machine.nics if nic.mac == mac), "")
-
-
-def _guest_mac() -> str:
-    """One of Xen's (xl-network-configuration(5)), at random."""
-    return f"{GUEST_MAC}:{secrets.token_bytes(3).hex(':')}"

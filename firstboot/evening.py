@@ -10,9 +10,10 @@ from ipaddress import IPv6Address
 
 import haagent
 from firstboot import agreement as agreements
+from firstboot import alone, journal
 from firstboot import answers as answer_file
-from firstboot import journal
 from firstboot.agreement import Stage
+from firstboot.answers import Part
 from firstboot.appliance import Appliance, hidden
 from firstboot.apply import set_up
 from firstboot.description import Description
@@ -24,7 +25,7 @@ from firstboot.herald import Herald
 from firstboot.hotplug import Changes
 from firstboot.installing import asking
 from firstboot.installing.carrying import Carrying
-from firstboot.meeting import Gone, InstallWished, Meeting, Met
+from firstboot.meeting import AloneWished, Gone, InstallWished, Meeting, Met
 from firstboot.pairing import stream
 from firstboot.pairing.announcement import Party, party
 from firstboot.pairing.cards import ethernet_cards
@@ -102,6 +103,9 @@ def spend(hands: Carrying, screens: Terminals) -> None:
             if _install(hands, screens):
                 return
             continue
+        except AloneWished:
+            _alone(hands, screens)
+            continue
         except ShoestringError as error:
             hint = error.hint if isinstance(error, OperatorError) else ""
             screens.tell(hidden(_stopped(str(error), hint)))
@@ -128,7 +132,10 @@ def _set_up(hands: Appliance, screens: Terminals) -> bool:
     agreed = agreements.from_file(hands.read(agreements.PATH))
     if agreed is None or agreed.stage is not Stage.COMMITTED:
         return set_up(hands, screens.tell)
-    with Herald(_me(hands), agreed, answer_file.read(agreed.answers).crossover.mac):
+    answers = answer_file.read(agreed.answers)
+    if answers.part is Part.ALONE:
+        return set_up(hands, screens.tell)  # there is nobody to be told
+    with Herald(_me(hands), agreed, answers.crossover.mac):
         return set_up(hands, screens.tell)
 
 
@@ -158,6 +165,20 @@ def _install(hands: Carrying, screens: Terminals) -> bool:
     return True
 
 
+def _alone(hands: Appliance, screens: Terminals) -> None:
+    """What a person agrees to for this machine by itself is the decision, at once."""
+    try:
+        agreement = alone.choose(screens, lambda: _description(hands))
+    except ShoestringError as error:
+        hint = error.hint if isinstance(error, OperatorError) else ""
+        screens.tell(f"{sentence(str(error))} {hint}\nNothing was written.")
+        return
+    finally:
+        screens.hide(False)
+    if agreement is not None:
+        hands.write(agreements.to_file(agreement))
+
+
 def _meet(hands: Appliance, screens: Terminals) -> None:
     """Returns when both machines have agreed. Raises OperatorError."""
     radio = LeaseRadio(hands)
@@ -177,9 +198,7 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
     """From the first page to where this machine is prepared; or to where nothing came of it."""
 
     def describe() -> Description:
-        return Description(
-            hands.examined_machine(), hands.leases(), hands.time_scale(), hands.time_servers()
-        )
+        return _description(hands)
 
     crossover = meeting.find(
         lambda: _greeting(hands.machine()), Changes(), lambda: line.details(hands.machine())
@@ -199,6 +218,12 @@ def _agree(meeting: Meeting, hands: Appliance) -> None:
         meeting.screens.hide(False)
         if met is not None:
             met.session.close()
+
+
+def _description(hands: Appliance) -> Description:
+    return Description(
+        hands.examined_machine(), hands.leases(), hands.time_scale(), hands.time_servers()
+    )
 
 
 def _greeting(machine: Machine) -> str:

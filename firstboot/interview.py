@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from firstboot import zones
+from firstboot.prompts import Refused
 from firstboot.question import (
     TELLING,
     Facts,
@@ -27,10 +28,6 @@ from firstboot.validate import LARGEST_PREFIX
 from firstboot.values import HOST_NAME
 from haagent import password
 from haagent.core.model import Policy
-
-
-class Refused(ValueError):
-    """What was typed will not do; the text is a sentence that says why and what would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,12 @@ def lan_of(text: str, known: IPv4Address | None = None) -> Lan:
             "Two addresses and the gateway are needed, such as:"
             " 192.168.1.11/24 192.168.1.12 192.168.1.1"
         )
-    first = _interface(words[0])
-    second = IPv4Interface((_address(words[1].partition("/")[0]), first.network.prefixlen))
-    gateway = _address(words[2]) if len(words) > 2 else known
+    first = interface_of(words[0])
+    second = IPv4Interface((address_of(words[1].partition("/")[0]), first.network.prefixlen))
+    gateway = address_of(words[2]) if len(words) > 2 else known
     if gateway is None:
         raise Refused("The gateway's address is needed as well, at the end.")
-    guest = _address(words[3]) if len(words) > 3 else None
+    guest = address_of(words[3]) if len(words) > 3 else None
     all_of_them = [first.ip, second.ip, gateway, *([guest] if guest else [])]
     for address in all_of_them:
         if address not in first.network:
@@ -134,14 +131,14 @@ def lan_of(text: str, known: IPv4Address | None = None) -> Lan:
     return Lan((first, second), gateway, guest)
 
 
-def _interface(text: str) -> IPv4Interface:
+def interface_of(text: str) -> IPv4Interface:
     address, slash, prefix = text.partition("/")
     if not slash or not prefix.isdigit() or int(prefix) > LARGEST_PREFIX:
         raise Refused(f"{text} needs its prefix, such as {address or '192.168.1.11'}/24")
-    return IPv4Interface((_address(address), int(prefix)))
+    return IPv4Interface((address_of(address), int(prefix)))
 
 
-def _address(text: str) -> IPv4Address:
+def address_of(text: str) -> IPv4Address:
     try:
         address = IPv4Address(text)
     except ValueError:

@@ -38,6 +38,7 @@ LATEST = 3 * EVERY  # seconds that a word may be on its way
 MOST_READS = 1000  # nobody who floods the cable holds us up for ever
 DETAILS = ("details", "d", "?", "help")
 INSTALL = "install"
+ALONE = "alone"
 AGAIN = "Press Enter for the first page."
 
 
@@ -100,6 +101,13 @@ class Gone(Exception):
 
 class InstallWished(Exception):
     """Somebody typed that this machine shall be installed to an internal disk first."""
+
+
+class AloneWished(Exception):
+    """Somebody typed that this machine shall be set up alone."""
+
+
+WISHES = {INSTALL: InstallWished, ALONE: AloneWished}
 
 
 class Meeting:
@@ -282,12 +290,12 @@ class Meeting:
         return self._discovery.is_quiet(card, ours, now)
 
     def _heed(self, typed: str | int | None) -> None:
-        """Raises InstallWished for the word. Only a blank machine may be installed in between: one
-        that takes a dead one's place has promised nothing yet, but its survivor waits for it.
+        """Raises what one of WISHES says. Only a blank machine may go another way: one that takes
+        a dead one's place has promised nothing yet, but its survivor waits for it.
         """
-        is_wished = isinstance(typed, str) and typed.strip().lower() == INSTALL
-        if is_wished and not self._me.pair and self.agreement is None:
-            raise InstallWished
+        wish = WISHES.get(typed.strip().lower()) if isinstance(typed, str) else None
+        if wish is not None and not self._me.pair and self.agreement is None:
+            raise wish
 
     def _finding(self) -> Finding:
         return self._discovery.finding(self._clock())

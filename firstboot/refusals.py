@@ -94,6 +94,13 @@ def refusals(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iter
         yield from _disks(side, machine, begun)
 
 
+def of_one(machine: Machine) -> Iterator[Refusal]:
+    """What of MACHINE, here, is in the way of anything."""
+    yield from _system(Side.HERE, machine)
+    yield from _hardware(Side.HERE, machine)
+    yield from _disks(Side.HERE, machine, ())
+
+
 def mismatch(here: Machine, there: Machine, begun: Collection[str] = ()) -> Iterator[Refusal]:
     """Why no disk here goes with any there, where each machine by itself has one that would do. It
     is about the founding of a pair: who has guests already judges one machine only.

@@ -18,7 +18,8 @@ from typing import Any
 from firstboot import addresses, neighbours
 from firstboot.addresses import Present, Wanted
 from firstboot.appliance import hidden
-from firstboot.interview import Refused, lan_of
+from firstboot.interview import lan_of
+from firstboot.prompts import Refused
 from firstboot.rendering import CROSSOVER, LAN
 from firstboot.serving import Serving
 from firstboot.taking_up import TakingUp

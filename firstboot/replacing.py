@@ -4,7 +4,7 @@ it, asks a person, agrees. Until both have agreed nothing is written on either.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
@@ -13,8 +13,9 @@ from firstboot.agreement import Agreement, Stage
 from firstboot.description import Description, from_message
 from firstboot.driving import LOOK, MEND, PREPARE, Driving, card_of
 from firstboot.fitness import candidates, is_plain, page, sector, unfit
-from firstboot.meeting import Meeting, Met
+from firstboot.meeting import Meeting, Met, Screens
 from firstboot.probe import Disk
+from firstboot.prompts import Prompt, Refused, ask
 from firstboot.proposal import in_words
 from firstboot.question import TELLING, telling
 from firstboot.survivor import Successor, Survivor, compose
@@ -23,20 +24,21 @@ from firstboot.wording import in_short
 from haagent.errors import PeerError
 
 IN_THE_WAY = "Something is in the way; the screen of the other machine says what."
-BACK = ("back", "b")
-
-
-class Refused(ValueError):
-    """What was typed will not do; the text is a sentence that says why and what would."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """One question: its lines, what Enter means ("" for nothing), and what a line means."""
+class Conversing:
+    """prompts.Screens, on which the other machine is listened to meanwhile."""
 
-    lines: tuple[str, ...]
-    default: str
-    take: Callable[[str], object]
+    screens: Screens
+    show: Callable[[str], None]
+    read: Callable[[], str]
+
+    def prompt(self, text: str) -> None:
+        self.screens.prompt(text)
+
+    def hide(self, is_hidden: bool) -> None:
+        self.screens.hide(is_hidden)
 
 
 class Replacing(Driving):
@@ -114,26 +116,11 @@ class Replacing(Driving):
                 " the others plugged in"
             )
         disks = candidates(survivor, there.machine)
-        given: list[object] = []
-        typed: list[str] = ["", "", "", ""]
-        while len(given) < len(typed):
-            number = len(given)
-            prompt = self._prompt(number, disks, given, there)
-            default = typed[number] or prompt.default
-            self.show("\n".join([*([told] if told else []), "", *prompt.lines]))
-            self._meeting.screens.prompt(f"[{default}] > " if default else "> ")
-            line, told = self._read().strip(), ""
-            if line.lower() in BACK:
-                told = "" if given else "This is the first question."
-                given = given[:-1]
-                continue
-            try:
-                given.append(prompt.take(line or default))
-            except Refused as error:
-                told = str(error)
-                continue
-            if number < len(typed) - 1:
-                typed[number] = line or default
+
+        def question(given: Sequence[object]) -> Prompt | None:
+            return self._prompt(disks, given, there)
+
+        given = ask(Conversing(self._meeting.screens, self.show, self._read), question, told)
         disk, address, name, _ = given
         assert isinstance(disk, Disk) and isinstance(address, IPv4Interface)
         return Successor(
@@ -147,15 +134,17 @@ class Replacing(Driving):
         )
 
     def _prompt(
-        self, number: int, disks: tuple[Disk, ...], given: list[object], there: Description
-    ) -> Prompt:
-        match number:
+        self, disks: tuple[Disk, ...], given: Sequence[object], there: Description
+    ) -> Prompt | None:
+        match len(given):
             case 0:
                 return _disk_prompt(disks, is_plain(self._survivor, there.machine))
             case 1:
                 return _address_prompt(self._survivor)
             case 2:
                 return _name_prompt(self._survivor)
+            case 4:
+                return None
         disk = given[0]
         assert isinstance(disk, Disk)
         return _consent_prompt(self._survivor, disk)
@@ -271,4 +260,4 @@ def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
             )
         return True
 
-    return Prompt(lines, "", take)
+    return Prompt(lines, "", take, is_kept=False)

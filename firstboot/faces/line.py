@@ -6,7 +6,7 @@ from firstboot.wording import count, size
 from haagent import __version__
 from haagent.folding import WIDTH
 
-NOT_SET_UP = "This machine is not set up. It looks for the other machine by itself."
+NOT_SET_UP = "This machine is not set up. It looks for the other one; `alone` does without."
 UNTOUCHED = "Nothing was written to any disk but the one marked as boot medium."
 AGAIN = "Press Enter to look at the hardware again; `details` shows everything."
 INSTALLABLE = "`install` puts the system on an internal disk; else it stays on the stick."

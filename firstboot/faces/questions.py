@@ -3,7 +3,8 @@
 
 from dataclasses import dataclass
 
-from firstboot.interview import Interview, Refused
+from firstboot.interview import Interview
+from firstboot.prompts import Refused
 from firstboot.question import Question, Topic
 
 BACK = ("back", "b")

@@ -8,7 +8,8 @@ import pytest
 
 from firstboot import answers as answer_file
 from firstboot.compose import Found, Made, Side, compose
-from firstboot.interview import Interview, Refused
+from firstboot.interview import Interview
+from firstboot.prompts import Refused
 from firstboot.question import DiskChoice, Facts, Lan, Names, Topic, telling
 from firstboot.zones import UTC
 from haagent.core.model import Policy
