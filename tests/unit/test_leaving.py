@@ -15,12 +15,13 @@ from haagent.core.model import Disk, Evidence, Link, Phase
 from haagent.errors import OperatorError, ToolError
 from tests.unit.fake_agent import STARTING, THERE, Agent, Systemctl, agent, places, systemctl, types
 from tests.unit.fake_machine import FakeMachine
-from tests.unit.fake_state import Change, both, guest, ledger, resource, silent, words
+from tests.unit.fake_state import Change, both, guest, ledger, resource, silent, vacant, words
 from tests.unit.test_forgetting import mark, pair_machine
 
 __all__ = ["agent", "places", "systemctl"]  # fixtures
 
 LOST = both(THERE, silent)
+OFF = guest(phase=Phase.RELEASED, is_running=False)
 APART = both(  # split brain
     THERE,
     resource(link=Link.STANDALONE, peer_disk=Disk.UNKNOWN),
@@ -75,6 +76,27 @@ def test_it_says_what_is_lost_signs_off_marks_and_restarts(
     assert [type(event) for event in agent.heard] == [Leave]
     assert from_file(machine.read(PATH)) == mark(machine)
     assert systemctl.ran == ["systemctl reboot"]
+
+
+def test_a_machine_alone_leaves_nobody(
+    places: Places,
+    agent: Agent,
+    systemctl: Systemctl,
+    machine: FakeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent.says(vacant)
+    types(monkeypatch, "data\n")
+    with pytest.raises(OperatorError, match="counter runs on anna") as caught:
+        leave_the_pair(places, machine)
+    assert "guest stop" in caught.value.hint
+    agent.says(both(vacant, OFF))
+    screen = types(monkeypatch, "data\n")
+    leave_the_pair(places, machine)
+    page = " ".join(screen.getvalue().split())
+    assert "anna forgets all that it is, for good" in page
+    assert "counter: what is erased here is THE LAST COPY, but for backups." in page
+    assert "berta" not in page and systemctl.ran == ["systemctl reboot"]
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "yes\n", "A-DATA\n", "anna\n", "DAT\n"])
