@@ -23,7 +23,7 @@ from firstboot.interview import address_of, interface_of
 from firstboot.probe import Disk, Nic
 from firstboot.prompts import Again, Prompt, Refused, ask
 from firstboot.proposal import HOST_NAMES, choose_disk, crossover_network, in_words
-from firstboot.question import TELLING, telling
+from firstboot.question import TELLING, consent
 from firstboot.refusals import of_one
 from firstboot.validate import Reason, problems
 from firstboot.values import HOST_NAME, SECTOR
@@ -145,7 +145,7 @@ class Asking:
             case 1:
                 return self._card_prompt()
             case 2:
-                return self._lan_prompt(_nic(given))
+                return self._lan_prompt(_given(given, CARD, Nic))
             case 3:
                 return self._disk_prompt()
             case 4:
@@ -154,13 +154,14 @@ class Asking:
                 return _again_prompt(str(given[PASSWORD]))
             case 6:
                 self._judge(given)
-                return _consent_prompt(_disk(given))
+                return _consent_prompt(_given(given, DISK, Disk))
         return None
 
     def answers(self, given: Sequence[object]) -> str:
         """The text of answers.yaml."""
-        name, zone = _name(given)
-        lan, disk, nic = _lan(given), _disk(given), _nic(given)
+        name, zone = _given(given, NAME, tuple)
+        lan, disk = _given(given, LAN, Lan), _given(given, DISK, Disk)
+        nic = _given(given, CARD, Nic)
         counter = {"built-in": "true", "mac": self._made.guest_mac, **BUILT_IN}
         if lan.guest is not None:
             counter["address"] = f"{lan.guest}/{lan.address.network.prefixlen}"
@@ -299,14 +300,6 @@ def _again_prompt(chosen: str) -> Prompt:
 
 
 def _consent_prompt(disk: Disk) -> Prompt:
-    def take(text: str) -> bool:
-        if text.upper() != telling(disk.serial):
-            raise Refused(
-                f"Nothing is erased: those are not the last {TELLING} characters of the serial"
-                " number."
-            )
-        return True
-
     lost = f"LOST: {in_short(disk.holds)}" if disk.holds else "it is blank"
     lines = (
         "(7 of 7) This will be erased, and cannot be brought back.",
@@ -315,30 +308,12 @@ def _consent_prompt(disk: Disk) -> Prompt:
         "Nothing takes over from this machine until a second one comes beside it.",
         f"To go on, type the last {TELLING} characters of the serial number: {'?' * TELLING}",
     )
-    return Prompt(lines, "", take, is_kept=False)
+    return Prompt(lines, "", consent(disk.serial), is_kept=False)
 
 
-def _name(given: Sequence[object]) -> tuple[str, str]:
-    found = given[NAME]
-    assert isinstance(found, tuple)
-    return found
-
-
-def _nic(given: Sequence[object]) -> Nic:
-    found = given[CARD]
-    assert isinstance(found, Nic)
-    return found
-
-
-def _lan(given: Sequence[object]) -> Lan:
-    found = given[LAN]
-    assert isinstance(found, Lan)
-    return found
-
-
-def _disk(given: Sequence[object]) -> Disk:
-    found = given[DISK]
-    assert isinstance(found, Disk)
+def _given(given: Sequence[object], number: int, kind: type[T]) -> T:
+    found = given[number]
+    assert isinstance(found, kind)
     return found
 
 

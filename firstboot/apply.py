@@ -253,7 +253,7 @@ class _SetUp:
         # safety: a guest that was filled may have run since. It is never filled again.
         if self._journal.is_done(step):
             return
-        is_ready = is_the_only_one if step.is_alone else _is_in_sync
+        is_ready = _is_the_only_one if step.is_alone else _is_in_sync
         is_primary = False
         while not is_primary:
             self._await(step.guest, is_ready)
@@ -303,7 +303,7 @@ def _is_in_sync(now: Resource) -> bool:
     return now.is_in_sync
 
 
-def is_the_only_one(now: Resource) -> bool:
+def _is_the_only_one(now: Resource) -> bool:
     """As its metadata say: DRBD makes it Primary without the other one."""
     return now.has_left_peer_behind
 

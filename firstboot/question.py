@@ -4,12 +4,13 @@
 What is typed, and whether it will do, is interview.py's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
+from firstboot.prompts import Refused
 from firstboot.values import SECTOR
 from firstboot.wording import in_short
 from firstboot.zones import UTC
@@ -97,6 +98,20 @@ def machines(facts: Facts, given: Given) -> tuple[str, str]:
 def telling(serial: str) -> str:
     """What has to be typed for the disk with SERIAL."""
     return serial[-TELLING:].upper()
+
+
+def consent(serial: str) -> Callable[[str], bool]:
+    """What takes an answer for the consent to erase the disk with SERIAL. It raises Refused."""
+
+    def take(text: str) -> bool:
+        if text.upper() != telling(serial):
+            raise Refused(
+                f"Nothing is erased: those are not the last {TELLING} characters of the serial"
+                " number."
+            )
+        return True
+
+    return take
 
 
 def ask(topic: Topic, facts: Facts, given: Given) -> Question:

@@ -17,7 +17,7 @@ from firstboot.meeting import Meeting, Met, Screens
 from firstboot.probe import Disk
 from firstboot.prompts import Prompt, Refused, ask
 from firstboot.proposal import in_words
-from firstboot.question import TELLING, telling
+from firstboot.question import TELLING, consent
 from firstboot.survivor import Successor, Survivor, compose
 from firstboot.values import HOST_NAME, SECTOR
 from firstboot.wording import in_short
@@ -252,12 +252,4 @@ def _consent_prompt(survivor: Survivor, disk: Disk) -> Prompt:
         f"To go on, type the last {TELLING} characters of the serial number: {'?' * TELLING}",
     )
 
-    def take(text: str) -> bool:
-        if text.upper() != telling(disk.serial):
-            raise Refused(
-                f"Nothing is erased: those are not the last {TELLING} characters of the serial"
-                " number."
-            )
-        return True
-
-    return Prompt(lines, "", take, is_kept=False)
+    return Prompt(lines, "", consent(disk.serial), is_kept=False)

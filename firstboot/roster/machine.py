@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firstboot import agreement as agreements
 from firstboot.appliance import LIMIT
-from firstboot.apply import are_both_blank, is_the_only_one
+from firstboot.apply import are_both_blank
 from firstboot.rendering import GROUP, File, device, resource_path
 from firstboot.roster import files, obstacles
 from firstboot.roster.awaiting import await_both
@@ -111,9 +111,7 @@ class Changing(Serving):
         guest = change.guest.name
         drbd = self._passing(guest)
         is_alone = _is_alone()
-        if is_alone:
-            self.await_mirror(guest, is_the_only_one)
-        else:
+        if not is_alone:
             self._await_both(guest, are_both_blank)
             drbd.skip_first_sync(guest)
         drbd.promote(guest, disconnect=False, timeout=LIMIT)

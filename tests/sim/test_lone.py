@@ -6,30 +6,9 @@ import pytest
 from haagent.core.model import Link
 from tests.sim.lone import LONE
 from tests.sim.shadow import steps
-from tests.sim.telling import A, B, begin, recovers
-from tests.sim.test_replacing import STEPS, watched
+from tests.sim.telling import A, B, begin
+from tests.sim.test_replacing import watched
 from tests.sim.world import World, lone
-
-
-@pytest.mark.parametrize("number", range(STEPS))
-@pytest.mark.parametrize("who", [(A,), (B,), (A, B)])
-def test_a_power_cut_after_each_step(who: tuple[int, ...], number: int) -> None:
-    world = watched(lone())
-    coming = steps(world, B)
-    for _ in range(number + 1):
-        next(coming)
-    for node in who:
-        world.power_off(node)
-    for node in who:
-        if node == A or number == STEPS - 1:
-            world.power_on(node)
-    world.run_until(lambda: world.serves(A), world.now + 60)
-    for _ in coming:
-        pass
-    recovers(world, 200)
-    assert world.holders() == [A]
-    assert_kept(world)
-    assert {machine.key for machine in world.machines} == {"second"}
 
 
 @pytest.mark.parametrize("finds_old", [False, True], ids=["new", "old"])

@@ -17,7 +17,7 @@ from tests.sim.machine import Machine
 from tests.sim.shadow import blank_copy, steps
 from tests.sim.successions import SUCCESSIONS, survive
 from tests.sim.telling import A, B, begin, recovers
-from tests.sim.world import World, healthy
+from tests.sim.world import World, healthy, lone
 
 STEPS = 5
 Plant = Callable[[pytest.MonkeyPatch, World], None]
@@ -36,11 +36,20 @@ def watched(world: World) -> World:
     return world
 
 
+def bereft() -> World:
+    world = healthy()
+    survive(world)
+    return world
+
+
+@pytest.mark.parametrize("begins", [bereft, lone])
 @pytest.mark.parametrize("number", range(STEPS))
 @pytest.mark.parametrize("who", [(A,), (B,), (A, B)])
-def test_a_power_cut_after_each_step(who: tuple[int, ...], number: int) -> None:
-    world = watched(healthy())
-    survive(world)
+def test_a_power_cut_after_each_step(
+    who: tuple[int, ...], number: int, begins: Callable[[], World]
+) -> None:
+    """Of who was left by another machine, and of who never had one."""
+    world = watched(begins())
     replacement = steps(world, B)
     for _ in range(number + 1):
         next(replacement)
