@@ -25,6 +25,7 @@ from haagent.folding import WIDTH
 
 PATIENCE = 4.0  # seconds for the agent's answer; longer than a busy machine looks at a password
 EVERY_LINE = 1000
+NOBODY = "the other machine"  # one whose name is not known, or that there is not
 
 
 def menu(places: Places, usual: list[Any] | None) -> Menu:
@@ -48,13 +49,15 @@ def look(places: Places) -> View:
     except ShoestringError as error:
         return _without_agent(places, f"{NOT_KNOWN}: {error}"[:WIDTH])
     first = render(shown, WIDTH, EVERY_LINE, now)[0]
-    return View(first, shown.me, shown.peer, tuple(guest.name for guest in shown.guests))
+    peer = NOBODY if shown.is_vacant else shown.peer
+    return View(first, shown.me, peer, tuple(guest.name for guest in shown.guests))
 
 
 def _without_agent(places: Places, first: str) -> View:
     try:
         found = config.load(places.file, places.cmdline)
     except (ShoestringError, TimingError):
-        return View(first, socket.gethostname(), "the other machine", ())
+        return View(first, socket.gethostname(), NOBODY, ())
     pair = found.pair
-    return View(first, pair.names[pair.me], pair.names[1 - pair.me], tuple(found.guests))
+    peer = NOBODY if pair.is_vacant else pair.names[1 - pair.me]
+    return View(first, pair.names[pair.me], peer, tuple(found.guests))

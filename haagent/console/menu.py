@@ -100,7 +100,8 @@ ACTS = (
     Act(
         "replace",
         "give the place of a machine that died to a new one",
-        "{peer} is off for good, and another PC takes its place. The guests run on here.",
+        "{peer} is off for good, or never was there: another PC takes that place. The guests run "
+        "on here.",
     ),
     Act(
         "lan",

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.console import prospects, readiness
+from haagent.command import Places
+from haagent.console import entrance, prospects, readiness
 from haagent.console.alarms import Alarm
 from haagent.console.render import render
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, to_dict
@@ -16,6 +17,7 @@ from haagent.core.foresight import Fate, Outlook
 from haagent.core.model import Disk, Link, Measured, Phase
 from haagent.core.wish import Target, Wish
 from haagent.update import hindrances
+from tests.unit.fake_agent import Agent, agent, places, systemctl
 from tests.unit.fake_state import (
     AROUND,
     NOW,
@@ -30,6 +32,8 @@ from tests.unit.fake_state import (
     resource,
     vacant,
 )
+
+__all__ = ["agent", "places", "systemctl"]  # fixtures
 
 OFF = guest(phase=Phase.RELEASED, is_running=False)
 GONE = resource(link=Link.STANDALONE, disk=Disk.DISKLESS, peer_disk=Disk.UNKNOWN)
@@ -124,6 +128,15 @@ def test_what_an_act_would_do() -> None:
 def test_an_update_is_one_of_this_machine() -> None:
     (found,) = hindrances.of_leader(look(vacant(WELL)))
     assert "--here" in found.do
+
+
+def test_the_menu_names_nobody(places: Places, agent: Agent) -> None:
+    agent.says(vacant)
+    view = entrance.look(places)
+    assert (view.me, view.peer) == ("anna", "the other machine")
+    places.file.write_text(f"{places.file.read_text()}vacant: true\n")
+    nobody = replace(places, socket=places.file)
+    assert entrance.look(nobody).peer == "the other machine"
 
 
 def test_it_goes_through_json() -> None:
