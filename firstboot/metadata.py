@@ -40,12 +40,12 @@ def declare_only(guest: str, run: Run, which: tuple[str, ...] = ()) -> None:
     found = _read(guest, run, which)
     generation = f"{secrets.randbits(63) << 1 | 1 << 63:016X}:{ONLY}"
     minor = run(("drbdadm", *which, *drbdadm("sh-minor", guest)[1:]), timeout=LIMIT).strip()
-    # safety: --force is the yes to drbdmeta's own question, which is answered right here: nothing
-    # was ever under this metadata. One that DRBD has attached it does not write at all.
-    argv = ("drbdmeta", "--force", minor, "v08", volume(guest), "internal", "set-gi", generation)
+    argv = ("drbdmeta", minor, "v08", volume(guest), "internal", "set-gi", generation)
     if found != NEVER_USED:
         raise ToolError(argv, 0, f"not tried: the metadata reads {found}")
-    run(argv, timeout=LIMIT)
+    # safety: drbdmeta asks whether it shall be written, and here is the answer: nothing was ever
+    # under this metadata. What DRBD has attached it does not write at all.
+    run(argv, timeout=LIMIT, stdin="yes\n")
     now = _read(guest, run, which)
     if now != generation:
         raise ToolError(argv, 0, f"the metadata reads {now}")
