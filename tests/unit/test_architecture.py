@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What ARCHITECTURE.md shows of the code is as the code is."""
+"""What ARCHITECTURE.md and docs/arbitration.md show of the code is as the code is."""
 
 import re
 from dataclasses import asdict
@@ -13,7 +13,9 @@ from haagent.core.phases import diagram
 from haagent.core.timing import Timing
 from tests.sim.scenarios import SCENARIOS
 
-TEXT = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "ARCHITECTURE.md").read_text()
+TEXT = (ROOT / "docs/arbitration.md").read_text()
 
 
 def rows(mark: str) -> list[list[str]]:
@@ -25,7 +27,7 @@ def rows(mark: str) -> list[list[str]]:
 
 
 def test_the_phases() -> None:
-    shown = re.search(r"<!-- phases -->\n```\n(.*?)\n```", TEXT, re.DOTALL)
+    shown = re.search(r"<!-- phases -->\n```\n(.*?)\n```", PAGE, re.DOTALL)
     assert shown is not None
     assert shown[1] == diagram()
 

@@ -21,7 +21,7 @@ AT_ONCE = 2.0  # of those, the least that is no hole: two keepalives are 1 s, an
 
 
 class Exempt(StrEnum):
-    """Why a pair may end as two halves that both say so (ARCHITECTURE.md, what can go wrong)."""
+    """Why a pair may end as two halves that both say so (docs/arbitration.md)."""
 
     HOLE = "hole"  # both ways between the two at once, and both see the gateway
     FROZEN = "frozen"  # a machine stood still with its clocks
