@@ -40,9 +40,10 @@ def of_move(shown: Snapshot, guest: GuestView) -> list[str]:
 
 def of_stop(shown: Snapshot, guest: GuestView) -> list[str]:
     where = f" on {' and '.join(guest.runs_on)}" if guest.runs_on else ""
+    either = "" if shown.is_vacant else ", on either machine"
     return [
         f"{guest.name} shuts down{where}; that is forced after {GRACE * shown.scale:.0f} s.",
-        f"It stays off until you say `shoestring guest start {guest.name}`, on either machine.",
+        f"It stays off until you say `shoestring guest start {guest.name}`{either}.",
     ]
 
 

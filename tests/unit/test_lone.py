@@ -123,6 +123,8 @@ def test_what_an_act_would_do() -> None:
     assert told.startswith("counter would be off until anna is back, because there is no second")
     assert "berta" not in told
     assert "guest stop" in prospects.to_empty(shown)
+    stop = prospects.of_stop(shown, shown.guests[0])
+    assert stop[-1] == "It stays off until you say `shoestring guest start counter`."
 
 
 def test_an_update_is_one_of_this_machine() -> None:

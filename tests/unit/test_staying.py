@@ -36,7 +36,7 @@ class Texts(NamedTuple):
 
 
 @cache
-def old_files(was: str) -> dict[str, File]:
+def old_files(was: str = "a") -> dict[str, File]:
     return dict(finished(was).files)
 
 

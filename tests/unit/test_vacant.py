@@ -138,3 +138,10 @@ def test_a_start_by_it_is_checked_apart(end: Change) -> None:
     check(vacant(), begun)
     with pytest.raises(InvariantBroken):
         check(end(vacant()), Decision(begun.state, begun.actions, ()))
+
+
+def test_a_promotion_that_is_no_start_is_none_by_vacancy_either() -> None:
+    begun = decide(vacant(), Tick(NOW))
+    idle = with_guest(begun.state, phase=Phase.RELEASED, taking=None)
+    with pytest.raises(InvariantBroken, match="for a start alone"):
+        check(vacant(), Decision(idle, begun.actions, ()))

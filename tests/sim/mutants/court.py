@@ -15,6 +15,7 @@ from tests.sim.mutants.trial import Trial
 CORE = (
     "decide",
     "proofs",
+    "vacant",
     "stateless",
     "moving",
     "relocating",
