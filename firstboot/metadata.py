@@ -40,12 +40,13 @@ def declare_only(guest: str, run: Run, which: tuple[str, ...] = ()) -> None:
     found = _read(guest, run, which)
     generation = f"{secrets.randbits(63) << 1 | 1 << 63:016X}:{ONLY}"
     minor = run(("drbdadm", *which, *drbdadm("sh-minor", guest)[1:]), timeout=LIMIT).strip()
-    argv = ("drbdmeta", minor, "v08", volume(guest), "internal", "set-gi", generation)
+    # safety: --force is the yes to drbdmeta's own question, which it asks at a terminal alone, and
+    # which is answered right here: nothing was ever under this metadata. What DRBD has attached it
+    # does not write at all.
+    argv = ("drbdmeta", "--force", minor, "v08", volume(guest), "internal", "set-gi", generation)
     if found != NEVER_USED:
         raise ToolError(argv, 0, f"not tried: the metadata reads {found}")
-    # safety: drbdmeta asks whether it shall be written, and here is the answer: nothing was ever
-    # under this metadata. What DRBD has attached it does not write at all.
-    run(argv, timeout=LIMIT, stdin="yes\n")
+    run(argv, timeout=LIMIT)
     now = _read(guest, run, which)
     if now != generation:
         raise ToolError(argv, 0, f"the metadata reads {now}")

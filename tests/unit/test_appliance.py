@@ -141,7 +141,7 @@ class Metadata(Programs):
 
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         said = super().__call__(argv, timeout=timeout)
-        if argv[0] == "drbdmeta" and self.writes and stdin == "yes\n":
+        if argv[0] == "drbdmeta" and self.writes:
             self.answers["drbdadm get-gi"] = f"{argv[-1]}\n"
         return said
 
@@ -151,7 +151,7 @@ def test_metadata_that_were_never_used_say_that_nobody_else_has_them(synced: lis
     Appliance(programs).declare_only("counter")
     (line,) = (line for line in programs.ran if line.startswith("drbdmeta"))
     command, generation = line.rsplit(" ", 1)
-    assert command == "drbdmeta 20 v08 /dev/shoestring/counter internal set-gi"
+    assert command == "drbdmeta --force 20 v08 /dev/shoestring/counter internal set-gi"
     current, *rest = generation.split(":")
     assert int(current, 16) >> 63 == 1 and int(current, 16) % 2 == 0  # real, and not Primary's
     assert rest == ["0" * 16] * 3 + list("1100010")
