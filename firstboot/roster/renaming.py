@@ -34,8 +34,8 @@ def rename(
     number = next_number(pair, shown)
     tell(
         f"{view.name} is called {name} from now on, on {' and on '.join(shown.machines)}. Its disk"
-        " and its addresses stay; inside it nothing changes. It stays off until you start it. Backups"
-        f" that there are stay {view.name}'s, and the next one is a whole one.",
+        " and its addresses stay; inside it nothing changes. It stays off until you start it. The"
+        f" backups that there are stay {view.name}'s, and the next one is a whole one.",
     )
     agree(arguments)
     guest = replace(as_it_is(view.name, found), name=name, begins=Target.STOPPED.value)
