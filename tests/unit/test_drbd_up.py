@@ -45,7 +45,12 @@ class Booted:
         for folder in (root / "bin", self.record.parent, root / "state/lvm/backup"):
             folder.mkdir(parents=True)
         self._program("vgs", 'sed "s/^/  /" "$ROOT/groups"')
-        self._program("vgchange", 'echo vgchange >>"$ROOT/done"; [ -s "$ROOT/groups" ]')
+        self._program("pvs", 'echo "  Retrying metadata scan."; cat "$ROOT/disks"')
+        mends = f'echo "$*" >"$ROOT/repaired"; echo {OURS} >"$ROOT/groups"'
+        self._program("pvck", mends)
+        self._program("sync", "")
+        (root / "disks").write_text("")
+        self._program("vgchange", 'echo vgchange >>"$ROOT/done"; grep -q -e - "$ROOT/groups"')
         self._program("lvs", 'cat "$ROOT/passing"; echo "$*" >"$ROOT/selected"')
         self._program("lvremove", 'echo "$2" >>"$ROOT/removed"; [ "$2" != shoestring/busy ]')
         (root / "passing").write_text("")
@@ -149,6 +154,48 @@ def test_guests_do_not_wait_for_a_stick_that_cannot_be_written(booted: Booted) -
 def test_lvm_activates_nothing_by_itself() -> None:
     """It would write another pair's group down as the last that it saw here."""
     assert "event_activation = 0" in (EXTRA / "etc/lvm/lvm.conf").read_text()
+
+
+NOISE = "Retrying metadata scan."
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_record_of_lvms_that_is_torn_is_written_anew(booted: Booted, is_known: bool) -> None:
+    if is_known:
+        booted.starts(OURS)
+    backup = booted.root / "state/lvm/backup/shoestring"
+    backup.write_text(BACKUP)
+    (booted.root / "disks").write_text(f"  {OTHER} /dev/sdc used\n  {PHYSICAL} /dev/sdb used\n")
+    assert booted.starts(NOISE) == 0
+    assert (booted.root / "repaired").read_text() == f"--repair --yes --file {backup} /dev/sdb\n"
+    assert "LVM's record on /dev/sdb is torn" in booted.said
+    assert booted.done == ["vgchange", "drbdadm"]
+
+
+@pytest.mark.parametrize(
+    ("backup", "disks"),
+    [
+        ("", f"  {PHYSICAL} /dev/sdb used\n"),
+        (BACKUP.replace(OURS, OTHER), f"  {PHYSICAL} /dev/sdb used\n"),
+        (BACKUP, f"  {OTHER} /dev/sdb used\n"),
+        (BACKUP, f"  {PHYSICAL} /dev/sdb\n"),
+        (BACKUP, ""),
+    ],
+)
+def test_no_other_record_is_ever_written(booted: Booted, backup: str, disks: str) -> None:
+    booted.starts(OURS)
+    (booted.root / "state/lvm/backup/shoestring").write_text(backup)
+    (booted.root / "disks").write_text(disks)
+    assert booted.starts(NOISE) != 0
+    assert not (booted.root / "repaired").exists()
+    assert not booted.strange.exists(), "nor is it taken for another pair's"
+
+
+def test_a_group_that_is_there_is_never_repaired(booted: Booted) -> None:
+    (booted.root / "state/lvm/backup/shoestring").write_text(BACKUP)
+    (booted.root / "disks").write_text(f"  {PHYSICAL} /dev/sdb used\n")
+    assert booted.starts(OURS) == 0
+    assert not (booted.root / "repaired").exists()
 
 
 def test_what_is_left_of_a_backup_is_removed_and_keeps_nothing_from_coming_up(

@@ -17,6 +17,7 @@ from tests.vm.incidents.disks import (
     await_same_copies,
     complaint,
     fail,
+    record_of_lvm,
     restart,
     superblock,
 )
@@ -370,3 +371,19 @@ def test_drbds_own_data_on_the_standbys_disk_are_damaged(story: Story) -> None:
         assert len(starts(story)) == 2, "it was started without need"
         story.audit(may_freeze=True)
         await_same_copies(story)
+
+
+def test_lvms_record_on_the_standbys_disk_is_torn(story: Story) -> None:
+    """As by a power cut in a moment in which LVM wrote it. The machine has a copy on its stick."""
+    b = story.pair.b
+    with story:
+        story.await_numbers(20)
+        before = Standing(story)
+        place = record_of_lvm(b.run("pvck --dump headers $(pvs --noheadings --options pv_name)"))
+        b.power_cut(seed=37)
+        b.rot("data", place, BLOCK // 8)
+        story.return_of(b)
+        assert "is torn, as by a power cut" in b.run("journalctl --boot --unit=drbd-up --no-pager")
+        story.await_numbers(10)
+        before.assert_guest_stayed()
+        story.audit()

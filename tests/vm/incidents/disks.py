@@ -110,6 +110,15 @@ def superblock(table: str) -> int:
     return start + (length // BLOCK - 1) * BLOCK
 
 
+def record_of_lvm(headers: str) -> int:
+    """Where on its disk the text is that LVM goes by, in bytes: its place in LVM's area, and where
+    that begins. HEADERS is what `pvck --dump headers` prints.
+    """
+    found = re.search(r"mda_header_1 at (\d+)\n.*?raw_locn\[0\]\.offset (\d+)", headers, re.DOTALL)
+    assert found, f"LVM has no record there: {headers!r}"
+    return int(found[1]) + int(found[2])
+
+
 def kind_of_data(machine: Machine) -> str:
     """What the data disk of MACHINE holds, as lsblk(8) calls it; empty: nothing that it knows."""
     listed = machine.run("lsblk --noheadings --nodeps --output SERIAL,FSTYPE")
