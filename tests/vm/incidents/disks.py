@@ -111,12 +111,12 @@ def superblock(table: str) -> int:
 
 
 def record_of_lvm(headers: str) -> int:
-    """Where on its disk the text is that LVM goes by, in bytes: its place in LVM's area, and where
-    that begins. HEADERS is what `pvck --dump headers` prints.
+    """Where on its disk the text is that LVM goes by, in bytes. HEADERS is what `pvck --dump
+    headers` prints.
     """
-    found = re.search(r"mda_header_1 at (\d+)\n.*?raw_locn\[0\]\.offset (\d+)", headers, re.DOTALL)
+    found = re.search(r"^ *metadata text at (\d+) ", headers, re.MULTILINE)
     assert found, f"LVM has no record there: {headers!r}"
-    return int(found[1]) + int(found[2])
+    return int(found[1])
 
 
 def kind_of_data(machine: Machine) -> str:
