@@ -11,7 +11,7 @@ import pytest
 from tests.unit.fake_story import FakeMachine, FakeStory
 from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import BOOT_ID
-from tests.vm.incidents.disks import await_failed, superblock
+from tests.vm.incidents.disks import await_failed, record_of_lvm, superblock
 from tests.vm.incidents.domains import MISER, SPINNERS, spun, take_memory, weight
 from tests.vm.incidents.gdb import hang_xen
 from tests.vm.incidents.generations import Reception, reception
@@ -194,6 +194,15 @@ def test_xen_is_made_to_hang_where_it_is(tmp_path: Path) -> None:
     machine = Stub(tmp_path)
     hang_xen(cast(Machine, machine))
     assert machine.asked == ["?", "g", "c", "g", "M1000,3:faebfe", "D"]
+
+
+def test_where_the_record_of_lvm_is() -> None:
+    said = (
+        "  mda_header_1 at 4096 # metadata area\n  metadata text at 7168 crc 0xc95ce133 # vgname\n"
+    )
+    assert record_of_lvm(said) == 7168
+    with pytest.raises(AssertionError, match="no record there"):
+        record_of_lvm("  mda_header_1 at 4096 # metadata area\n")
 
 
 def test_where_the_superblock_of_a_volume_is() -> None:
