@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Images and backups come from another computer on the LAN, and go there. That is the other machine
-of the pair here: it serves them with what its image has by chance, Python and the kernel's NFS.
+"""Images and backups come from another computer, and go there. That is the other machine of the pair
+here: it serves them with what its image has by chance, Python and the kernel's NFS.
+
+On the crossover: the gateway of the emulated LAN hears every frame there (QEMU's user network takes
+no notice of whom one is for), and refuses each TCP connection that it may not make.
 """
 
 import json
@@ -8,7 +11,6 @@ from functools import partial
 
 import pytest
 
-from tests.vm.evening import LAN
 from tests.vm.incidents.arrivals import PLACE, bring, make_image
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -24,10 +26,12 @@ from tests.vm.test_import import (
 )
 from tests.vm.wait import wait_until
 
-SERVER = f"http://{LAN[1]}:8000"
+# As the set-up proposes them where no other network is known, for `a` and `b`.
+CROSSOVER = ("172.31.255.253", "172.31.255.254")
+SERVER = f"http://{CROSSOVER[1]}:8000"
 SERVE = (
     f"systemd-run --unit=serve --property=WorkingDirectory={PLACE}"
-    f" -- python3 -m http.server --bind {LAN[1]} 8000"
+    f" -- python3 -m http.server --bind {CROSSOVER[1]} 8000"
 )
 # What mountd tells the kernel's NFS server elsewhere: who may have which folder, as the only one
 # (fsid=0). nfsd(7): a name for the address, the folder by its handle, and what holds for it; 9218
@@ -42,12 +46,12 @@ echo 10 >/proc/fs/nfsd/nfsv4leasetime
 echo 10 >/proc/fs/nfsd/nfsv4gracetime
 echo 'tcp 2049' >/proc/fs/nfsd/portlist
 echo 2 >/proc/fs/nfsd/threads
-echo 'nfsd {LAN[1]} 2147483647 pair' >/proc/net/rpc/auth.unix.ip/channel
+echo 'nfsd {CROSSOVER[1]} 2147483647 pair' >/proc/net/rpc/auth.unix.ip/channel
 printf '%s\\n' 'pair 1 \\x00000000 2147483647 {PLACE}' >/proc/net/rpc/nfsd.fh/channel
 echo 'pair {PLACE} 2147483647 9218 65534 65534 0' >/proc/net/rpc/nfsd.export/channel
 """
 NO_EXPORT = "echo 0 >/proc/fs/nfsd/threads; umount /proc/fs/nfsd"
-SHARE = f"nfs://{LAN[0]}/"
+SHARE = f"nfs://{CROSSOVER[0]}/"
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def story(lab: Lab) -> Story:
 
 def serve(machine: Machine) -> None:
     machine.run(SERVE)
-    wait_until("its server", lambda: f"{LAN[1]}:8000" in listening(machine), TAKEOVER, 1)
+    wait_until("its server", lambda: f"{CROSSOVER[1]}:8000" in listening(machine), TAKEOVER, 1)
 
 
 def listening(machine: Machine) -> list[str]:
@@ -85,7 +89,7 @@ def test_a_guest_comes_over_http(story: Story) -> None:
         serve(b)
         story.beacons.set_apart(WEB)
         for name, more, why in (
-            ("none.qcow2", "", f"{LAN[1]} has nothing of that name (HTTP 404)."),
+            ("none.qcow2", "", f"{CROSSOVER[1]} has nothing of that name (HTTP 404)."),
             ("web.qcow2", f"--sha256 {'0' * 64}", f"its sum is {known}"),
         ):
             refused = a.control.try_run(f"{bring(f'{SERVER}/{name}', WEB, more)} 2>&1", FILLS)
