@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Images and backups come from another computer, and go there. That is the other machine of the pair
-here: it serves them with what its image has by chance, Python and the kernel's NFS.
+"""Images and backups come from another computer, and go there. That is the other machine here: it
+serves them with what its image has by chance, Python and the kernel's NFS.
 
 On the crossover: the gateway of the emulated LAN hears every frame there (QEMU's user network takes
 no notice of whom one is for), and refuses each TCP connection that it may not make.
