@@ -161,9 +161,9 @@ def test_backups_go_to_a_share_and_come_from_there(story: Story) -> None:
         restore = f"shoestring guest restore {changed['file']} --name again --yes"
         assert "again is on both machines, and off" in b.run(restore, timeout=FILLS)
         assert "elsewhere" not in b.run("cat /proc/mounts")
-        assert listening(b) == before
         b.run(remove("again"), timeout=TAKEOVER)
         await_nothing_left(story, "counter")
+        assert listening(b) == before  # its mirror has a port of its own as long as it is there
         a.run(f"{NO_EXPORT}; rm -r {PLACE}", timeout=TAKEOVER)
         story.await_protected()
         story.audit()
