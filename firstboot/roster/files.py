@@ -9,8 +9,8 @@ from firstboot.rendering import COMMON, SECRET, SETTINGS, File
 from firstboot.roster.change import Change, Kind
 from haagent.config import Config
 
-# On the run file system: a start of the machine does not find it, and DRBD reads it only if told.
 TAKES_AWAY = frozenset({Kind.REMOVED, Kind.RENAMED})  # a name from the list
+# On the run file system: a start of the machine does not find it, and DRBD reads it only if told.
 PASSING = "/run/shoestring/passing-{guest}.conf"
 
 
