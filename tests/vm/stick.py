@@ -34,9 +34,9 @@ def identify(stick: Path, machine_id: str) -> None:
     _add_argument(stick, f"systemd.machine_id={machine_id}")
 
 
-def make_blank(image: Path) -> None:
-    """A stick of 64 MiB without partitions and files, as some are sold."""
-    _mtools("mformat", "-C", "-T", str((64 << 20) // SECTOR), "-i", str(image), "::")
+def make_blank(image: Path, size: int = 64 << 20) -> None:
+    """A stick of SIZE bytes without partitions and files, as some are sold."""
+    _mtools("mformat", "-C", "-T", str(size // SECTOR), "-i", str(image), "::")
 
 
 def make_with(image: Path, file: Path) -> None:

@@ -60,13 +60,21 @@ def answers(machine: Machine) -> str:
     )
 
 
-def plug_in(machine: Machine, lab: Lab) -> None:
-    """The USB disk with the backups, which is the same one at every machine."""
+def plug_in(machine: Machine, lab: Lab, size: int = 64 << 20) -> None:
+    """The USB disk of SIZE bytes with the backups, which is the same one at every machine."""
     image = lab.folder / "backups.fat"
     if not image.exists():
-        stick.make_blank(image)
+        stick.make_blank(image, size)
     machine.plug_in_stick(image)
     wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
+
+
+def set_up_alone(machine: Machine) -> None:
+    """It is another PC from here on, c, which has nobody beside it."""
+    make_blank(machine)
+    stick.put(machine.disks[0].file(machine.folder), "answers.yaml", answers(machine))
+    machine.power_on()
+    wait_until("c to be alone, and to serve", lambda: shows(machine, first="c"), SETUP, 2)
 
 
 def shows(machine: Machine, **where: str) -> bool:
@@ -100,10 +108,7 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
 
     for number, machine in enumerate(pair.both):
         machine.power_cut(seed=number)
-    make_blank(b)  # from here on it is another PC
-    stick.put(b.disks[0].file(b.folder), "answers.yaml", answers(b))
-    b.power_on()
-    wait_until("c to be alone, and to serve", lambda: shows(b, first="c"), SETUP, 2)
+    set_up_alone(b)
     plug_in(b, lab)
     said = b.run(typing("shoestring guest restore counter", "yes"), timeout=READS)
     words = " ".join(said.split())

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A guest that nobody here built: a Debian with PostgreSQL, in from a stick, backed up, and cut."""
+"""A guest that nobody here built: a Debian with PostgreSQL, in from a stick, backed up, cut, and
+restored on a machine that never knew it.
+"""
 
 import json
 from pathlib import Path
@@ -10,11 +12,13 @@ from tests.vm.database import Committer
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.test_alone import plug_in as plug_in_backups
+from tests.vm.test_alone import set_up_alone, shows
 from tests.vm.test_import import await_guests
 from tests.vm.wait import wait_until
 
 FILLS = 3600.0  # seconds; a disk of 1400 MiB, emulated, over an emulated cable
-PLACE = "/state/backups"
+BACKUPS = 1 << 30  # bytes of the USB disk
 
 
 def await_commits(committer: Committer, count: int, deadline: float = TAKEOVER) -> None:
@@ -51,10 +55,11 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
             assert machine.run("vgs --noheadings --options vg_name").split() == ["shoestring"]
             assert "debian" not in machine.run("ls /dev /dev/mapper; blkid --output value; true")
 
-        back_up = f"mkdir -p {PLACE} && shoestring guest backup debian --to {PLACE} --json"
-        told = json.loads(b.run(back_up, timeout=FILLS))
+        plug_in_backups(b, lab, BACKUPS)
+        before = list(committer.acknowledged)
+        told = json.loads(b.run("shoestring guest backup debian --json", timeout=FILLS))
         print(f"backed up under load: {told}")
-        assert "every sum is right" in b.run(f"shoestring backup verify {told['file']}", 900)
+        assert "every sum is right" in b.run("shoestring backup verify debian", FILLS)
         await_commits(committer, 20)
 
         a.power_cut(seed=90)
@@ -69,3 +74,14 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         assert not lost, lost
         story.return_of(a)
         story.audit(may_freeze=True)
+
+    for number, machine in enumerate((a, b)):
+        machine.power_cut(seed=number)
+    set_up_alone(b)
+    plug_in_backups(b, lab)
+    said = b.run("shoestring guest restore debian --yes", timeout=FILLS)
+    assert "debian is on c." in " ".join(said.split())
+    wait_until("both guests to run on c", lambda: shows(b, first="c", debian="c"), BOOT, 2)
+    restored = wait_until("what was committed before the backup", committer.present, BOOT, 2)
+    print(f"commits before the backup: {len(before)}, on the third machine: {len(restored)}")
+    assert before and set(before) <= restored
