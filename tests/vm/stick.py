@@ -39,11 +39,11 @@ def make_blank(image: Path, size: int = 64 << 20) -> None:
     _mtools("mformat", "-C", "-T", str(size // SECTOR), "-i", str(image), "::")
 
 
-def make_with(image: Path, file: Path) -> None:
-    """A stick without partitions that has FILE, and room for a little more."""
-    size = file.stat().st_size + (64 << 20)
+def make_with(image: Path, *files: Path) -> None:
+    """A stick without partitions that has FILES, and room for a little more."""
+    size = sum(file.stat().st_size for file in files) + (64 << 20)
     _mtools("mformat", "-C", "-F", "-T", str(size // SECTOR), "-i", str(image), "::")
-    _mtools("mcopy", "-i", str(image), str(file), f"::/{file.name}")
+    _mtools("mcopy", "-i", str(image), *map(str, files), "::/")
 
 
 def read(image: Path, name: str) -> str:
