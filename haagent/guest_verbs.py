@@ -172,7 +172,7 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("--full", action="store_true", help=help)
     help = "a folder with raw disks and SHA256SUMS, for whoever has nothing of ours"
     command.add_argument("--plain", action="store_true", help=help)
-    command.add_argument("--here", action="store_true", help="also where the guest runs")
+    add_reading(command)
     add_retention(command)
     command.add_argument("--json", action="store_true", help="what was done, for programs")
     add_schedule_of(add)
@@ -184,7 +184,13 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "qcow2 (KVM), vmdk (VMware), vdi (VirtualBox) or raw; qcow2"
     kinds = ("qcow2", "vmdk", "vdi", "raw")
     command.add_argument("--format", choices=kinds, default="qcow2", help=help)
+    add_reading(command)
+
+
+def add_reading(command: Parser) -> None:
     command.add_argument("--here", action="store_true", help="also where the guest runs")
+    help = "also a copy that is not the newest; if what the other machine has is lost for good"
+    command.add_argument("--older", action="store_true", help=help)
 
 
 def add_retention(command: Parser) -> None:

@@ -24,6 +24,7 @@ from haagent.command import (
 )
 from haagent.console.render import guest_line, memory_line, render, verified
 from haagent.console.snapshot import GuestView, Snapshot
+from haagent.core.model import Disk
 from haagent.errors import OperatorError
 from haagent.handover import guest_of
 
@@ -194,10 +195,15 @@ def _startable(shown: Snapshot, guest: str) -> GuestView:
             "A second one would destroy its data.",
         )
     if view.unstartable is not None:
+        saved = (
+            f"`shoestring guest backup {guest} --older` saves this copy, and a machine that is set"
+            " up alone restores it: docs/replace-a-machine.md."
+            if view.disk == Disk.OUTDATED
+            else "ask for help before anything is done to the disks: what is left is in the copies."
+        )
         raise OperatorError(
             f"{guest} cannot be started on {shown.me}: {view.unstartable}. Nothing was done.",
-            f"Switch {shown.peer} on. If it is lost for good, ask for help before anything is done "
-            "to the disks: what is left is in the copies.",
+            f"Switch {shown.peer} on. If it is lost for good, {saved}",
         )
     return view
 

@@ -3,7 +3,7 @@
 
 A backup is read from a snapshot of this machine's copy while the guest runs on. It must not decide
 whether that copy is the newest: it takes the agent's word, and takes no copy that is not in sync or
-written to here.
+written to here; or a person's, that an older one is wanted.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from haagent.command import Exit, Places, look
 from haagent.config import Config
 from haagent.console.alarms import Alarm
 from haagent.console.snapshot import GuestView, Snapshot
+from haagent.console.times import since
 from haagent.core.model import Disk, Phase
 from haagent.elsewhere import share
 from haagent.elsewhere.share import Reach
@@ -43,6 +44,9 @@ from haagent.storage.sysfs import SYSFS, disk_size
 
 DEEPEST = 7  # incremental backups in a row; then there is a full one again
 HERE = "--here reads it from this machine all the same."
+OLDER = "If what {peer} has is lost for good: --older reads the copy here as it is."
+# As the guest left it in some moment. What is Inconsistent never was: it has blocks of two.
+WHOLE = (Disk.UP_TO_DATE, Disk.CONSISTENT, Disk.OUTDATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Job:
     is_full: bool = False
     is_plain: bool = False
     is_here_meant: bool = False  # also where the guest runs
+    is_older_meant: bool = False  # also a copy that is not the newest, or may not be
     is_shown: bool = False  # to a person: how far it is
 
 
@@ -66,6 +71,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
         is_full=arguments.full,
         is_plain=arguments.plain,
         is_here_meant=arguments.here,
+        is_older_meant=arguments.older,
         is_shown=not arguments.json,
     )
     began = time.time()
@@ -85,7 +91,7 @@ def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[st
     """What was done. Raises ShoestringError; OSError if what is not kept cannot be removed."""
     _, shown = look(places)
     view = guest_of(shown, job.guest)
-    refuse(shown, view, is_here_meant=job.is_here_meant)
+    refuse(shown, view, is_here_meant=job.is_here_meant, is_older_meant=job.is_older_meant)
     found = config.load(places.file, places.cmdline)
     with finding.folder("A backup goes onto", job.to, reach) as folder:
         line = Line()
@@ -96,21 +102,24 @@ def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[st
         told["file"] = finding.path_of(Path(str(told["file"])), job.to)
         told["removed"] = _thin_out(job, folder)
         told["differs"] = differs(view)
+        told["older"] = older(shown, view)
     return told
 
 
-def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
+def refuse(
+    shown: Snapshot, view: GuestView, *, is_here_meant: bool, is_older_meant: bool = False
+) -> None:
     """Raises OperatorError if this machine's copy is not to be read."""
     me, peer = shown.me, shown.peer
-    is_ours = view.phase in (Phase.HOLDING, Phase.FROZEN)
-    is_newest = view.is_in_sync or is_ours or shown.is_vacant  # there is no other
-    if view.disk != Disk.UP_TO_DATE or not is_newest:
+    is_ours = view.phase in _WRITING
+    if not _is_newest(shown, view) and not (is_older_meant and view.disk in WHOLE):
         state = view.disk or "not known yet"
         raise OperatorError(
             f"The copy of {view.name} on {me} is not the newest, or nobody knows: it is {state}.",
             "Nothing was done. There is no other copy; `shoestring status` says what is wrong."
             if shown.is_vacant
-            else f"Nothing was done. Say it on {peer}, or wait until both copies are the same.",
+            else f"Nothing was done. Say it on {peer}, or wait until both copies are the same."
+            + (f" {OLDER.format(peer=peer)}" if view.disk in WHOLE and not is_older_meant else ""),
         )
     if is_ours and view.is_in_sync and not is_here_meant:
         raise OperatorError(
@@ -118,6 +127,27 @@ def refuse(shown: Snapshot, view: GuestView, *, is_here_meant: bool) -> None:
             " less of it.",
             f"Nothing was done. Say it on {peer}. {HERE}",
         )
+
+
+_WRITING = (Phase.HOLDING, Phase.FROZEN)
+
+
+def _is_newest(shown: Snapshot, view: GuestView) -> bool:
+    """Whether this machine's copy is; False also if nobody knows."""
+    is_only_one = view.phase in _WRITING or shown.is_vacant
+    return view.disk == Disk.UP_TO_DATE and (view.is_in_sync or is_only_one)
+
+
+def older(shown: Snapshot, view: GuestView) -> str:
+    """What to say of this machine's copy if it is not the newest, or may not be."""
+    if _is_newest(shown, view):
+        return ""
+    at = view.in_sync_at
+    same = "nobody knows when" if at is None else since(at, shown.wall)
+    return (
+        f"This is the copy on {shown.me}, which is not the newest, or may not be: what was written"
+        f" on {shown.peer} since both were last seen the same ({same}) may be missing in it."
+    )
 
 
 def differs(view: GuestView) -> int:
@@ -238,7 +268,8 @@ def sentences(told: dict[str, object]) -> list[str]:
     removed = told["removed"]
     if isinstance(removed, list) and removed:
         lines.append(f"Removed, for they are not kept any more: {', '.join(removed)}.")
-    return lines + ([doubt(str(told["guest"]))] if told["differs"] else [])
+    lines += [doubt(str(told["guest"]))] if told["differs"] else []
+    return lines + ([str(told["older"])] if told["older"] else [])
 
 
 def doubt(guest: str) -> str:

@@ -77,7 +77,8 @@ class Alarm(StrEnum):
         "Wait a minute if both machines are on. If one is off, switch it on: the one that ran the "
         "guest last has its newest data. Only if that machine will not come back: "
         "`shoestring start GUEST --anyway`, which shows both histories before it asks. A copy that "
-        "DRBD calls Outdated or Inconsistent cannot be started even so.",
+        "DRBD calls Outdated or Inconsistent cannot be started even so. What is in an Outdated one "
+        "can be saved: `shoestring guest backup GUEST --older`.",
     )
     LOST_WITH_PEER = (
         "SHOE-108",

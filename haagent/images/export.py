@@ -37,7 +37,7 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
     """Raises ShoestringError."""
     _, shown = look(places)
     view = guest_of(shown, arguments.guest)
-    copies.refuse(shown, view, is_here_meant=arguments.here)
+    copies.refuse(shown, view, is_here_meant=arguments.here, is_older_meant=arguments.older)
     kind = Format(arguments.format)
     found = config.load(places.file, places.cmdline)
     line = Line()
@@ -59,6 +59,8 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
     )
     if copies.differs(view):
         tell(copies.doubt(view.name))
+    if why := copies.older(shown, view):
+        tell(why)
     return Exit.PROTECTED
 
 

@@ -262,6 +262,40 @@ def test_a_copy_that_is_not_to_be_read(
     assert (machine.read, machine.names()) == (0, [])
 
 
+@pytest.mark.parametrize("disk", [Disk.OUTDATED, Disk.CONSISTENT, Disk.UP_TO_DATE])
+def test_the_older_copy_is_read_if_a_person_means_it(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured, disk: Disk
+) -> None:
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=disk)))
+    assert back_up(machine, places) == Exit.FAILED
+    assert "--older reads the copy here as it is" in " ".join(capsys.readouterr().err.split())
+    assert back_up(machine, places, "--older") == Exit.PROTECTED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "This is the copy on anna, which is not the newest, or may not be" in told
+    assert back_up(machine, places, "--older", "--json") == Exit.PROTECTED
+    assert "written on berta" in json.loads(capsys.readouterr().out)["older"]
+    [full, _] = machine.names()
+    assert full.endswith(".full.shoestring")
+
+
+@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.DISKLESS, Disk.FAILED, Disk.UNKNOWN])
+def test_what_never_was_a_disk_is_read_for_nobody(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured, disk: Disk
+) -> None:
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=disk)))
+    assert back_up(machine, places, "--older") == Exit.FAILED
+    assert f"it is {disk}" in (told := " ".join(capsys.readouterr().err.split()))
+    assert "--older" not in told
+    assert (machine.read, machine.names()) == (0, [])
+
+
+def test_the_newest_copy_is_no_older_one(
+    machine: Machine, places: Places, capsys: Captured
+) -> None:
+    assert back_up(machine, places, "--older", "--json") == Exit.PROTECTED
+    assert json.loads(capsys.readouterr().out)["older"] == ""
+
+
 def test_where_it_runs_a_person_may_insist(machine: Machine, places: Places, agent: Agent) -> None:
     agent.says(both())
     assert back_up(machine, places, "--here") == Exit.PROTECTED

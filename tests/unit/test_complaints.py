@@ -119,6 +119,8 @@ def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: C
     assert all("--anyway" not in complaint.do for complaint in shown.complaints)
     assert "cannot be started on anna, even by a person: our copy " in shown.complaints[0].do
     assert str(disk) in (shown.guests[0].unstartable or "")
+    # Only what is whole, if older, is worth saving.
+    assert ("guest backup counter --older" in shown.complaints[0].do) is (disk is Disk.OUTDATED)
 
 
 def test_the_sentences_of_the_core_fit_in() -> None:

@@ -59,7 +59,7 @@ def test_every_command_is_in_it() -> None:
         (["re"], ["reboot", "resolve", "replace", "report"]),
         (["guest", "ver"], ["verify", "verified"]),
         (["guest", "import", "x.qcow2", "--ma"], ["--mac"]),
-        (["guest", "export", "web", "--"], ["--help", "--to", "--host-key", "--format", "--here"]),
+        (["guest", "export", "web", "--h"], ["--help", "--host-key", "--here"]),
         (["guest", "export", "web", "--format", "v"], ["vmdk", "vdi"]),
         (["guest", "import", "--memory", ""], []),
         (["maintenance", ""], ["on", "off"]),

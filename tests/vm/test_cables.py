@@ -27,8 +27,10 @@ from tests.vm.incidents.words import claims
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import CUT, Corrupt, Delay, Duplicate, Limit, Lose, Mishap, Which
+from tests.vm.pages import commands
 from tests.vm.pair import TIMING, status
 from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.test_pages import plug_in_a_blank_stick
 from tests.vm.wait import wait_until
 
 LARGE = 1280  # bytes; a word of the agents is smaller, and a full frame of DRBD larger
@@ -297,7 +299,9 @@ def link(machine: Machine) -> str:
 
 @pytest.mark.row("B3")
 def test_the_crossover_is_pulled_and_later_the_holder_dies(story: Story) -> None:
-    """The standby knows that the other copy is newer. It starts nothing, and says since when."""
+    """The standby knows that the other copy is newer. It starts nothing, and says since when. What
+    it has can be saved.
+    """
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
@@ -309,6 +313,10 @@ def test_the_crossover_is_pulled_and_later_the_holder_dies(story: Story) -> None
         told = await_stopped(b)
         assert "a has a newer copy than this one" in told
         assert "last the same on" in told, "it does not say since when"
+        plug_in_a_blank_stick(b)
+        for typed in commands("replace-a-machine"):
+            if typed.at == "older":
+                print(b.run(typed.words, TAKEOVER))
         b.plug("xo")  # that of a is plugged in when it is switched on
         story.return_of(a)
         story.await_numbers(10)

@@ -195,7 +195,18 @@ def anyway(state: NodeState, guest: str, which: str) -> str:
     if why is None:
         act = f"`shoestring start {guest} --anyway` on {me}"
         return f"Only if {peer} is off and stays off: {act}, {which}."
-    return f"It cannot be started on {me}, even by a person: {why}.{_kept(state, guest)}"
+    saved = _saved(state, guest) or _kept(state, guest)
+    return f"It cannot be started on {me}, even by a person: {why}.{saved}"
+
+
+def _saved(state: NodeState, guest: str) -> str:
+    """A sentence to add, where the copy is whole and only older."""
+    resource = state.guests[guest].resource
+    if resource is None or resource.disk is not Disk.OUTDATED:
+        return ""
+    _, peer = names(state)
+    act = f"`shoestring guest backup {guest} --older`"
+    return f" If {peer} is lost for good, {act} saves it, to be restored on a machine set up alone."
 
 
 def _kept(state: NodeState, guest: str) -> str:
