@@ -89,6 +89,14 @@ def test_what_guests_need_comes_back_however_often() -> None:
     xen = settings(UNITS / "xen.service")
     assert (only(xen, "Restart"), only(xen, "StartLimitIntervalSec")) == ("on-failure", "0")
     assert int(only(xen, "RestartSec")) >= 5
+    # Debian's own unit restarts it when it fails.
+    network = settings(UNITS / "systemd-networkd.service.d/50-shoestring.conf")
+    assert (only(network, "StartLimitIntervalSec"), only(network, "RestartSec")) == ("0", "1")
+
+
+def test_a_slow_stick_does_not_end_a_replacement() -> None:
+    replacement = settings(UNITS / "shoestring-replace.service")
+    assert seconds(only(replacement, "TimeoutStartSec")) >= 300
 
 
 def test_what_the_pair_lives_by_is_not_killed_for_memory() -> None:
