@@ -141,7 +141,9 @@ class Alarm(StrEnum):
         "SHOE-205",
         "A copy is not usable",
         "One of the machines has no working disk for this guest. The guest goes on with the "
-        "other's, over the crossover cable, and the other copy falls behind.",
+        "other's, over the crossover cable, and the other copy falls behind. If it runs where the "
+        "disk failed, it is shut down and started on the other machine, as soon as that surely has "
+        "the memory for it: there it needs one machine instead of two.",
         "Look for disk errors on that machine, `journalctl -k`. Its disk is tried again when it "
         "starts: `shoestring reboot` there, which moves what runs there first. If the disk fails "
         "again, the machine is replaced like a dead one: `shoestring replace` on the other one.",

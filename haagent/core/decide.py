@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from haagent.core import (
+    departing,
     doubting,
     events,
     hearing,
@@ -318,7 +319,7 @@ def _maintenance_asked(turn: Turn, event: events.MaintenanceAsked) -> None:
     why = stateless.refusal(turn.state)
     if why is None and event.is_on != turn.state.durable.in_maintenance:
         turn.set(durable=replace(turn.state.durable, in_maintenance=event.is_on))
-        moving.announce_maintenance(turn)
+        departing.announce_maintenance(turn)
     turn.act(AnswerOperator("", why))
 
 

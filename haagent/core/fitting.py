@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which guests a machine has no memory for, if it is left alone with all of them.
 
-It is the screens' only. A guest is started where the proofs allow it, whatever is found here: the
-figures may be of another moment, and Xen knows best.
+No start waits for it: a guest is started where the proofs allow it, whatever is found here. The
+figures may be of another moment, and Xen knows best. But no guest is sent by itself to a machine
+that may not have the memory.
 """
 
 from collections.abc import Mapping
@@ -42,6 +43,15 @@ def short(state: NodeState, node: int) -> Mapping[str, int]:
         else:
             left -= _takes(state, guest)
     return found
+
+
+def surely_fits(state: NodeState, guest: str) -> bool:
+    """Whether the other machine has memory for GUEST and for all that come before it. False as well
+    if nobody knows.
+    """
+    peer = 1 - state.me
+    is_known = memory(state, peer) is not None and guest in state.measured.takes
+    return is_known and guest not in short(state, peer)
 
 
 def in_words(state: NodeState, node: int, guest: str) -> str | None:

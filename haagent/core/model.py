@@ -422,7 +422,7 @@ class GuestState:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a person wants to know, and no rule depends on. -1 or absent: not known."""
+    """What a person wants to know, and no proof depends on. -1 or absent: not known."""
 
     room: int = -1  # MiB free in our volume group
     needs: Mapping[str, int] = field(default_factory=dict)  # MiB that a copy takes, by guest

@@ -110,30 +110,3 @@ def let_go(turn: Turn, guest: str, why: str) -> None:
     """Shuts the guest down in order; farewell follows."""
     turn.move(guest, Phase.STOPPING, why)
     turn.act(Shutdown(guest))
-
-
-def announce_maintenance(turn: Turn) -> None:
-    """Says what the change means, and which guests have to stay."""
-    state = turn.state
-    if not state.durable.in_maintenance:
-        turn.say("", "the maintenance is over")
-        return
-    turn.say("", "in maintenance: guests go to the peer, and nothing starts here by itself")
-    for guest, mine in state.guests.items():
-        if mine.phase in HELD and (why := blocker(state, guest)) is not None:
-            turn.say(guest, f"it stays here: {why}")
-
-
-def maintain(turn: Turn, guest: str) -> None:
-    """In maintenance a guest goes to the peer as soon as it can, and as the one before runs."""
-    state = turn.state
-    if not state.durable.in_maintenance or blocker(state, guest) is not None:
-        return
-    if not any(_is_on_its_way(state, other) for other in state.guests):
-        let_go(turn, guest, f"{names(state)[0]} is in maintenance")
-
-
-def _is_on_its_way(state: NodeState, guest: str) -> bool:
-    mine, hello = state.guests[guest], proofs.hello_of(state, guest)
-    is_there = hello is not None and hello.phase is Phase.HOLDING
-    return mine.phase is Phase.STOPPING or (mine.farewell is not None and not is_there)

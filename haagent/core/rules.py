@@ -8,6 +8,7 @@ say.
 
 from haagent.core import (
     agreeing,
+    departing,
     doubting,
     feeding,
     hanging,
@@ -72,7 +73,7 @@ def turn_over(turn: Turn) -> None:
         _hold(turn, guest)
         _leave(turn, guest)
         wishing.look(turn, guest)
-        moving.maintain(turn, guest)
+        departing.depart(turn, guest)
         _revive(turn, guest)
         resolving.look(turn, guest)
         agreeing.ask(turn, guest)

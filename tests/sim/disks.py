@@ -5,12 +5,14 @@ from collections.abc import Mapping
 
 from haagent.core import lacking
 from haagent.core.model import Disk, Link, Path, Phase
+from haagent.measures import SELDOM
 from tests.sim.telling import (
     A,
     B,
     Scenario,
     disk,
     expect,
+    name_of,
     named,
     phase,
     recovers,
@@ -19,6 +21,8 @@ from tests.sim.telling import (
 )
 from tests.sim.world import World
 
+TWO = {"g": A, "h": A}
+
 
 def lacks(world: World, node: int) -> list[str]:
     state = world.machines[node].state
@@ -26,14 +30,25 @@ def lacks(world: World, node: int) -> list[str]:
     return lacking.sentences(state, "g")
 
 
-def holders_disk_fails(world: World) -> None:
-    """The guest does not notice. A person moves it, and restarts the machine."""
+def fail_with_no_room_elsewhere(world: World) -> None:
+    """A's disk fails, and its guest stays, for B has no memory for it, as both know."""
+    world.machines[B].is_full = True
+    wait(world, SELDOM)
     world.fail_disk(A)
-    stays(world, A, 60)
+    wait(world, 10)
     assert world.serves(A)
-    assert world.audit.longest_gap["g"] < 2
-    world.move(A)
-    expect(world, B, 6)
+
+
+def make_room(world: World) -> None:
+    """B has memory again. Neither knows yet."""
+    world.machines[B].is_full = False
+
+
+def holders_disk_fails(world: World) -> None:
+    """The guest feels nothing of it but the move to where the disk works. It does not come back."""
+    world.fail_disk(A)
+    assert world.serves(A)
+    expect(world, B, 10)
     world.repair_disk(A)
     wait(world, 30)
     assert disk(world, A) is Disk.DISKLESS, "not before its next start"
@@ -41,10 +56,32 @@ def holders_disk_fails(world: World) -> None:
     stays(world, B, 30)
 
 
+def holders_disk_fails_and_nobody_else_has_room(world: World) -> None:
+    """The guest runs on and does not notice; it goes when the other machine could start it."""
+    fail_with_no_room_elsewhere(world)
+    stays(world, A, 2 * SELDOM)
+    assert world.serves(A)
+    assert world.audit.longest_gap["g"] < 2
+    make_room(world)
+    expect(world, B, SELDOM + 10)
+    recovers(world)
+    stays(world, B, 30)
+
+
+def both_guests_lose_their_disk(world: World) -> None:
+    """One goes when the one before runs."""
+    world.fail_disk(A)
+    world.run_until(lambda: phase(world, B, "g") is Phase.HOLDING, world.now + 10)
+    assert phase(world, A, "h") is Phase.HOLDING
+    world.run_until(lambda: phase(world, B, "h") is Phase.HOLDING, world.now + 10)
+    recovers(world)
+    stays(world, B, 30)
+
+
 def holder_with_a_failed_disk_leaves(world: World) -> None:
     """DRBD cannot outdate a disk that failed: the other one is frozen for a while."""
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
+    make_room(world)
     world.leave(A)
     expect(world, B, 16)
     recovers(world)
@@ -53,8 +90,8 @@ def holder_with_a_failed_disk_leaves(world: World) -> None:
 
 def holder_with_a_failed_disk_dies(world: World) -> None:
     """Its disk can be read when it is back: what it has is old, and becomes the target."""
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
+    make_room(world)
     world.power_off(A)
     expect(world, B, 25)
     world.repair_disk(A)
@@ -65,13 +102,13 @@ def holder_with_a_failed_disk_dies(world: World) -> None:
 
 def holders_disk_fails_and_the_standby_starts_anew(world: World) -> None:
     """It meets a holder without a disk, which DRBD connects to the copy that it wrote to alone."""
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
     world.boot_takes = 8.0
     world.reset(B)
     wait(world, 1)
     world.run_until(lambda: world.serves(A), world.now + 14)
     wait(world, 20)
+    make_room(world)
     world.power_off(A)
     expect(world, B, 25)
     recovers(world)
@@ -79,8 +116,7 @@ def holders_disk_fails_and_the_standby_starts_anew(world: World) -> None:
 
 def holders_disk_fails_and_the_crossover_is_back(world: World) -> None:
     """No copy can be reached: the guest is frozen, gets no error, and goes on."""
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
     world.unplug(Path.CROSSOVER)
     wait(world, 8)
     assert phase(world, A) is Phase.FROZEN
@@ -95,9 +131,9 @@ def holders_disk_fails_then_the_crossover(world: World) -> None:
     """It never goes on alone, nor is the only copy given up for it. When it has given up and is
     there again, without a disk, the other one has it.
     """
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
     world.unplug(Path.CROSSOVER)
+    make_room(world)
     expect(world, B, 90)
     assert world.machines[A].resets == 1
     stays(world, B, 30)
@@ -108,8 +144,8 @@ def failed_disk_is_back_and_the_crossover_dead(world: World) -> None:
     """The one that has the only copy loses the gateway meanwhile. It keeps that copy, and the old
     one is not taken for the newest over the LAN.
     """
-    world.fail_disk(A)
-    wait(world, 10)
+    fail_with_no_room_elsewhere(world)
+    make_room(world)
     world.power_off(A)
     wait(world, 4)
     world.set_gateway(False)
@@ -204,6 +240,7 @@ def both_disks_fail_one_after_the_other(world: World) -> None:
 
 DISKS: Mapping[str, Scenario] = named(
     holders_disk_fails,
+    holders_disk_fails_and_nobody_else_has_room,
     holder_with_a_failed_disk_leaves,
     holder_with_a_failed_disk_dies,
     holders_disk_fails_and_the_standby_starts_anew,
@@ -216,4 +253,4 @@ DISKS: Mapping[str, Scenario] = named(
     standbys_disk_fails_then_the_holder,
     standbys_disk_is_dead_at_the_start,
     both_disks_fail_one_after_the_other,
-)
+) | {name_of(both_guests_lose_their_disk): Scenario(both_guests_lose_their_disk, guests=TWO)}

@@ -14,10 +14,11 @@ from haagent.core import actions, events, feeding
 from haagent.core.decide import decide, first_state
 from haagent.core.events import Event
 from haagent.core.invariants import check
-from haagent.core.model import Durable, LanStage, NodeState, Pair
+from haagent.core.model import Durable, LanStage, Measured, NodeState, Pair
 from haagent.core.resolving import RESTING
 from haagent.core.wish import End, Ended
 from haagent.journal import LAST_WORDS
+from haagent.measures import SELDOM
 from haagent.storage.reconnection import Hang, may_reconnect
 from tests.sim.drbd import Refused
 from tests.sim.hands import Hands
@@ -30,6 +31,7 @@ NAMES = ("a", "b")
 GATEWAYS_ANSWER = 0.005  # seconds
 AGENT_STARTS = 1.0  # seconds after it died
 BOOT_TAKES = 25.0  # seconds, for who does not say otherwise
+TAKES = 516  # MiB of a machine's memory, for each guest
 
 
 @dataclass(slots=True, eq=False)
@@ -282,7 +284,18 @@ class Machine:
         epoch = self.agent_epoch
         self.ground.after(seconds, lambda: self._tick(epoch))
         self.hangs = {guest: Hang() for guest in self.ground.guests}
+        self._look_at_memory(epoch)
         self.ground.after(self.ground.timing.dead, lambda: self._look_at_resyncs(epoch))
+
+    def _look_at_memory(self, epoch: int) -> None:
+        """What the agent knows of it may be as old as two looks are apart."""
+        if self.agent_epoch != epoch:
+            return
+        takes = dict.fromkeys(self.ground.guests, TAKES)
+        memory = 0 if self.is_full else 2 * sum(takes.values())
+        measured = Measured(memory=memory, takes=takes)
+        self.post(lambda: events.MeasuresTaken(self.clock(), measured))
+        self.ground.after(SELDOM, lambda: self._look_at_memory(epoch))
 
     def _look_at_resyncs(self, epoch: int) -> None:
         """As storage/reconnection.py does, and from then on."""

@@ -11,8 +11,10 @@ from haagent.cluster.wire import New
 from haagent.core import (
     agreeing,
     decide,
+    departing,
     doubting,
     feeding,
+    fitting,
     hanging,
     hearing,
     lacking,
@@ -167,7 +169,7 @@ def starting_in_maintenance(plant: pytest.MonkeyPatch) -> None:
 
 
 def all_at_once(plant: pytest.MonkeyPatch) -> None:
-    plant.setattr(moving, "_is_on_its_way", lambda state, guest: False)
+    plant.setattr(departing, "_is_on_its_way", lambda state, guest: False)
 
 
 def moved_whatever_the_other_is(plant: pytest.MonkeyPatch) -> None:
@@ -432,6 +434,15 @@ def waiting_for_who_was_never_there(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(proofs, "_is_alone", is_alone)
 
 
+def going_where_there_is_no_room(plant: pytest.MonkeyPatch) -> None:
+    """Away from a disk that failed, to a machine that cannot start it, and with no way back."""
+    plant.setattr(fitting, "surely_fits", lambda state, guest: True)
+
+
+def staying_on_two_machines(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(departing, "_why_not_to_stay", lambda state, guest: None)
+
+
 PLANTS: tuple[tuple[Plant, str], ...] = (
     (no_waiting, "holders-cards-die"),
     (silence_that_began_earlier, "holders-cards-die"),
@@ -506,6 +517,8 @@ PLANTS: tuple[tuple[Plant, str], ...] = (
     (a_second_machine_that_is_not_believed, "flag-is-left-beside-a-second-machine"),
     (nor_by_any_check, "flag-is-left-beside-a-second-machine"),
     (waiting_for_who_was_never_there, "lone-machine-reboots-when-it-has-agreed"),
+    (going_where_there_is_no_room, "holders-disk-fails-and-nobody-else-has-room"),
+    (staying_on_two_machines, "holders-disk-fails"),
 )
 
 

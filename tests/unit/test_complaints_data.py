@@ -29,6 +29,7 @@ from tests.unit.fake_state import (
     WELL,
     Change,
     both,
+    elsewhere,
     guest,
     hello,
     ledger,
@@ -159,6 +160,23 @@ def test_whose_disk_failed_and_what_is_left(change: Change, bad: str, means: str
     assert means in complaint.means
     assert f"`journalctl -k` on {bad}. `shoestring reboot` there" in complaint.do
     assert Alarm.NOT_MIRRORED not in {c.code for c in shown.complaints}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (hello(memory=1000), "It goes to berta by itself."),
+        (hello(memory=9), "not yet: berta is not known to have the memory for it."),
+        (both(), "not yet: berta is not known to have the memory for it."),
+        (hello(memory=1000, in_maintenance=True), "not yet: berta is in maintenance."),
+        (elsewhere, "wherever it runs."),
+    ],
+)
+def test_where_a_guest_goes_whose_disk_failed(change: Change, where: str) -> None:
+    takes = node(measured=Measured(takes={"counter": 500}))
+    shown = look(both(resource(disk=Disk.DISKLESS), takes, change)(WELL))
+    (complaint,) = (c for c in shown.complaints if c.code is Alarm.DISK_NOT_UP_TO_DATE)
+    assert complaint.means.endswith(where)
 
 
 def test_a_disk_that_hangs_is_told_with_what_comes_of_it() -> None:

@@ -45,6 +45,18 @@ def test_what_fits_to_the_last_mib_is_no_trouble() -> None:
     assert fitting.in_words(state, B, "web") is None
 
 
+def test_who_is_sent_away_must_surely_fit() -> None:
+    state = pair("web", "mail", a=1400)  # of which the files have 300
+    assert fitting.surely_fits(state, "web") and not fitting.surely_fits(state, "mail")
+    assert fitting.surely_fits(pair("web", "mail"), "mail")
+
+
+def test_what_nobody_knows_does_not_surely_fit() -> None:
+    assert not fitting.surely_fits(pair("mail", a=-1), "mail")
+    unknown = replace(pair("mail"), measured=Measured(memory=4000))
+    assert not fitting.surely_fits(unknown, "mail")
+
+
 def test_what_runs_there_has_its_memory_before_what_is_to_start() -> None:
     state = pair("mail", a=4000, b=1500)
     assert fitting.short(state, B) == {"web": 984}  # and files find room in what it leaves

@@ -14,6 +14,7 @@ from haagent.core.model import (
     GuestState,
     Ledger,
     Link,
+    Measured,
     NodeState,
     Path,
     Phase,
@@ -243,6 +244,44 @@ def test_in_maintenance_a_guest_goes_with_the_next_turn() -> None:
     assert decision.reasons == ("a: g: holding -> stopping: a is in maintenance",)
     stays = tick(in_maintenance(with_hello(well(), in_maintenance=True)), NOW)
     assert stays.state.guests["g"].phase is Phase.HOLDING
+
+
+FITS = Measured(memory=1000, takes={"g": 500})
+
+
+def on_a_failed_disk(measured: Measured = FITS, **words: Any) -> NodeState:
+    """Node 0 holds the guest, whose disk is node 1's alone."""
+    state = with_hello(with_resource(well(), disk=Disk.DISKLESS), memory=1000, **words)
+    return replace(state, measured=measured)
+
+
+def test_a_guest_goes_where_its_disk_works() -> None:
+    decision = tick(on_a_failed_disk(), NOW)
+    assert decision.state.guests["g"].phase is Phase.STOPPING
+    why = "its disk on a has failed, and the one on b has all"
+    assert decision.reasons == (f"a: g: holding -> stopping: {why}",)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        on_a_failed_disk(Measured(memory=1000, takes={"g": 1001})),
+        on_a_failed_disk(Measured(memory=1000)),
+        on_a_failed_disk(in_maintenance=True),
+        on_a_failed_disk(is_leaving=True),
+        with_resource(on_a_failed_disk(), peer_disk=Disk.INCONSISTENT),
+        with_resource(on_a_failed_disk(), link=Link.CONNECTING),
+        with_resource(on_a_failed_disk(), disk=Disk.ATTACHING),
+    ],
+)
+def test_it_stays_where_it_is_not_known_to_start_there(state: NodeState) -> None:
+    assert tick(state, NOW).state.guests["g"].phase is Phase.HOLDING
+
+
+def test_nothing_goes_for_the_disk_of_the_other() -> None:
+    state = replace(with_hello(well(), memory=1000), measured=FITS)
+    state = with_resource(state, peer_disk=Disk.DISKLESS)
+    assert tick(state, NOW).state.guests["g"].phase is Phase.HOLDING
 
 
 def two(second: GuestState, words: Phase) -> NodeState:

@@ -21,6 +21,8 @@ from tests.vm.incidents.disks import (
     restart,
     superblock,
 )
+from tests.vm.incidents.domains import give_memory_back, take_memory
+from tests.vm.incidents.network import await_complaint
 from tests.vm.incidents.programs import move
 from tests.vm.incidents.standing import (
     Standing,
@@ -43,18 +45,28 @@ def story(lab: Lab) -> Story:
     return Story(lab)
 
 
+def fail_with_no_room_elsewhere(story: Story) -> None:
+    """The disk of a fails, and its guest stays, for b has no memory for it, as both know."""
+    a, b = story.pair.both
+    take_memory(b)
+    for machine in (a, b):
+        await_complaint(machine, "b has no memory for counter.")
+    fail(story, a)
+
+
 @pytest.mark.row("C1", "C3")
 def test_the_holders_disk_fails(story: Story) -> None:
     """The guest goes on with the other copy. For a moment the crossover is out, and with it every
-    copy: it waits, and is told nothing, for it would end of an error. A person moves it, and then
-    restarts the machine, whose disk works again and gets what it missed.
+    copy: it waits, and is told nothing, for it would end of an error. As soon as the other machine
+    has memory for it, it goes there by itself. A person restarts the machine, whose disk works
+    again and gets what it missed.
     """
     a, b = story.pair.both
     assert story.lab.cables is not None
     with story:
         story.await_numbers(20)
         before = Standing(story)
-        fail(story, a)
+        fail_with_no_room_elsewhere(story)
         story.await_numbers(20)
         before.assert_unmoved()
 
@@ -68,7 +80,8 @@ def test_the_holders_disk_fails(story: Story) -> None:
         story.await_numbers(20)
         before.assert_unmoved()
 
-        move(a)
+        give_memory_back(b)
+        story.await_line(a, "holding -> stopping: its disk on a has failed, and the one on b has")
         story.await_line(b, "promoting: peer off: farewell; our copy: only-copy")
         story.await_numbers(10)
         a.heal("data")
@@ -89,11 +102,12 @@ def test_the_holders_disk_fails_and_the_crossover_stays_out(story: Story) -> Non
     assert story.lab.cables is not None
     with story:
         story.await_numbers(20)
-        fail(story, a)
+        fail_with_no_room_elsewhere(story)
         story.await_numbers(10)
         before, boot = Standing(story), boot_id(a)
         story.lab.cables.unplug("xo")
         before.await_line(a, "holding -> frozen: DRBD lost the peer")
+        give_memory_back(b)
         written = len(story.recorder.acknowledged)
         a.control.wait_for_boot(BOOT)
         assert boot_id(a) != boot
@@ -136,13 +150,14 @@ def test_the_standbys_disk_is_slow_and_then_fails(story: Story) -> None:
 @pytest.mark.row("C4")
 def test_the_holder_restarts_after_its_disk_failed(story: Story) -> None:
     """Its disk can be read again, and knows nothing of what was written since."""
-    a, _ = story.pair.both
+    a, b = story.pair.both
     with story:
         story.await_numbers(20)
-        fail(story, a)
+        fail_with_no_room_elsewhere(story)
         story.await_numbers(20)
         before = boot_id(a)
         a.heal("data")
+        give_memory_back(b)
         a.reset()
         expect_takeover(story, before)
         await_same_copies(story)
@@ -157,8 +172,9 @@ def test_the_holder_is_back_with_its_stale_disk_and_the_crossover_is_dead(story:
     assert story.lab.cables is not None
     with story:
         story.await_numbers(20)
-        fail(story, a)
+        fail_with_no_room_elsewhere(story)
         story.await_numbers(20)
+        give_memory_back(b)
         a.power_cut(seed=31)
         story.await_line(b, "a is silent on every path")
         story.lab.cables.unplug("lan", "gw")

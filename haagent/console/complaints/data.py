@@ -8,7 +8,7 @@ from haagent.console.complaints.complaint import Complaint
 from haagent.console.facts import is_split_brain, is_talking, troubles_of_peer
 from haagent.console.surroundings import Surroundings
 from haagent.console.times import since
-from haagent.core import hanging, lacking, proofs
+from haagent.core import fitting, hanging, lacking, moving, proofs
 from haagent.core.model import GONE, HELD, Disk, Link, NodeState
 from haagent.core.together import names
 from haagent.storage.lvm import GROUP
@@ -171,13 +171,24 @@ def _without_disk(state: NodeState, guest: str) -> Complaint | None:
     return Complaint(
         Alarm.DISK_NOT_UP_TO_DATE,
         f"{guest}: the disk on {bad} does not work. DRBD calls it {disk}.",
-        f"{guest} has the disk on {good} alone, wherever it runs."
+        f"{guest} has the disk on {good} alone, wherever it runs.{_goes(state, guest, bad)}"
         if is_only or bad == peer
         else f"Until a disk works again {guest} can neither read nor write on {bad}.",
         f"Look for disk errors: `journalctl -k` on {bad}. `shoestring reboot` there tries it "
         f"again, and moves what runs there first. If it fails again: `shoestring replace` on "
         f"{good}.{own}",
     )
+
+
+def _goes(state: NodeState, guest: str, bad: str) -> str:
+    """A sentence to add, about a guest that runs on this machine, whose own disk is the BAD one."""
+    me, peer = names(state)
+    if bad != me or state.guests[guest].phase not in HELD:
+        return ""
+    why = moving.blocker(state, guest)
+    if why is None and not fitting.surely_fits(state, guest):
+        why = f"{peer} is not known to have the memory for it"
+    return f" It goes to {peer} by itself" + (f", but not yet: {why}." if why else ".")
 
 
 def last_same(state: NodeState, around: Surroundings, guest: str) -> str:
