@@ -19,8 +19,10 @@ from haagent.core.model import STALE, Disk, Link, Resource, Role
 from haagent.errors import ToolError
 from haagent.guests.name import checked
 from haagent.run import Run, Stream, run
+from haagent.storage import slices
 from haagent.storage.events2 import ABSENT, PROGRAM, Connection, Fold, snapshot
 from haagent.storage.holders import DeviceNews, holders
+from haagent.storage.slices import Slices
 
 QUIET = 0.02  # seconds; the lines of one change follow each other faster than this
 LOOK_AGAIN = 0.5  # seconds; the kernel tells nobody when it lets go of a device itself
@@ -77,6 +79,7 @@ class Drbd:
         self._open = stream
         self._news = news
         self._root = root
+        self._slices = Slices(limit=limit, run=run, root=root)
         self._spare: Path | None = None
         self._is_usual_readable: Callable[[], bool] = lambda: True
         self._lock = threading.Lock()
@@ -147,6 +150,7 @@ class Drbd:
         """Takes the resource out of DRBD; its disks and their metadata stay."""
         if not self._exists(guest):
             return
+        self._remove_slices(guest)
         argv = drbdadm("down", guest)
         self._do(argv)
         if self._exists(guest):
@@ -156,6 +160,7 @@ class Drbd:
         """The same, whatever it was configured by, and whether that is there still."""
         if not self._exists(guest):
             return
+        self._remove_slices(guest)
         argv = ("drbdsetup", "down", checked(guest))
         self._do(argv)
         if self._exists(guest):
@@ -285,25 +290,32 @@ class Drbd:
         )
 
     def demote(self, guest: str) -> None:
-        """Makes us Secondary. While somebody keeps a device open, waits for him to let go, at most
-        for the limit; the error then names him where that can be found out.
+        """Makes us Secondary, without the slices that were on it. While somebody keeps a device
+        open, waits for him to let go, at most for the limit; the error then names him where that
+        can be found out.
         """
         argv = drbdadm("secondary", guest)
         deadline = time.monotonic() + self._limit
         with self._news() as news:
             while self.read(guest).role is Role.PRIMARY:
                 try:
+                    self._remove_slices(guest)
                     self._do(argv)
                 except ToolError as error:
-                    if refusal(error) != DEVICE_IN_USE:
+                    if refusal(error) != DEVICE_IN_USE and slices.BUSY not in error.stderr:
                         raise
                     left = deadline - time.monotonic()
                     if left <= 0:
                         who = self._who_holds(guest)
-                        raise ToolError(argv, error.exit, error.stderr.strip() + who) from error
+                        said = error.stderr.strip() + who
+                        raise ToolError(error.argv, error.exit, said) from error
                     news.wait(min(left, LOOK_AGAIN))
                 else:
                     self._verify(guest, argv, lambda now: now.role is not Role.PRIMARY)
+
+    def _remove_slices(self, guest: str) -> None:
+        for minor in self._look(guest).minors(guest):
+            self._slices.remove(minor)
 
     def _look(self, guest: str) -> Fold:
         return snapshot(self._do((*PROGRAM, "--now", checked(guest))))

@@ -6,6 +6,7 @@ It only looks: it must not close, kill or unmount anything.
 
 import select
 import socket
+from collections.abc import Set
 from pathlib import Path
 from typing import Self
 
@@ -51,45 +52,57 @@ def holders(minor: int, root: Path = Path("/")) -> tuple[str, ...]:
     """Who keeps /dev/drbdMINOR open, in words for a person; empty if it cannot be found out.
 
     Looks at the disks that Xen gave to guests, at mounts, at devices stacked on top and at the open
-    files of processes, below ROOT as the kernel's sysfs and procfs show them.
+    files of processes, below ROOT as the kernel's sysfs and procfs show them. Who has one that is
+    stacked on top is told as well.
     """
+    block = root / "sys/block"
+    above = stacked(minor, block)
+    numbers = {f"{MAJOR}:{minor}", *(_text(block / name / "dev") for name in above)}
+    names = {f"/dev/drbd{minor}", *(f"/dev/mapper/{name}" for name in mapped(minor, block))}
     return (
-        *_guests(minor, root / "sys/bus/xen-backend/devices"),
-        *_mounts(minor, root / "proc/self/mountinfo"),
-        *(f"the device {name} on top of it" for name in _stacked(minor, root / "sys/block")),
-        *_processes(minor, root / "proc"),
+        *_guests(numbers, root / "sys/bus/xen-backend/devices"),
+        *_mounts(numbers, root / "proc/self/mountinfo"),
+        *(f"the device {name} on top of it" for name in above),
+        *_processes(names, root / "proc"),
     )
 
 
-def _guests(minor: int, devices: Path) -> tuple[str, ...]:
-    # vbd-DOMID-DEVICE/physical_device is MAJOR:MINOR in hexadecimal, xen-blkback/xenbus.c.
-    return tuple(
-        f"the guest with Xen's number {vbd.name.split('-')[1]}"
-        for vbd in sorted(devices.glob("vbd-*-*"))
-        if _text(vbd / "physical_device") == f"{MAJOR:x}:{minor:x}"
-    )
-
-
-def _mounts(minor: int, mountinfo: Path) -> tuple[str, ...]:
-    fields = (line.split() for line in _text(mountinfo).splitlines())
-    return tuple(
-        f"the mount on {field[4]}" for field in fields if field[2:3] == [f"{MAJOR}:{minor}"]
-    )
-
-
-def _stacked(minor: int, block: Path) -> tuple[str, ...]:
+def stacked(minor: int, block: Path) -> tuple[str, ...]:
+    """The kernel's names of the devices that lie on /dev/drbdMINOR; BLOCK is its list of all."""
     above = block / f"drbd{minor}" / "holders"
     return tuple(sorted(entry.name for entry in above.iterdir())) if above.is_dir() else ()
 
 
-def _processes(minor: int, proc: Path) -> tuple[str, ...]:
+def mapped(minor: int, block: Path) -> tuple[str, ...]:
+    """What device-mapper calls those of them that are its own."""
+    names = (_text(block / name / "dm/name") for name in stacked(minor, block))
+    return tuple(name for name in names if name)
+
+
+def _guests(numbers: Set[str], devices: Path) -> tuple[str, ...]:
+    # vbd-DOMID-DEVICE/physical_device is MAJOR:MINOR in hexadecimal, xen-blkback/xenbus.c.
+    sought = {":".join(f"{int(n):x}" for n in one.split(":")) for one in numbers if one}
+    found = (
+        f"the guest with Xen's number {vbd.name.split('-')[1]}"
+        for vbd in sorted(devices.glob("vbd-*-*"))
+        if _text(vbd / "physical_device") in sought
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _mounts(numbers: Set[str], mountinfo: Path) -> tuple[str, ...]:
+    fields = (line.split() for line in _text(mountinfo).splitlines())
+    return tuple(f"the mount on {field[4]}" for field in fields if numbers & {*field[2:3]})
+
+
+def _processes(names: Set[str], proc: Path) -> tuple[str, ...]:
     found = []
     for process in sorted(proc.glob("[0-9]*")):
         try:
             files = [str(file.readlink()) for file in (process / "fd").iterdir()]
         except OSError:  # it ended while we looked, or a kernel thread
             continue
-        if f"/dev/drbd{minor}" in files:
+        if not names.isdisjoint(files):
             found.append(f"process {process.name} ({_text(process / 'comm') or 'gone'})")
     return tuple(found)
 

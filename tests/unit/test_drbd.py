@@ -13,6 +13,8 @@ from haagent.run import Stream
 from haagent.storage.drbd import Drbd, drbdadm
 from haagent.storage.events2 import ABSENT
 from haagent.storage.holders import DeviceNews
+from haagent.storage.slices import Slices
+from tests.unit.fake_mapper import Mapper
 
 DATA = Path(__file__).parents[1] / "data/drbd"
 BUSY = "0: State change failed: (-12) Device is held open by someone\n"
@@ -40,9 +42,9 @@ class Kernel:
         if argv[:2] == ("drbdsetup", "verify"):  # by its minor
             return self.verify(argv)
         assert "counter" in argv
-        if argv[0] == "drbdsetup":
-            assert argv[1:3] == ("events2", "--now")
+        if argv[:3] == ("drbdsetup", "events2", "--now"):
             return self.dump()
+        assert argv[0] == "drbdadm" or argv[1] == "down"
         self.done.append(" ".join(a for a in argv[1:] if a != "counter"))
         self.timeouts.append(timeout)
         if self.refusals:
@@ -363,6 +365,56 @@ def test_demote_gives_up_and_names_who_has_the_device(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="held open by someone\nkept open by the guest with Xen's"):
         drbd(kernel, limit=0, root=tmp_path).demote("counter")
     assert kernel.done == ["secondary"]
+
+
+def with_slices(kernel: Kernel, root: Path, limit: float = 5) -> tuple[Drbd, Mapper, News]:
+    """Whose guest has two disks. DRBD refuses while one is there."""
+    mapper, news = Mapper(root), News()
+    mapper.has_drbd(3, 1 << 30)
+    Slices(run=mapper, root=root).make(3, ("xvda", "xvdb"), (64,))
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        if argv[0] == "dmsetup":
+            return mapper(argv, timeout=timeout)
+        if argv[1] in ("secondary", "down") and mapper.tables:
+            raise ToolError(argv, 11, BUSY)
+        return kernel(argv, timeout=timeout)
+
+    return Drbd(limit=limit, run=run, news=lambda: news, root=root), mapper, news
+
+
+@pytest.mark.parametrize(
+    "verb", [Drbd.demote, Drbd.down, Drbd.forget], ids=["demote", "down", "forget"]
+)
+def test_slices_are_taken_away_before(verb: Callable[[Drbd, str], None], tmp_path: Path) -> None:
+    kernel = Kernel(role="Primary")
+    adapter, mapper, _ = with_slices(kernel, tmp_path)
+    verb(adapter, "counter")
+    assert mapper.tables == {}
+    assert kernel.done == ["secondary" if verb is Drbd.demote else "down"]
+
+
+def test_demote_waits_for_whoever_has_a_slice(tmp_path: Path) -> None:
+    kernel = Kernel(role="Primary")
+    adapter, mapper, news = with_slices(kernel, tmp_path)
+    mapper.busy = {"drbd3-xvdb"}
+    news.what = mapper.busy.clear  # its guest's last write is done
+    adapter.demote("counter")
+    assert (mapper.tables, kernel.role, len(news.waited)) == ({}, "Secondary", 1)
+
+
+def test_a_slice_that_stays_in_use_fails_the_demotion_and_the_next_one_does_it(
+    tmp_path: Path,
+) -> None:
+    kernel = Kernel(role="Primary")
+    adapter, mapper, _ = with_slices(kernel, tmp_path, limit=0)
+    mapper.busy = {"drbd3-xvdb"}
+    with pytest.raises(ToolError, match=r"busy\n.*\nkept open by the device dm-6 on top"):
+        adapter.demote("counter")
+    assert kernel.role == "Primary"
+    mapper.busy = set()
+    adapter.demote("counter")
+    assert kernel.role == "Secondary"
 
 
 def watched(

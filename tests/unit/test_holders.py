@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from haagent.storage.holders import holders
+from haagent.storage.holders import holders, mapped
 
 
 def write(file: Path, text: str) -> None:
@@ -29,3 +29,22 @@ def test_every_kind_of_holder_is_found(tmp_path: Path) -> None:
     )
     assert holders(31, tmp_path) == ("process 42 (blkid)",)
     assert holders(0, tmp_path) == ()
+
+
+def test_who_has_a_slice_is_found(tmp_path: Path) -> None:
+    block = tmp_path / "sys/block"
+    write(block / "drbd3/holders/dm-17", "")
+    write(block / "dm-17/dev", "253:17\n")
+    write(block / "dm-17/dm/name", "drbd3-xvdb\n")
+    write(tmp_path / "sys/bus/xen-backend/devices/vbd-7-51728/physical_device", "fd:11\n")
+    write(tmp_path / "sys/bus/xen-backend/devices/vbd-8-51728/physical_device", "fd:17\n")
+    write(tmp_path / "proc/42/comm", "qemu\n")
+    (tmp_path / "proc/42/fd").mkdir()
+    (tmp_path / "proc/42/fd/3").symlink_to("/dev/mapper/drbd3-xvdb")
+    assert holders(3, tmp_path) == (
+        "the guest with Xen's number 7",
+        "the device dm-17 on top of it",
+        "process 42 (qemu)",
+    )
+    assert mapped(3, block) == ("drbd3-xvdb",)
+    assert mapped(4, block) == ()

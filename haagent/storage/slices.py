@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Makes the disks of a guest that has several, as devices: slices of its one mirrored device, by
+device-mapper's linear target. How they lie: guests/disks.py. It must not decide anything.
+
+They are there where the guest runs, and only while DRBD is Primary: each keeps the device open, so
+none outlasts a demotion, which takes them away first (drbd.py). What the agent left when it died is
+as good as new if it has exactly the table that is wanted, and is made anew else.
+
+No udevd is waited for, as none may be there when it counts: dmsetup(8) makes the names itself
+(--noudevsync, --noudevrules). Nobody in dom0 looks for a file system in one, nor LVM for a group
+(image/: 56-shoestring-slices.rules, lvm.conf).
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from haagent.errors import ToolError
+from haagent.guests.disks import Slice, cut
+from haagent.run import Run, run
+from haagent.storage.holders import MAJOR, mapped
+from haagent.storage.sysfs import SECTOR, disk_size
+
+TABLES = ("dmsetup", "table")
+BUSY = "Device or resource busy"  # strerror(3) of what the kernel answers while one is open
+WITHOUT_UDEV = ("--noudevsync", "--noudevrules")
+MAPPER = "/dev/mapper"
+NAME = re.compile("drbd([0-9]{1,7})-xvd[a-z]", re.ASCII)
+
+
+def name(minor: int, disk: str) -> str:
+    """What device-mapper calls DISK on /dev/drbdMINOR."""
+    return f"drbd{minor}-{disk}"
+
+
+def path(minor: int, disk: str) -> str:
+    return f"{MAPPER}/{name(minor, disk)}"
+
+
+def table(minor: int, part: Slice) -> str:
+    """dm-linear's, in sectors (Documentation/admin-guide/device-mapper/linear.rst)."""
+    return f"0 {part.size // SECTOR} linear {MAJOR}:{minor} {part.start // SECTOR}"
+
+
+def parse_tables(text: str) -> dict[str, str]:
+    """Of every device that device-mapper has, from `dmsetup table`; empty where none counts yet."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        device, colon, said = line.partition(":")
+        if colon:
+            found[device] = f"{found[device]}\n{said.strip()}" if device in found else said.strip()
+    return found
+
+
+def create(device: str, wanted: str) -> tuple[str, ...]:
+    return ("dmsetup", "create", *WITHOUT_UDEV, device, "--table", wanted)
+
+
+def remove(device: str) -> tuple[str, ...]:
+    """Refused as busy while somebody has it open."""
+    return ("dmsetup", "remove", *WITHOUT_UDEV, device)
+
+
+class Slices:
+    """On this machine. LIMIT is how long, in seconds, one program may take. Both verbs can be
+    repeated, and raise ToolError if what they are for cannot be seen afterwards.
+    """
+
+    def __init__(self, *, limit: float = 30.0, run: Run = run, root: Path = Path("/")) -> None:
+        self._limit = limit
+        self._run = run
+        self._root = root
+
+    def make(self, minor: int, names: Sequence[str], sizes: Sequence[int]) -> tuple[Path, ...]:
+        """The devices of a guest's disks on /dev/drbdMINOR, which is Primary: called NAMES, with
+        SIZES in MiB of all but the last. Raises OperatorError as well, if they cannot be.
+        """
+        whole = disk_size(f"drbd{minor}", self._root / "sys/class/block")
+        if whole is None:
+            raise ToolError(TABLES, 0, f"not tried: /dev/drbd{minor} has no data behind it")
+        wanted = {name(minor, one.disk): table(minor, one) for one in cut(names, sizes, whole)}
+        found = self._tables_of(minor)
+        for device in found:
+            # safety: whoever left it, what lies elsewhere or ends elsewhere is another disk.
+            if wanted.get(device) != found[device]:
+                self._do(remove(device))
+        for device, lines in wanted.items():
+            if found.get(device) != lines:
+                self._do(create(device, lines))
+        if (now := self._tables_of(minor)) != wanted:
+            raise ToolError(TABLES, 0, f"device-mapper has {now} instead of {wanted}")
+        return tuple(Path(path(minor, disk)) for disk in names)
+
+    def remove(self, minor: int) -> None:
+        """Nothing of a guest's lies on /dev/drbdMINOR."""
+        for device in self._lying_on(minor):
+            self._do(remove(device))
+        if left := self._lying_on(minor):
+            raise ToolError(remove(left[0]), 0, f"{left[0]} is still there")
+
+    def _lying_on(self, minor: int) -> list[str]:
+        """By the kernel's word, which no program has to be asked for: most guests have none."""
+        return [one for one in mapped(minor, self._root / "sys/block") if _is_of(minor, one)]
+
+    def _tables_of(self, minor: int) -> dict[str, str]:
+        """Of those that are called as if they lay on /dev/drbdMINOR."""
+        tables = parse_tables(self._do(TABLES))
+        return {device: said for device, said in tables.items() if _is_of(minor, device)}
+
+    def _do(self, argv: Sequence[str]) -> str:
+        return self._run(argv, timeout=self._limit)
+
+
+def _is_of(minor: int, device: str) -> bool:
+    found = NAME.fullmatch(device)
+    return found is not None and found[1] == str(minor)
