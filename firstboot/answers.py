@@ -18,6 +18,7 @@ from firstboot import values, zones
 from haagent.core.model import Policy
 from haagent.core.ordering import USUAL
 from haagent.errors import OperatorError
+from haagent.guests import disks
 from haagent.guests.definition import Kind
 
 FILE = "answers.yaml"
@@ -26,6 +27,7 @@ ARM = "erase the disks named here"
 MOST_KEYS = 8  # of machines that were replaced; a pair that loses more is unlucky
 LONGEST = 65536  # characters; a file of answers is a page or two
 MOST_GUESTS = 20
+SLICES = range(1, disks.most(is_pc=False))
 MOST_REFEREES = 3
 MOST_TIME_SERVERS = 3
 
@@ -73,6 +75,7 @@ class Guest:
     pause: int = 0  # seconds until guests of a higher place start
     kind: Kind = Kind.PV  # how Xen runs it
     number: int = 0  # of its device and of its port, the same on both machines; each has its own
+    slices: tuple[int, ...] = ()  # MiB of each of its disks but the last, which has the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +349,7 @@ def _guest(name: str, section: _Section, usual: int, *, is_alone: bool) -> Guest
         pause=section.take("pause", values.pause, is_needed=False, default=0),
         kind=section.take("type", values.kind, is_needed=False, default=Kind.PV),
         number=section.take("number", values.number, is_needed=False, default=usual),
+        slices=section.take_list("slices", values.mebibytes, SLICES, is_needed=False, default=()),
     )
     section.finish()
     return guest

@@ -206,6 +206,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
                 "pause": guest.pause,
                 "kind": guest.kind,
                 "disks": (("xvda", device(guest.number)),),
+                "slices": guest.slices,
             }
             for guest in answers.guests
         },

@@ -163,6 +163,7 @@ def _guest(config: Config, name: str, sizes: Mapping[str, int], lan: IPv4Interfa
         pause=guest.pause,
         kind=guest.kind,
         number=guest.minors[0],
+        slices=guest.slices,
     )
 
 
@@ -220,7 +221,7 @@ def _cable(mac: str, address: IPv4Interface, peer: IPv4Interface, peer_mac: str)
     return {"mac": mac, "address": str(address), "peer": str(peer.ip), "peer-mac": peer_mac}
 
 
-def _told(guest: Guest) -> dict[str, str]:
+def _told(guest: Guest) -> dict[str, object]:
     return {
         "first-node": str(guest.first_node),
         "mac": guest.mac,
@@ -232,4 +233,5 @@ def _told(guest: Guest) -> dict[str, str]:
         "type": str(guest.kind),
         "number": str(guest.number),
         "disk": f"{guest.disk // MEBIBYTE}M",
+        **({"slices": [str(size) for size in guest.slices]} if guest.slices else {}),
     }

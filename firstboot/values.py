@@ -174,6 +174,13 @@ def pause(text: str) -> int:
     return int(text)
 
 
+def mebibytes(text: str) -> int:
+    """Of a disk that another one lies behind."""
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise ValueError("should be a number of MiB")
+    return int(text)
+
+
 def size(text: str) -> int:
     """Bytes."""
     match = SIZE.fullmatch(text)

@@ -21,7 +21,9 @@ from haagent.core.model import Pair, Policy
 from haagent.core.ordering import USUAL
 from haagent.core.timing import Timing
 from haagent.core.wish import Target
+from haagent.guests import disks
 from haagent.guests.definition import Kind
+from haagent.guests.disks import Slice
 from haagent.settings import GUEST, KEY_BYTES, TABLE, ConfigError, Values, in_words
 
 FILE = Path("/state/etc/shoestring/pair.yaml")
@@ -29,7 +31,17 @@ ON_TRIAL = Path("/run/shoestring/pair.yaml")  # the same with other addresses, u
 CMDLINE = Path("/proc/cmdline")
 SCALE = "shoestring.timescale"
 DEVICE = "/dev/drbd"  # and a number; haagent/settings.py takes no other
-GUEST_FIELDS = ("first-node", "mac", "address", "memory", "vcpus", "place", "pause", "begins")
+GUEST_FIELDS = (
+    "first-node",
+    "mac",
+    "address",
+    "memory",
+    "vcpus",
+    "place",
+    "pause",
+    "begins",
+    "slices",
+)
 KEY_HINT = "Copy the key from the other machine, owned by root and with mode 0600."
 
 
@@ -57,6 +69,14 @@ class GuestConfig:
     pause: int = 0  # seconds until guests of a higher place start
     kind: Kind = Kind.PV  # how Xen runs it
     begins: Target = Target.STARTED  # what is to become of it before anybody said anything
+    slices: tuple[int, ...] = ()  # MiB of each disk but the last, where one device has several
+
+    def cut(self, whole: int) -> tuple[Slice, ...]:
+        """Its disks, on its one device of WHOLE bytes. Raises OperatorError."""
+        names = tuple(name for name, _ in self.disks)
+        if self.slices:
+            names = disks.names(self.slices, is_pc=self.kind is Kind.HVM)
+        return disks.cut(names, self.slices, whole)
 
     @property
     def minors(self) -> tuple[int, ...]:
@@ -160,6 +180,7 @@ def _build_guest(values: Values, name: str) -> GuestConfig:
         pause=values.get(f"{name}.pause", int),
         kind=values.get(f"{name}.type", Kind),
         begins=values.get(f"{name}.begins", Target),
+        slices=values.get(f"{name}.slices", tuple),
     )
 
 
@@ -190,6 +211,12 @@ def _check(config: Config, values: Values) -> None:
             take(guest.address, f"guests.{name}.address")
         for _, device in guest.disks:
             take(device, f"guests.{name}.disks")
+        most = disks.most(is_pc=guest.kind is Kind.HVM) if len(guest.disks) == 1 else 1
+        if len(guest.slices) >= most:
+            raise values.fault(
+                values.lines.get(f"guests.{name}.slices", 1),
+                f"guest {name} has {len(guest.slices) + 1} disks on a device, and can have {most}",
+            )
     # safety: a referee that is one of us would answer a node that is cut off.
     for address in config.referees:
         take(address, "referees")

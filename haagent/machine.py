@@ -150,6 +150,7 @@ class Machine:
                     mac=guest.mac,
                     bridge=self.config.bridge,
                     kind=guest.kind,
+                    slices=guest.slices,
                 )
             )
         for adapter in (

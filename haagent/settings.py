@@ -17,6 +17,7 @@ from haagent.core.model import Policy
 from haagent.core.ordering import USUAL
 from haagent.core.wish import BEGINS, Target
 from haagent.errors import BugError, OperatorError
+from haagent.guests import disks
 from haagent.guests.definition import Kind
 
 KEY_FILE = Path("/state/etc/shoestring/pair.key")
@@ -288,6 +289,13 @@ SETTINGS = (
             _matching("/dev/drbd[0-9]{1,7}", "a DRBD device"),
         ),
         "Its disks: what the guest calls them, and the DRBD device behind each.",
+    ),
+    Setting(
+        "guests.NAME.slices",
+        "a list of MiB",
+        _list(_number(1, disks.LARGEST), 1, disks.most(is_pc=False) - 1),
+        "Of several disks on its one device the size of each but the last, which has the rest.",
+        (),
     ),
 )
 TABLE = {setting.name: setting for setting in SETTINGS}

@@ -52,6 +52,7 @@ class NewGuest:
     address: str = ""  # its own on the LAN, if it is known
     kind: str = GuestKind.PV.value  # how Xen runs it
     begins: str = Target.STARTED.value  # or stopped: until its owner starts it
+    slices: tuple[int, ...] = ()  # MiB of each of its disks but the last, which has the rest
 
     @property
     def config(self) -> GuestConfig:
@@ -67,6 +68,7 @@ class NewGuest:
             pause=self.pause,
             kind=GuestKind(self.kind),
             begins=Target(self.begins),
+            slices=self.slices,
         )
 
 
@@ -117,13 +119,19 @@ def from_file(file: File | None) -> Change | None:
 
 
 def to_plain(change: Change) -> dict[str, object]:
-    return {"version": VERSION, **asdict(change)}
+    """Of a guest with one disk, what a release understands that knows no others."""
+    plain = {"version": VERSION, **asdict(change)}
+    if not change.guest.slices:
+        del plain["guest"]["slices"]
+    return plain
 
 
 def from_plain(plain: object) -> Change:
     """Raises ValueError."""
     match plain:
-        case {"version": int(version), "guest": dict() as guest, **rest} if version == VERSION:
+        case {"version": int(version), "guest": dict() as said, **rest} if version == VERSION:
+            guest = {**said}
+            slices = _slices(guest.pop("slices", []))
             _check(NewGuest, guest)
             if rest.keys() != {"number", "kind", "stage", "leads", "was"}:
                 raise ValueError("it has other parts")
@@ -142,7 +150,7 @@ def from_plain(plain: object) -> Change:
             return Change(
                 number=rest["number"],
                 kind=Kind(str(rest["kind"])),
-                guest=NewGuest(**guest),
+                guest=NewGuest(**guest, slices=slices),
                 stage=Stage(str(rest["stage"])),
                 leads=rest["leads"],
                 was=str(rest["was"]),
@@ -150,8 +158,18 @@ def from_plain(plain: object) -> Change:
     raise ValueError("it is of another release, or no change at all")
 
 
+def _slices(said: object) -> tuple[int, ...]:
+    if not isinstance(said, list | tuple) or any(type(one) is not int or one < 1 for one in said):
+        raise ValueError(f"the guest's slices are {said!r:.80}")
+    return tuple(said)
+
+
 def _check(kind: type[NewGuest], plain: dict[str, object]) -> None:
-    kinds = {field.name: str if field.type in (str, "str") else int for field in fields(kind)}
+    kinds = {
+        field.name: str if field.type in (str, "str") else int
+        for field in fields(kind)
+        if field.name != "slices"
+    }
     if plain.keys() != kinds.keys():
         raise ValueError("the guest has other parts")
     for name, wanted in kinds.items():

@@ -10,6 +10,7 @@ from haagent.config import Config
 from haagent.console.snapshot import GuestView
 from haagent.core.model import Phase
 from haagent.core.wish import RUNS
+from haagent.guests import disks
 from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.footprint import MOST_PCS
 from haagent.storage.growth import BLOCK_OF_A_BIT, usable
@@ -96,8 +97,8 @@ def _of_editing(guest: NewGuest, ground: Ground) -> str | None:
     now = ground.config.guests.get(guest.name)
     if now is None:
         return f"there is no guest {guest.name}."
-    # safety: its disk is never another one's, whoever asks.
-    if now.disks != guest.config.disks:
+    # safety: its disk is never another one's, whoever asks, nor cut otherwise.
+    if (now.disks, now.slices) != (guest.config.disks, guest.slices):
         return f"the disk of {guest.name} is another one on {ground.name}."
     view = ground.views.get(guest.name)
     if view is None:
@@ -114,7 +115,7 @@ def _of_resizing(guest: NewGuest, ground: Ground) -> str | None:
     if now is None:
         return f"there is no guest {guest.name}."
     # safety: as above.
-    if now.disks != guest.config.disks:
+    if (now.disks, now.slices) != (guest.config.disks, guest.slices):
         return f"the disk of {guest.name} is another one on {me}."
     if ground.disk >= usable(guest.size):
         return None  # DRBD has it, and the rest waits for nothing
@@ -176,6 +177,9 @@ def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | N
 
 
 def _of_its_type(guest: NewGuest, ground: Ground) -> str | None:
+    count, most = len(guest.slices) + 1, disks.most(is_pc=guest.config.kind is GuestKind.HVM)
+    if count > most:
+        return f"a guest of type {guest.kind} has {most} disks at most, and {guest.name} {count}."
     if guest.config.kind in ground.kinds:
         return _of_other_pcs(guest, ground.config)
     return (

@@ -71,6 +71,7 @@ def as_it_is(name: str, found: Config) -> NewGuest:
         pause=guest.pause,
         kind=guest.kind.value,
         begins=guest.begins.value,
+        slices=guest.slices,
         address="" if guest.address is None else str(guest.address),
     )
 

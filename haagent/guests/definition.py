@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 from haagent.errors import BugError, OperatorError
+from haagent.guests import disks
 from haagent.guests.name import checked
 
 # Names the guests' identities; made once, for good.
@@ -61,6 +62,20 @@ class Guest:
     mac: str
     bridge: str
     kind: Kind = Kind.PV
+    slices: tuple[int, ...] = ()  # MiB of each disk but the last, where one device has several
+
+    @property
+    def given(self) -> tuple[tuple[str, str], ...]:
+        """Its disks as Xen gets them."""
+        if not self.slices:
+            return self.disks
+        names = disks.names(self.slices, is_pc=self.kind is Kind.HVM)
+        return tuple((name, str(disks.path(self.minor, name))) for name in names)
+
+    @property
+    def minor(self) -> int:
+        """The number N of the first device, /dev/drbdN."""
+        return int(self.disks[0][1].removeprefix("/dev/drbd"))
 
     def __post_init__(self) -> None:
         checked(self.name)
@@ -73,6 +88,8 @@ class Guest:
                 self._match("disk's name in a PC", PC_DISKS, vdev)
         if not self.disks or len(dict(self.disks)) != len(self.disks):
             raise self._unfit("list of disks", [vdev for vdev, _ in self.disks])
+        if (self.slices and len(self.disks) != 1) or len(self.given) <= len(self.slices):
+            raise self._unfit("number of disks", len(self.slices) + 1)
         for what, number, most in (
             ("memory in MiB", self.memory, MOST_MEMORY),
             ("number of processors", self.vcpus, MOST_VCPUS),
@@ -106,7 +123,7 @@ def definition(guest: Guest, cd: Path | None = None) -> str:
     """The configuration of GUEST for xl. A PC starts from CD, if it has one."""
     disks = [
         f'"vdev={vdev},access=rw,format=raw,backendtype=phy,target={device}"'
-        for vdev, device in guest.disks
+        for vdev, device in guest.given
     ]
     if cd is not None:
         if guest.kind is not Kind.HVM or not CD.fullmatch(str(cd)):

@@ -9,15 +9,15 @@ is the only one, and when it grows, the last disk does. A guest with one disk ha
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 
 from haagent.errors import OperatorError
-from haagent.guests.definition import Kind
 
 MEBIBYTE = 1 << 20
 LARGEST = 1 << 30  # MiB
-# As a guest calls them, in its order. hdc, a PC's CD drive, is its xvdc.
+# As a guest calls them, in its order, and as a PC does: its CD drive, hdc, is its xvdc.
 USUAL = tuple(f"xvd{letter}" for letter in "abcdefgh")
-NAMES = {Kind.PV: USUAL, Kind.PVH: USUAL, Kind.HVM: ("xvda", "xvdb", "xvdd")}
+OF_A_PC = ("xvda", "xvdb", "xvdd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,23 @@ class Slice:
     size: int
 
 
-def most(kind: Kind) -> int:
-    """Disks of a guest of this KIND."""
-    return len(NAMES[kind])
+def most(*, is_pc: bool) -> int:
+    """Disks that a guest can have."""
+    return len(OF_A_PC if is_pc else USUAL)
+
+
+def names(sizes: Sequence[int], *, is_pc: bool) -> tuple[str, ...]:
+    """Of the disks of a guest, of which all but the last have these SIZES."""
+    return (OF_A_PC if is_pc else USUAL)[: len(sizes) + 1]
+
+
+def device(minor: int, disk: str) -> str:
+    """What device-mapper calls DISK on /dev/drbdMINOR."""
+    return f"drbd{minor}-{disk}"
+
+
+def path(minor: int, disk: str) -> Path:
+    return Path("/dev/mapper") / device(minor, disk)
 
 
 def cut(names: Sequence[str], sizes: Sequence[int], whole: int) -> tuple[Slice, ...]:

@@ -19,6 +19,7 @@ from haagent.guests.definition import SCREENS, Guest, Kind, definition, identity
 from haagent.guests.drive import Drives
 from haagent.guests.name import checked
 from haagent.run import Run, Stream, run
+from haagent.storage.slices import Slices
 
 DEFINITIONS = Path("/run/shoestring/guests")
 QUIET = 0.02  # seconds; domains that come or go together are looked at once
@@ -159,6 +160,7 @@ class Xen:
         *,
         definitions: Path = DEFINITIONS,
         drives: Drives | None = None,
+        slices: Slices | None = None,
         screens: Path = SCREENS,
         limit: float = 60.0,
         run: Run = run,
@@ -166,9 +168,10 @@ class Xen:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._guests = {identity(name): name for name in guests}
-        self._pcs: dict[str, Guest] = {}
+        self._defined: dict[str, Guest] = {}
         self._definitions = definitions
         self._drives = drives or Drives()
+        self._slices = slices or Slices(limit=limit, run=run)
         self._screens = screens
         self._limit = limit
         self._run = run
@@ -209,15 +212,16 @@ class Xen:
 
     def define(self, guest: Guest) -> Path:
         """Writes what `create` will read, and returns where it is."""
+        self._defined[guest.name] = guest
         if guest.kind is Kind.HVM:
-            self._pcs[guest.name] = guest
             # safety: whoever is let in there sees the guest's screen, and types.
             self._screens.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._write(definition(guest), guest.name)
 
     def create(self, guest: str) -> None:
         """Starts the guest as `define` wrote it down, with a CD if there is one for it, and sees it
-        exist and not paused.
+        exist and not paused. If it has several disks, they are made before; whoever demotes what
+        they lie on takes them away.
 
         What is left of one that ended by itself is destroyed before. What a failed attempt of ours
         leaves behind is destroyed before the error is raised, as nobody would finish it. A domain
@@ -229,8 +233,12 @@ class Xen:
             self.destroy(guest)
         if self._domains_of(guest):
             raise ToolError(argv, 0, f"not tried: a domain of {guest} exists already")
-        if guest in self._pcs:
-            self._write(definition(self._pcs[guest], self._drives.load(guest)), guest)
+        defined = self._defined[guest]
+        if defined.slices:
+            names = [name for name, _ in defined.given]
+            self._slices.make(defined.minor, names, defined.slices)
+        if defined.kind is Kind.HVM:
+            self._write(definition(defined, self._drives.load(guest)), guest)
         try:
             self._run(argv, timeout=self._limit)
             made = self._domains_of(guest)

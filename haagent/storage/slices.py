@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from haagent.errors import ToolError
-from haagent.guests.disks import Slice, cut
+from haagent.guests.disks import Slice, cut, device, path
 from haagent.run import Run, run
 from haagent.storage.holders import MAJOR, mapped
 from haagent.storage.sysfs import SECTOR, disk_size
@@ -24,17 +24,7 @@ from haagent.storage.sysfs import SECTOR, disk_size
 TABLES = ("dmsetup", "table")
 BUSY = "Device or resource busy"  # strerror(3) of what the kernel answers while one is open
 WITHOUT_UDEV = ("--noudevsync", "--noudevrules")
-MAPPER = "/dev/mapper"
 NAME = re.compile("drbd([0-9]{1,7})-xvd[a-z]", re.ASCII)
-
-
-def name(minor: int, disk: str) -> str:
-    """What device-mapper calls DISK on /dev/drbdMINOR."""
-    return f"drbd{minor}-{disk}"
-
-
-def path(minor: int, disk: str) -> str:
-    return f"{MAPPER}/{name(minor, disk)}"
 
 
 def table(minor: int, part: Slice) -> str:
@@ -46,19 +36,19 @@ def parse_tables(text: str) -> dict[str, str]:
     """Of every device that device-mapper has, from `dmsetup table`; empty where none counts yet."""
     found: dict[str, str] = {}
     for line in text.splitlines():
-        device, colon, said = line.partition(":")
+        called, colon, said = line.partition(":")
         if colon:
-            found[device] = f"{found[device]}\n{said.strip()}" if device in found else said.strip()
+            found[called] = f"{found[called]}\n{said.strip()}" if called in found else said.strip()
     return found
 
 
-def create(device: str, wanted: str) -> tuple[str, ...]:
-    return ("dmsetup", "create", *WITHOUT_UDEV, device, "--table", wanted)
+def create(called: str, wanted: str) -> tuple[str, ...]:
+    return ("dmsetup", "create", *WITHOUT_UDEV, called, "--table", wanted)
 
 
-def remove(device: str) -> tuple[str, ...]:
+def remove(called: str) -> tuple[str, ...]:
     """Refused as busy while somebody has it open."""
-    return ("dmsetup", "remove", *WITHOUT_UDEV, device)
+    return ("dmsetup", "remove", *WITHOUT_UDEV, called)
 
 
 class Slices:
@@ -78,23 +68,24 @@ class Slices:
         whole = disk_size(f"drbd{minor}", self._root / "sys/class/block")
         if whole is None:
             raise ToolError(TABLES, 0, f"not tried: /dev/drbd{minor} has no data behind it")
-        wanted = {name(minor, one.disk): table(minor, one) for one in cut(names, sizes, whole)}
+        parts = cut(names, sizes, whole)
+        wanted = {device(minor, part.disk): table(minor, part) for part in parts}
         found = self._tables_of(minor)
-        for device in found:
+        for one, lines in found.items():
             # safety: whoever left it, what lies elsewhere or ends elsewhere is another disk.
-            if wanted.get(device) != found[device]:
-                self._do(remove(device))
-        for device, lines in wanted.items():
-            if found.get(device) != lines:
-                self._do(create(device, lines))
+            if wanted.get(one) != lines:
+                self._do(remove(one))
+        for one, lines in wanted.items():
+            if found.get(one) != lines:
+                self._do(create(one, lines))
         if (now := self._tables_of(minor)) != wanted:
             raise ToolError(TABLES, 0, f"device-mapper has {now} instead of {wanted}")
-        return tuple(Path(path(minor, disk)) for disk in names)
+        return tuple(path(minor, disk) for disk in names)
 
     def remove(self, minor: int) -> None:
         """Nothing of a guest's lies on /dev/drbdMINOR."""
-        for device in self._lying_on(minor):
-            self._do(remove(device))
+        for one in self._lying_on(minor):
+            self._do(remove(one))
         if left := self._lying_on(minor):
             raise ToolError(remove(left[0]), 0, f"{left[0]} is still there")
 
@@ -105,12 +96,12 @@ class Slices:
     def _tables_of(self, minor: int) -> dict[str, str]:
         """Of those that are called as if they lay on /dev/drbdMINOR."""
         tables = parse_tables(self._do(TABLES))
-        return {device: said for device, said in tables.items() if _is_of(minor, device)}
+        return {one: lines for one, lines in tables.items() if _is_of(minor, one)}
 
     def _do(self, argv: Sequence[str]) -> str:
         return self._run(argv, timeout=self._limit)
 
 
-def _is_of(minor: int, device: str) -> bool:
-    found = NAME.fullmatch(device)
+def _is_of(minor: int, called: str) -> bool:
+    found = NAME.fullmatch(called)
     return found is not None and found[1] == str(minor)

@@ -14,6 +14,7 @@ from haagent import config, settings
 from haagent.config import Config, GuestConfig, PathConfig, load, read_key, time_scale
 from haagent.core.model import Pair, Policy
 from haagent.core.timing import Timing
+from haagent.guests.disks import Slice
 from haagent.settings import ConfigError
 
 DATA = Path(__file__).parent.parent / "data"
@@ -67,6 +68,17 @@ def machine(tmp_path: Path) -> Machine:
 def test_the_devices_of_a_guest_have_numbers() -> None:
     disks = (("xvda", "/dev/drbd0"), ("xvdb", "/dev/drbd12"))
     assert replace(EXPECTED.guests["counter"], disks=disks).minors == (0, 12)
+
+
+def test_the_disks_of_a_guest_on_one_device() -> None:
+    one = EXPECTED.guests["counter"]
+    assert one.cut(512) == (Slice("xvda", 0, 512),)
+    three = replace(one, slices=(1, 2)).cut(4 << 20)
+    assert [(part.disk, part.size >> 20) for part in three] == [
+        ("xvda", 1),
+        ("xvdb", 2),
+        ("xvdc", 1),
+    ]
 
 
 def test_the_example_is_read_as_it_is_meant(machine: Machine) -> None:
@@ -163,6 +175,16 @@ def test_what_may_not_be_left_out_is_named(machine: Machine, line: str) -> None:
             "      xvda: /dev/drbd0",
             "      xvda: /dev/drbd0\n      xvdb: /dev/drbd0",
             "25: /dev/drbd0 is used twice",
+        ),
+        *(
+            ("      xvda: /dev/drbd0", f"      xvda: /dev/drbd0{more}", complaint)
+            for more, complaint in (
+                ("\n    slices: [8, x]", "27: guests.counter.slices: 'x' is not a whole number"),
+                ("\n    slices: []", "27: guests.counter.slices: it has 0 entries"),
+                (f"\n    slices: {[8] * 8}", "27: guests.counter.slices: it has 8 entries"),
+                ("\n    slices: [8, 8, 8]\n    type: hvm", "27: guest counter has 4 disks"),
+                ("\n      xvdb: /dev/drbd1\n    slices: [8]", "28: guest counter has 2 disks"),
+            )
         ),
         ("me: 0", "me: 0\n\tx: 1", "4: it is not YAML"),
     ],
@@ -292,7 +314,7 @@ MANY = replace(
     pair=Pair(
         1,
         ("a", "b"),
-        {"counter": 0, "mail": 1},
+        {"counter": 0, "mail": 1, "shop": 0},
         Policy.WAIT,
         places={"mail": 7},
         pauses={"mail": 30.0},
@@ -309,6 +331,9 @@ MANY = replace(
             (("xvda", "/dev/drbd1"), ("xvdb", "/dev/drbd2")),
             place=7,
             pause=30,
+        ),
+        "shop": GuestConfig(
+            0, "00:16:3e:00:00:03", None, 512, 1, (("xvda", "/dev/drbd3"),), slices=(64, 8)
         ),
     },
 )

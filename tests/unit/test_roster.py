@@ -4,6 +4,7 @@ nothing is left behind.
 """
 
 import contextlib
+import json
 from dataclasses import replace
 from datetime import time
 
@@ -324,6 +325,9 @@ def test_a_change_reads_as_it_was_written() -> None:
         assert changes.from_file(changes.to_file(change)) == change
     assert changes.from_file(None) is None
     assert changes.to_file(ADD).mode == 0o600
+    several = replace(ADD, guest=replace(WEB, slices=(8, 16)))
+    assert changes.from_plain(json.loads(changes.to_file(several).text)) == several
+    assert "slices" not in changes.to_file(ADD).text, "a release that knows none reads it"
 
 
 @pytest.mark.parametrize(
@@ -334,6 +338,9 @@ def test_a_change_reads_as_it_was_written() -> None:
         ('"number": 4', '"number": "4"'),
         ('"memory": 512', '"memory": true'),
         ('"vcpus": 1', '"cpus": 1'),
+        ('"vcpus": 1', '"vcpus": 1, "slices": [8, true]'),
+        ('"vcpus": 1', '"vcpus": 1, "slices": [0]'),
+        ('"vcpus": 1', '"vcpus": 1, "slices": 8'),
         ('"leads": false', '"leads": 0'),
         ('"leads": false', '"leads": false, "more": 1'),
         ('"was": ""', '"was": "all"'),

@@ -139,7 +139,8 @@ def test_what_is_set_about_a_guest_changes_unless_it_is_another_one(ground: Grou
     assert edits(running) is None
     assert edits(ground) == "the agent of b does not answer."
     assert edits(running, name="mail") == "there is no guest mail."
-    assert edits(running, number=7) == "the disk of counter is another one on b."
+    for other in ({"number": 7}, {"slices": (8,)}):
+        assert edits(running, **other) == "the disk of counter is another one on b."
     card = {"mac": "00:16:3e:00:00:07"}
     assert edits(running, **card) == (
         "counter runs, and its card's addresses change only while it is off."
@@ -250,6 +251,13 @@ def test_a_processor_that_cannot_run_it_is_told(ground: Ground) -> None:
         "the processor of b cannot run a guest of type pvh. Look whether virtualization (VT-x, SVM)"
         " is off in its firmware, or say --type pv."
     )
+
+
+def test_a_pc_has_three_disks_at_most(ground: Ground) -> None:
+    assert why(ground, kind="hvm", slices=(8, 8)) is None
+    assert why(ground, kind="pvh", slices=(8,) * 7) is None
+    said = "a guest of type hvm has 3 disks at most, and web 4."
+    assert why(ground, kind="hvm", slices=(8, 8, 8)) == said
 
 
 def test_a_machine_has_no_memory_of_its_own_for_many_pcs(ground: Ground) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from haagent.errors import OperatorError, ToolError
 from haagent.guests import disks
-from haagent.guests.definition import PC_DISKS, Kind
-from haagent.guests.disks import NAMES, Slice, cut
+from haagent.guests.definition import PC_DISKS
+from haagent.guests.disks import Slice, cut
 from haagent.storage import slices
 from haagent.storage.slices import Slices
 from tests.unit.fake_mapper import Mapper
@@ -68,8 +68,8 @@ def test_sizes_are_whole_mebibytes_but_for_the_last() -> None:
 
 
 def test_what_a_pc_cannot_start_from_is_no_disk_of_it() -> None:
-    assert all(PC_DISKS.fullmatch(name) for name in NAMES[Kind.HVM])
-    assert (disks.most(Kind.HVM), disks.most(Kind.PVH)) == (3, 8)
+    assert all(PC_DISKS.fullmatch(name) for name in disks.OF_A_PC)
+    assert (disks.most(is_pc=True), disks.most(is_pc=False)) == (3, 8)
 
 
 def test_slices_are_made_and_read_back(mapper: Mapper) -> None:
@@ -185,7 +185,7 @@ def test_lvm_never_looks_into_a_slice() -> None:
     assert is_scanned("/dev/sda2", "/dev/disk/by-id/ata-X-part2", "/dev/block/8:2")
     assert not is_scanned("/dev/drbd20")
     by_id = "/dev/disk/by-id/dm-name-drbd20-xvdb"
-    assert not is_scanned("/dev/dm-7", slices.path(20, "xvdb"), by_id, "/dev/block/253:7")
+    assert not is_scanned("/dev/dm-7", str(disks.path(20, "xvdb")), by_id, "/dev/block/253:7")
 
 
 def test_udevd_never_looks_into_a_slice() -> None:
@@ -194,7 +194,7 @@ def test_udevd_never_looks_into_a_slice() -> None:
     text = file.read_text()
     pattern = re.search(r'ATTR\{dm/name\}=="([^"]+)"', text)
     assert pattern is not None
-    for disk in NAMES[Kind.PVH]:
-        assert fnmatch.fnmatchcase(slices.name(1234567, disk), pattern[1])
+    for disk in disks.USUAL:
+        assert fnmatch.fnmatchcase(disks.device(1234567, disk), pattern[1])
     assert not fnmatch.fnmatchcase("shoestring-web", pattern[1])
     assert 'ENV{DM_UDEV_DISABLE_DISK_RULES_FLAG}="1"' in text

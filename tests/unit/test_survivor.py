@@ -239,6 +239,15 @@ def test_processors_that_were_added_are_kept(tmp_path: Path) -> None:
     assert 'vcpus: "3"' in written(answer_file.read(joins))[rendering.SETTINGS].text
 
 
+def test_a_guest_with_several_disks_keeps_them(tmp_path: Path) -> None:
+    given = changed(loaded(tmp_path, A), slices=(16, 8))
+    for text in compose(survivor(tmp_path, config=given), SUCCESSOR, NEW_SECRET):
+        answers = answer_file.read(text)
+        assert loaded(tmp_path, answers).guests["counter"].slices == (16, 8)
+    stays, joins = compose(survivor(tmp_path), SUCCESSOR, NEW_SECRET)
+    assert "slices" not in stays + joins
+
+
 def changed(given: config.Config, **guest: Any) -> config.Config:
     return replace(given, guests={"counter": replace(given.guests["counter"], **guest)})
 

@@ -2,6 +2,7 @@
 """xl's lists, the definition of a guest, and the verbs against a small Xen."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from haagent.guests.definition import DEVICE_MODEL, Guest, Kind, definition, ide
 from haagent.guests.drive import Drives
 from haagent.guests.xen import Domain, Memory, Xen, parse_free_memory, parse_kinds, parse_list
 from haagent.run import Stream
+from haagent.storage.slices import Slices
+from tests.unit.fake_mapper import Mapper
 
 DATA = Path(__file__).parents[1] / "data/xen"
 IMAGE = Path(__file__).parents[2] / "image/mkosi.extra"
@@ -268,6 +271,9 @@ def test_an_identity_never_changes() -> None:
         {"mac": "00:16:3e:00:00:01\n"},
         {"bridge": "lan,script=evil"},
         {"bridge": "b" * 16},
+        {"slices": (8,), "disks": (("xvda", "/dev/drbd0"), ("xvdb", "/dev/drbd1"))},
+        {"slices": (8,) * 8},
+        {"slices": (8,) * 3, "kind": Kind.HVM},
     ],
 )
 def test_nothing_can_be_slipped_into_a_definition(change: dict[str, object]) -> None:
@@ -281,6 +287,58 @@ def test_create(tmp_path: Path) -> None:
     assert hypervisor.done == [("create", "--quiet", f"{tmp_path}/counter.cfg")]
     assert (tmp_path / "counter.cfg").read_text() == definition(GUEST)
     assert [file.name for file in tmp_path.iterdir()] == ["counter.cfg"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [(Kind.PVH, "abc"), (Kind.HVM, "abd")], ids=["pvh", "hvm"]
+)
+def test_disks_that_are_slices_of_one_device(kind: Kind, names: str) -> None:
+    text = definition(replace(GUEST, kind=kind, slices=(64, 128)))
+    found = re.findall(r"vdev=(\w+),access=rw,format=raw,backendtype=phy,target=([^\"]+)", text)
+    assert found == [(f"xvd{name}", f"/dev/mapper/drbd0-xvd{name}") for name in names]
+
+
+def sliced(hypervisor: Hypervisor, tmp_path: Path) -> tuple[Xen, Mapper]:
+    """A guest with two disks."""
+    mapper = Mapper(tmp_path)
+    mapper.has_drbd(0, 256 << 20)
+    slices = Slices(run=mapper, root=tmp_path)
+    made = Xen(["counter"], run=hypervisor, definitions=tmp_path, slices=slices, limit=5)
+    made.define(replace(GUEST, slices=(64,)))
+    return made, mapper
+
+
+def test_slices_are_there_before_their_guest(tmp_path: Path) -> None:
+    hypervisor = Hypervisor()
+    adapter, mapper = sliced(hypervisor, tmp_path)
+    adapter.create("counter")
+    assert list(mapper.tables) == ["drbd0-xvda", "drbd0-xvdb"]
+    assert hypervisor.done == [("create", "--quiet", f"{tmp_path}/counter.cfg")]
+    adapter.destroy("counter")
+    assert list(mapper.tables) == ["drbd0-xvda", "drbd0-xvdb"], "whoever demotes takes them away"
+
+
+def test_a_guest_that_starts_again_has_the_slices_that_are_wanted(tmp_path: Path) -> None:
+    """What ended by itself has them open until it is destroyed; its disk has grown since."""
+    ended = replace(running(), is_shut_down=True, reason=1)
+    hypervisor = Hypervisor(ended)
+    adapter, mapper = sliced(hypervisor, tmp_path)
+    mapper.plant("drbd0-xvda", "0 131072 linear 147:0 0")
+    mapper.plant("drbd0-xvdb", "0 8192 linear 147:0 131072")
+    adapter.create("counter")
+    assert hypervisor.done[0] == ("destroy", "3")
+    assert mapper.done == ["remove drbd0-xvdb", "create drbd0-xvdb"]
+    assert mapper.tables["drbd0-xvdb"] == "0 393216 linear 147:0 131072"
+
+
+def test_a_guest_whose_slices_cannot_be_made_does_not_start(tmp_path: Path) -> None:
+    hypervisor = Hypervisor()
+    adapter, mapper = sliced(hypervisor, tmp_path)
+    mapper.plant("drbd0-xvdb", "0 393216 linear 147:1 131072")  # another guest's disk
+    mapper.busy = {"drbd0-xvdb"}
+    with pytest.raises(ToolError, match="busy"):
+        adapter.create("counter")
+    assert hypervisor.done == []
 
 
 def test_a_cd_is_in_the_drive_for_one_start(tmp_path: Path) -> None:
