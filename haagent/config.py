@@ -71,12 +71,16 @@ class GuestConfig:
     begins: Target = Target.STARTED  # what is to become of it before anybody said anything
     slices: tuple[int, ...] = ()  # MiB of each disk but the last, where one device has several
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its disks, as it calls them."""
+        if self.slices:
+            return disks.names(self.slices, is_pc=self.kind is Kind.HVM)
+        return tuple(name for name, _ in self.disks)
+
     def cut(self, whole: int) -> tuple[Slice, ...]:
         """Its disks, on its one device of WHOLE bytes. Raises OperatorError."""
-        names = tuple(name for name, _ in self.disks)
-        if self.slices:
-            names = disks.names(self.slices, is_pc=self.kind is Kind.HVM)
-        return disks.cut(names, self.slices, whole)
+        return disks.cut(self.names, self.slices, whole)
 
     @property
     def minors(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from haagent import config
 from haagent.asking import tell
 from haagent.command import Exit, Places, is_at_a_terminal, look
-from haagent.config import Config
+from haagent.config import Config, GuestConfig
 from haagent.console.render import guest_line, verified
 from haagent.console.sizes import size
 from haagent.console.snapshot import GuestView, Snapshot
@@ -51,19 +51,18 @@ def settings(found: Config, name: str, sysfs: Path) -> dict[str, object]:
         "first_node": found.pair.names[guest.first_node],
         "place": guest.place,
         "pause": guest.pause,
-        "disks": {disk: disk_size(device, sysfs) for disk, device in guest.disks},
+        "disks": sizes(guest, sysfs),
     }
 
 
 def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[str]:
     guest = found.guests[view.name]
-    sizes = [(disk, disk_size(device, sysfs)) for disk, device in guest.disks]
     return [
         guest_line(shown, view, 0),
         f"  memory: {guest.memory} MiB; processors: {guest.vcpus}; type: {guest.kind}",
         *(
             f"  disk {disk}: {'its size is not known' if n is None else size(n >> 10)}"
-            for disk, n in sizes
+            for disk, n in sizes(guest, sysfs).items()
         ),
         f"  MAC address: {guest.mac}",
         f"  starts first on {found.pair.names[guest.first_node]}, at place {guest.place}, with a"
@@ -74,6 +73,14 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
         *(f"  does not start here: {sentence}" for sentence in view.missing),
         *([] if shown.is_vacant else [f"  {verified(view, shown.wall)}"]),
     ]
+
+
+def sizes(guest: GuestConfig, sysfs: Path) -> dict[str, int | None]:
+    """Bytes of each of its disks, in its order; None: not known now."""
+    whole = disk_size(guest.disks[0][1], sysfs)
+    if whole is None:
+        return dict.fromkeys(guest.names)
+    return {part.disk: part.size for part in guest.cut(whole)}
 
 
 def misnamed(name: str, run: Run) -> list[str]:

@@ -162,7 +162,7 @@ def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | N
         )
     if usable(guest.size) < volume:
         # safety: DRBD's own data must not be moved over themselves.
-        least = -(-volume // MEBIBYTE)
+        least = -(-volume // MEBIBYTE) - sum(guest.slices)  # of its last disk
         return f"that is too small a step for the mirror: --disk {least}M is the least."
     if (needed := -(-(guest.size - volume) // MEBIBYTE)) > ground.room:
         return f"the data disk of {me} has {ground.room} MiB free, and it takes {needed} more."

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`shoestring guest resize`: a guest's disk becomes larger on both machines, while it runs on.
+"""`shoestring guest resize`: a guest's disk becomes larger on both machines, while it runs on; of
+several the last one, for the others lie before it.
 
 How it is done without a moment in which the guest is less protected: storage/growth.py.
 """
@@ -26,6 +27,9 @@ from haagent.storage.sysfs import SYSFS
 
 LARGEST = BLOCK_SIZES[-1] * MOST_BLOCKS  # bytes; what a backup can have
 
+SEEN = "A Linux guest sees the larger disk at once; another one when it is next started."
+SEEN_LATER = "The guest sees the larger disk when it is next started."
+
 
 def resize(
     arguments: argparse.Namespace,
@@ -39,42 +43,46 @@ def resize(
     view = guest_of(shown, arguments.guest)
     name = view.name
     found, pair = config.load(places.file, places.cmdline), meet(places)
-    now, wanted = length_of(name, found, sysfs), given("--disk", values.size, arguments.disk)
-    _refuse(name, now, wanted)
+    *others, last = found.guests[name].cut(length_of(name, found, sysfs))
+    now, wanted = last.size, given("--disk", values.size, arguments.disk)
+    whole = last.start + wanted  # bytes of the device
+    _refuse(name, now, wanted, whole)
+    which = f"The last disk of {name}, {last.disk}," if others else f"The disk of {name}"
     number = next_number(pair, shown)
     tell(
-        f"The disk of {name} grows from {_words(now)} to {_words(wanted)}, on {shown.me} and on"
+        f"{which} grows from {_words(now)} to {_words(wanted)}, on {shown.me} and on"
         f" {shown.peer}, and never shrinks again. {name} runs on, and is protected all the time.",
         "First each machine blanks its part. That takes as long as writing it does, a quarter of an"
         " hour for 100 GiB on many disks, and makes the disks slower for the guests meanwhile.",
-        "A Linux guest sees the larger disk at once; another one when it is next started. Its"
-        " partitions and file systems stay as they are: they are made larger from within.",
+        f"{SEEN_LATER if others else SEEN} Its partitions and file systems stay as they are: they"
+        " are made larger from within.",
     )
     agree(arguments)
-    guest = replace(as_it_is(name, found), size=volume_size(wanted))
+    guest = replace(as_it_is(name, found), size=volume_size(whole))
     _lead(pair, Change(number, Kind.RESIZED, guest))
     # DRBD shows what both of them have; each is read all the same.
     sizes = {shown.me: pair.here.disk_size(name), shown.peer: pair.there.disk_size(name)}
     for node, length in sizes.items():
-        if length is None or length < wanted:
+        if length is None or length < whole:
             shows = "none" if length is None else _words(length)
             raise OperatorError(
                 f"The disk of {name} was made larger, and DRBD on {node} shows {shows}.",
                 "`shoestring status` says whether the two copies are connected.",
             )
-    tell(f"{name} has {_words(wanted)} of disk, on {shown.me} and on {shown.peer}.")
+    has = f"{_words(wanted)} of disk" + f" {last.disk}" * bool(others)
+    tell(f"{name} has {has}, on {shown.me} and on {shown.peer}.")
     return Exit.PROTECTED
 
 
-def _refuse(name: str, now: int, wanted: int) -> None:
-    """Raises OperatorError for a size that its disk cannot become."""
+def _refuse(name: str, now: int, wanted: int, whole: int) -> None:
+    """Raises OperatorError for a size that its disk cannot become; all have WHOLE bytes then."""
     if wanted <= now:
         raise OperatorError(
             f"The disk of {name} has {_words(now)}, and a disk only grows: what lies behind the end"
             " of a smaller one would be lost. Nothing was changed.",
             "For a smaller one make another guest, and copy the files from within.",
         )
-    if wanted > LARGEST:
+    if whole > LARGEST:
         raise OperatorError(
             f"A disk has {LARGEST >> 40} TiB at most, or it could not be backed up. Nothing was"
             " changed.",

@@ -197,14 +197,18 @@ def _write(
 def _sources(
     guest: str, found: Config, run: Run, sysfs: Path, stack: contextlib.ExitStack
 ) -> Iterator[Source]:
-    [(name, device)] = found.guests[guest].disks  # there are no others yet
+    """All of its disks, as they are in one moment."""
+    [(_, device)] = found.guests[guest].disks
     size = disk_size(device, sysfs)
     if size is None:
         raise OperatorError(
             f"DRBD does not have {guest}'s disk now, so its size is not known. Nothing was done.",
             "`shoestring status` says what is wrong with it.",
         )
-    yield stack.enter_context(source(name, stack.enter_context(snapshot(guest, run)), size))
+    parts = found.guests[guest].cut(size)
+    path = stack.enter_context(snapshot(guest, run))
+    for part in parts:
+        yield stack.enter_context(source(part.disk, path, part.size, part.start))
 
 
 def definition(found: Config, guest: str, disks: list[Source]) -> str:

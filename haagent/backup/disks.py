@@ -46,30 +46,35 @@ class Source:
     OperatorError.
     """
 
-    def __init__(self, name: str, descriptor: int, shown: str, size: int | None = None) -> None:
-        """SIZE is what the guest sees of it, if that is not all: DRBD's own data lie behind it."""
+    def __init__(
+        self, name: str, descriptor: int, shown: str, size: int | None = None, start: int = 0
+    ) -> None:
+        """From byte START on; SIZE is what the guest sees of it, if that is not all: other disks
+        of its, and DRBD's own data, lie behind it.
+        """
         self.name = name
-        self._descriptor, self._shown = descriptor, shown
-        there = os.lseek(descriptor, 0, os.SEEK_END)
+        self._descriptor, self._shown, self._start = descriptor, shown, start
+        there = max(0, os.lseek(descriptor, 0, os.SEEK_END) - start)
         self.size = there if size is None else size
         if self.size > there:
             raise OperatorError(
                 f"Disk {name} ({shown}) has {there} bytes instead of {size}. Nothing was written.",
                 UNUSABLE,
             )
-        self._forgotten = 0
+        self._forgotten = start
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly as many bytes; from lower offsets to higher ones."""
         parts = []
-        at = offset
-        while at < offset + length:
+        at = self._start + offset
+        end = at + length
+        while at < end:
             try:
-                part = os.pread(self._descriptor, offset + length - at, at)
+                part = os.pread(self._descriptor, end - at, at)
             except OSError as error:
-                raise self._unread(at, error.strerror or str(error)) from error
+                raise self._unread(at - self._start, error.strerror or str(error)) from error
             if not part:
-                raise self._unread(at, "it ends there")
+                raise self._unread(at - self._start, "it ends there")
             parts.append(part)
             at += len(part)
         if at - self._forgotten >= SETTLED:
@@ -92,9 +97,9 @@ def settle(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def source(name: str, path: Path, size: int | None = None) -> Iterator[Source]:
-    """The disk NAME of a guest, at PATH, and its first SIZE bytes if that is not all. Raises
-    OperatorError.
+def source(name: str, path: Path, size: int | None = None, start: int = 0) -> Iterator[Source]:
+    """The disk NAME of a guest, at PATH from byte START on, and SIZE bytes of it if that is not
+    all. Raises OperatorError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -106,7 +111,7 @@ def source(name: str, path: Path, size: int | None = None) -> Iterator[Source]:
         ) from error
     try:
         _kind(descriptor, path)
-        yield Source(name, descriptor, title(path), size)
+        yield Source(name, descriptor, title(path), size, start)
     finally:
         os.close(descriptor)
 

@@ -195,3 +195,11 @@ MOVE = ["move", "counter"]
 ACTS = (MOVE, ["maintenance", "on"], ["maintenance", "off"], ["shutdown"], ["reboot"])
 
 Captured = pytest.CaptureFixture[str]
+
+
+def cut_in_two(places: Places) -> None:
+    """The guest's device is two disks from now on."""
+    text = places.file.read_text()
+    assert text.count("      xvda: /dev/drbd0") == 1
+    cut = text.replace("      xvda: /dev/drbd0", "      xvda: /dev/drbd0\n    slices: [1]")
+    places.file.write_text(cut)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from haagent import saving, shoestring
 from haagent.backup import act, finding, layout
@@ -24,7 +25,7 @@ from haagent.images import conversion, export
 from haagent.storage.findings import Finding
 from haagent.storage.verification import Verified
 from tests.unit import real_qemu
-from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl
+from tests.unit.fake_agent import Agent, Captured, agent, cut_in_two, places, systemctl
 from tests.unit.fake_state import (
     AROUND,
     WELL,
@@ -155,6 +156,27 @@ def test_of_copies_that_differ_one_may_be_wrong(
     assert ("differ (SHOE-210), and nobody" in " ".join(capsys.readouterr().out.split())) is is_told
     assert back_up(machine, places, "--json") == Exit.PROTECTED
     assert json.loads(capsys.readouterr().out)["differs"] == (8 if is_told else 0)
+
+
+def test_several_disks_are_of_one_moment(machine: Machine, places: Places, tmp_path: Path) -> None:
+    cut_in_two(places)
+    assert back_up(machine, places) == back_up(machine, places, "--plain") == Exit.PROTECTED
+    machine.writes(2 * MIB, b"news")
+    assert back_up(machine, places) == Exit.PROTECTED
+    assert machine.read == 3, "one snapshot for each backup"
+    _, folder, later = machine.names()
+    out = tmp_path / "out"
+    out.mkdir()
+    argv = ["backup", "unpack", str(machine.folder / later), str(out)]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    assert (out / "counter-xvda.raw").read_bytes() == machine.disk()[:MIB]
+    assert (out / "counter-xvdb.raw").read_bytes() == machine.disk()[MIB:]
+    assert {path.name: path.stat().st_size for path in (machine.folder / folder).glob("*.raw")} == {
+        "xvda.raw": MIB,
+        "xvdb.raw": 2 * MIB,
+    }
+    text = yaml.safe_load((machine.folder / folder / "counter.yaml").read_text())
+    assert text["disks"] == {"xvda": MIB, "xvdb": 2 * MIB}
 
 
 def test_after_seven_there_is_a_full_one_again(machine: Machine, places: Places) -> None:

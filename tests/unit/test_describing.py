@@ -9,7 +9,7 @@ import pytest
 
 from haagent import describing, shoestring
 from haagent.command import Exit, Places
-from tests.unit.fake_agent import OFF, Agent, Captured, agent, places, systemctl, types
+from tests.unit.fake_agent import OFF, Agent, Captured, agent, cut_in_two, places, systemctl, types
 from tests.unit.fake_state import elsewhere
 
 __all__ = ["agent", "places", "systemctl"]  # fixtures
@@ -41,6 +41,19 @@ def test_all_that_is_set_about_a_guest(
     page = capsys.readouterr().out.splitlines()
     assert page[0].startswith("counter  not running")
     assert "  disk xvda: its size is not known" in page
+
+
+def test_each_of_several_disks(places: Places, agent: Agent, disk: Path, capsys: Captured) -> None:
+    cut_in_two(places)
+    shoestring.main(["guest", "show", "counter"], places)
+    page = capsys.readouterr().out
+    assert "  disk xvda: 1.0 MiB\n  disk xvdb: 19.5 GiB\n" in page
+    shoestring.main(["guest", "show", "counter", "--json"], places)
+    told = json.loads(capsys.readouterr().out)["settings"]["disks"]
+    assert told == {"xvda": 1 << 20, "xvdb": 40960000 * 512 - (1 << 20)}
+    disk.write_text("0\n")
+    shoestring.main(["guest", "show", "counter"], places)
+    assert "  disk xvdb: its size is not known\n" in capsys.readouterr().out
 
 
 def test_for_programs(places: Places, agent: Agent, disk: Path, capsys: Captured) -> None:

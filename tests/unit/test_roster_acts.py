@@ -13,7 +13,7 @@ from haagent import shoestring
 from haagent.command import Exit, Places
 from haagent.errors import OperatorError
 from haagent.storage.growth import usable
-from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
+from tests.unit.fake_agent import Agent, Captured, agent, cut_in_two, places, systemctl, types
 from tests.unit.fake_pair import STOPPED, FakePair, image, pair
 from tests.unit.fake_roster import OLD, Behind, FakeHost, is_open
 
@@ -222,6 +222,22 @@ def test_a_disk_becomes_larger_on_both(
     for host in (pair.a, pair.b):
         assert host.grown == host.disks == {"counter": volume_size(2 << 30)}
         assert usable(host.grown["counter"]) >= 2 << 30
+
+
+def test_the_last_of_several_disks_becomes_larger(
+    places: Places, agent: Agent, pair: FakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_in_two(places)
+    for host in (pair.a, pair.b):
+        counter(host)
+    screen = types(monkeypatch, "yes\n")
+    assert grows(places, "2G") == Exit.PROTECTED
+    said = " ".join(screen.getvalue().split())
+    assert "The last disk of counter, xvdb, grows from 1023.0 MiB to 2.0 GiB, on anna" in said
+    assert "The guest sees the larger disk when it is next started." in said
+    assert said.endswith("counter has 2.0 GiB of disk xvdb, on anna and on berta.")
+    assert pair.a.disks == {"counter": volume_size((2 << 30) + (1 << 20))}
+    assert pair.a.guests["counter"].slices == (1,)
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,13 @@ def test_what_a_volume_cannot_become_is_said(
     assert sentence in (resizing(replace(mirrored, **odd), size) or "")
 
 
+def test_the_least_size_is_of_the_last_disk(mirrored: Ground) -> None:
+    counter = replace(mirrored.config.guests["counter"], slices=(24,))
+    several = replace(mirrored, config=replace(mirrored.config, guests={"counter": counter}))
+    said = resizing(several, VOLUME + 4096, slices=(24,))
+    assert said == "that is too small a step for the mirror: --disk 1000M is the least."
+
+
 def test_drbd_has_memory_for_a_larger_bitmap(mirrored: Ground) -> None:
     roomy = replace(mirrored, room=9 << 20, memory=64 + 32)
     assert resizing(roomy, VOLUME + (1 << 40)) is None
