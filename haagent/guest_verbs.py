@@ -76,7 +76,8 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     example = "shoestring guest create web --memory 2048 --disk 20G --cdrom debian.iso"
     command = add("create", create, help, example)
     command.add_argument("name", metavar="GUEST")
-    command.add_argument("--disk", metavar="SIZE", required=True, help="how large its disk is")
+    help = "how large its disk is; said again, the next one's size"
+    command.add_argument("--disk", metavar="SIZE", required=True, action="append", help=help)
     command.add_argument("--cdrom", metavar="FILE", help="start it now; " + CD)
     command.add_argument("--address", help="its own address on the LAN, if you know it")
     add_numbers(command, "; else {}", is_pc=True)
@@ -103,7 +104,7 @@ def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("guest", metavar="GUEST")
     command.add_argument("name", metavar="NAME", help="what it is called from then on")
     command.add_argument("--yes", action="store_true", help="do not ask; for scripts")
-    help = "make a guest's disk larger, on both machines, while it runs on"
+    help = "make a guest's disk, or its last one, larger on both machines, while it runs on"
     command = add("resize", resize, help, "shoestring guest resize web --disk 40G")
     command.add_argument("guest", metavar="GUEST")
     help = "how large it is from then on, as 20G; it never becomes smaller"
@@ -131,7 +132,7 @@ def add_properties(command: Parser, otherwise: str, *, is_off: bool = False) -> 
     else:
         help = "it stays off until you start it, as does one whose addresses another guest has"
         command.add_argument("--off", action="store_true", help=help)
-    help = f"how large its disk is at least, as 20G; else {otherwise}"
+    help = f"how large its disk is at least, as 20G, the last of several; else {otherwise}"
     command.add_argument("--disk", metavar="SIZE", help=help)
     add_numbers(command, f"; else {otherwise}, or {{}}")
     help = "its own address on the LAN, if you know it: it is asked before a takeover"
@@ -176,7 +177,7 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     add_retention(command)
     command.add_argument("--json", action="store_true", help="what was done, for programs")
     add_schedule_of(add)
-    help = "write a guest's disk into one file for another hypervisor, while it runs on"
+    help = "write each of a guest's disks into a file for another hypervisor, while it runs on"
     command = add("export", export, help, "shoestring guest export web --format vmdk")
     command.add_argument("guest", metavar="GUEST")
     command.add_argument("--to", metavar="FOLDER", help=FOLDER)

@@ -27,6 +27,7 @@ from haagent.core.ordering import USUAL
 from haagent.core.wish import Target
 from haagent.elsewhere import share
 from haagent.errors import OperatorError
+from haagent.guests import disks
 from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.name import checked
 from haagent.handover import agree, guest_of
@@ -77,11 +78,13 @@ def create(
             "Say it: --memory 2048",
         )
     arguments.off = True
-    disk = content.blank(given("--disk", values.size, arguments.disk))
+    blank = content.blank(tuple(given("--disk", values.size, said) for said in arguments.disk))
+    arguments.disk = None
     cd = None if arguments.cdrom is None else inserting.within_reach(arguments.cdrom, places.run)
-    code = _come(arguments, places, disk, "creation", meet, Line())
+    code = _come(arguments, places, blank, "creation", meet, Line())
     if cd is None:
-        tell("Its disk is blank: --cdrom FILE, said with that, starts it from an installer's CD.")
+        what = "Its disk is blank" if len(blank.sizes) == 1 else "Its disks are blank"
+        tell(f"{what}: --cdrom FILE, said with that, starts it from an installer's CD.")
         return code
     _, shown = look(places)
     view = guest_of(shown, arguments.name)
@@ -114,14 +117,14 @@ def clone(
     view = guest_of(shown, arguments.guest)
     copies.refuse(shown, view, is_here_meant=arguments.here)
     found = config.load(places.file, places.cmdline)
-    disk = content.of_guest(view.name, found, places.run, sysfs)
-    return _come(arguments, places, disk, "clone", meet, Line())
+    copy = content.of_guest(view.name, found, places.run, sysfs)
+    return _come(arguments, places, copy, "clone", meet, Line())
 
 
 def _come(
     arguments: argparse.Namespace,
     places: Places,
-    disk: Content,
+    filling: Content,
     verb: str,
     meet: Callable[[Places], Pair],
     line: Line,
@@ -129,16 +132,16 @@ def _come(
     _, shown = look(places)
     found, pair = config.load(places.file, places.cmdline), meet(places)
     number = next_number(pair, shown)
-    guest, remarks = _wanted(arguments, disk, found, number, pair)
+    guest, remarks = _wanted(arguments, filling, found, number, pair)
     is_meant = arguments.more_than_one_machine_can_hold
     cramped = properties.refuse_cramped(shown, guest, is_meant=is_meant)
-    tell(*prospect(guest, disk, shown, found), *remarks, *cramped)
+    tell(*prospect(guest, filling, shown, found), *remarks, *cramped)
     agree(arguments)
     change = Change(number, Kind.ADDED, guest)
     with line.watched(f"The {verb} of {guest.name} was interrupted.", BACK):
         pair.lead(
             change,
-            lambda: pair.ours.fill_disk(change, lambda device: disk.put(device, line.shows)),
+            lambda: pair.ours.fill_disk(change, lambda devices: filling.put(devices, line.shows)),
         )
     if guest.begins != Target.STARTED:
         tell(
@@ -150,16 +153,18 @@ def _come(
     return running.await_start(guest.name, places)
 
 
-def prospect(guest: NewGuest, disk: Content, shown: Snapshot, found: Config) -> list[str]:
+def prospect(guest: NewGuest, filling: Content, shown: Snapshot, found: Config) -> list[str]:
     """What will happen, for the person who is asked."""
     first = found.pair.names[guest.first_node]
     begin = f"starts on {first}" if guest.begins == Target.STARTED else "stays off at first"
     address = f", the address {guest.address}" if guest.address else ""
+    sizes = [size(length >> 10) for length in filling.sizes]
+    held = f"a disk of {sizes[0]}" if len(sizes) == 1 else f"disks of {', '.join(sizes)}"
     return [
-        f"{guest.name} comes to {' and '.join(shown.machines)}, from {disk.title}, and"
-        f" {begin}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, a disk of"
-        f" {size(disk.size >> 10)}, the MAC address {guest.mac}{address}.",
-        *(f"{disk.title}: {remark}." for remark in disk.remarks),
+        f"{guest.name} comes to {' and '.join(shown.machines)}, from {filling.title}, and"
+        f" {begin}. It gets {guest.memory} MiB of memory, processors: {guest.vcpus}, {held}, the"
+        f" MAC address {guest.mac}{address}.",
+        *(f"{filling.title}: {remark}." for remark in filling.remarks),
         STARTS[GuestKind(guest.kind)],
     ]
 
@@ -173,31 +178,34 @@ def volume_size(disk: int) -> int:
 
 
 def _wanted(
-    arguments: argparse.Namespace, disk: Content, found: Config, number: int, pair: Pair
+    arguments: argparse.Namespace, filling: Content, found: Config, number: int, pair: Pair
 ) -> tuple[NewGuest, list[str]]:
     """The guest as it is asked for, and what of it is otherwise than it was. Raises OperatorError
     for what cannot be.
     """
     typed = {option: getattr(arguments, option) for option in SPOKEN}
     options = {option: text for option, text in typed.items() if text is not None}
-    known, remarks = _without_what_is_taken(disk.said, options, found)
+    known, remarks = _without_what_is_taken(filling.said, options, found)
     said = known | options
 
     def where(option: str) -> str:
-        return f"--{option}" if option in options else f"Its {option} in {disk.title}"
+        return f"--{option}" if option in options else f"Its {option} in {filling.title}"
 
     for option, example in (("name", "web"), ("memory", "2048")):
         if option not in said:
             raise OperatorError(
-                f"{disk.title} does not say what {option} a guest of it has. Nothing was changed.",
+                f"{filling.title} does not say what {option} a guest of it has. Nothing was"
+                " changed.",
                 f"Say it: --{option} {example}",
             )
     least = given("--disk", values.size, arguments.disk) if arguments.disk else 0
+    sizes = (*filling.sizes[:-1], max(filling.sizes[-1], least))
     mac, address = said.get("mac"), said.get("address")
     guest = NewGuest(
         name=checked(said["name"]),
         number=FIRST_NUMBER + number,
-        size=volume_size(max(disk.size, least)),
+        size=volume_size(disks.room(sizes)),
+        slices=disks.in_mebibytes(sizes),
         first_node=found.pair.me if arguments.on is None else node(arguments.on, found),
         mac=given(where("mac"), values.mac, mac) if mac else _free_mac(found),
         address=str(given(where("address"), values.address, address)) if address else "",
@@ -208,7 +216,21 @@ def _wanted(
         place=USUAL,
         pause=0,
     )
+    _refuse_too_many(guest)
     return numbered(guest, said, where), remarks
+
+
+def _refuse_too_many(guest: NewGuest) -> None:
+    """Raises OperatorError for more disks than a guest of its type has."""
+    is_pc = guest.config.kind is GuestKind.HVM
+    if len(guest.slices) >= (most := disks.most(is_pc=is_pc)):
+        raise OperatorError(
+            f"{guest.name} would have {len(guest.slices) + 1} disks, and a guest of type"
+            f" {guest.kind} has {most} at most. Nothing was changed.",
+            "Another --type has more; else put all of it onto fewer disks where it comes from."
+            if is_pc
+            else "Put all of it onto fewer disks where it comes from.",
+        )
 
 
 def _kind(said: Mapping[str, str], where: Callable[[str], str], pair: Pair) -> GuestKind:

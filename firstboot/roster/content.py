@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a new guest's disk is filled with, and what came with it about the guest.
+"""What a new guest's disks are filled with, and what came with them about the guest.
 
-That is an image of a disk, a machine with one disk in an OVA, or a backup.
+That is an image of a disk, a machine in an OVA, or a backup.
 """
 
 import contextlib
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from firstboot.roster.properties import SPOKEN
-from haagent.backup import chain, plain, restoring
+from haagent.backup import chain, head, plain, restoring
 from haagent.backup.definition import mapping
-from haagent.backup.head import Disk
 from haagent.backup.layout import Progress as Share
 from haagent.backup.layout import title
 from haagent.backup.restoring import Restored
@@ -22,26 +21,30 @@ from haagent.carrying import shown
 from haagent.config import Config
 from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
+from haagent.guests.disks import most
 from haagent.guests.name import fitted
 from haagent.images import conversion, export, ova, sources
 from haagent.images.blob import Blob, Progress
 from haagent.images.inspection import Image, inspect
+from haagent.images.ova import Disk
 from haagent.images.ovf import Firmware
 from haagent.images.recognition import Format, recognise
 from haagent.run import Run
 
 LARGEST = 1 << 50  # bytes; the room is each machine's to judge
+MOST = most(is_pc=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A disk that can be put onto a volume."""
+    """Disks that can be put onto devices, in the guest's order."""
 
     title: str  # for a person
-    size: int  # bytes
+    sizes: tuple[int, ...]  # bytes of each
     said: Mapping[str, str]  # what came with it, for each of SPOKEN that it says; not yet judged
     remarks: tuple[str, ...]  # what is not taken over, in plain words
-    put: Callable[[Path, Progress], None]  # onto a device; all of that is written, zeros behind it
+    # Onto a device for each; all of that is written, zeros behind the disk.
+    put: Callable[[Sequence[Path], Progress], None]
 
 
 @contextlib.contextmanager
@@ -74,18 +77,20 @@ def of_backup(path: Path) -> Iterator[Content]:
 
 
 def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
-    """The disk of the guest NAME as `export.disk_of` has it, at the moment that it is copied: a
-    snapshot costs the guest something, and no person is waited for with one. Raises OperatorError.
+    """The disks of the guest NAME as `export.disks_of` has them, at the moment that they are
+    copied: a snapshot costs the guest something, and no person is waited for with one. Raises
+    OperatorError.
     """
     guest = found.guests[name]
 
-    def put(device: Path, show: Progress) -> None:
-        with export.disk_of(name, found, run, sysfs) as image:
-            conversion.bring(image, device, show)
+    def put(devices: Sequence[Path], show: Progress) -> None:
+        with export.disks_of(name, found, run, sysfs) as images:
+            _put([*images.values()], devices, show)
 
+    parts = guest.cut(export.length_of(name, found, sysfs))
     return Content(
-        title=f"the disk of {name}",
-        size=export.length_of(name, found, sysfs),
+        title=f"the disk of {name}" if len(parts) == 1 else f"the disks of {name}",
+        sizes=tuple(part.size for part in parts),
         said={
             "memory": str(guest.memory),
             "vcpus": str(guest.vcpus),
@@ -98,14 +103,14 @@ def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
     )
 
 
-def blank(size: int) -> Content:
-    """A disk of SIZE bytes with nothing on it."""
+def blank(sizes: tuple[int, ...]) -> Content:
+    """Disks of SIZES in bytes, with nothing on them."""
     return Content(
-        title="a blank disk",
-        size=size,
+        title="a blank disk" if len(sizes) == 1 else "blank disks",
+        sizes=sizes,
         said={},
         remarks=(),
-        put=conversion.clear,
+        put=lambda devices, show: _put([None] * len(sizes), devices, show),
     )
 
 
@@ -117,22 +122,25 @@ class _Restore(Protocol):
     ) -> Restored: ...
 
 
-def _backed_up(name: str, disks: Sequence[Disk], definition: str, restore: _Restore) -> Content:
-    if len(disks) != 1:
+def _backed_up(
+    name: str, disks: Sequence[head.Disk], definition: str, restore: _Restore
+) -> Content:
+    if len(disks) > MOST:
         raise OperatorError(
-            f"{name} has {len(disks)} disks, and a guest here has one. Nothing was changed.",
+            f"{name} has {len(disks)} disks, and a guest here {MOST} at most. Nothing was changed.",
             "`shoestring backup unpack` writes each disk as a file.",
         )
-    [disk] = disks
     known = mapping(definition)
 
-    def put(device: Path, show: Progress) -> None:
-        restore({disk.name: device}, partial(show, "Restoring"), is_read_back=True)
-        conversion.clear(device, show, start=disk.size)
+    def put(devices: Sequence[Path], show: Progress) -> None:
+        targets = {disk.name: device for disk, device in zip(disks, devices, strict=True)}
+        restore(targets, partial(show, "Restoring"), is_read_back=True)
+        for disk in disks:
+            conversion.clear(targets[disk.name], show, start=disk.size)
 
     return Content(
         title=name,
-        size=disk.size,
+        sizes=tuple(disk.size for disk in disks),
         said={option: str(known[option]) for option in SPOKEN if option in known},
         remarks=(),
         put=put,
@@ -143,18 +151,19 @@ def _of_disk(blob: Blob, run: Run) -> Content:
     image = inspect(blob, LARGEST, run)
     name = fitted(Path(blob.title).stem)
     said = {} if name is None else {"name": name}
-    return _content(f"{blob.title} ({image.kind})", image, said, image.remarks)
+    return _content(f"{blob.title} ({image.kind})", (Disk(image.size, image),), said, image.remarks)
 
 
 def _of_machine(blob: Blob, run: Run, progress: Progress) -> Content:
     machine = ova.read(blob, LARGEST, run, progress)
-    images = [disk.image for disk in machine.disks if disk.image is not None]
-    if len(machine.disks) != 1 or len(images) != 1:
-        empty = len(machine.disks) - len(images)
+    count, empty = len(machine.disks), sum(disk.image is None for disk in machine.disks)
+    if count > MOST or count == empty:
         raise OperatorError(
-            f"{blob.title} is a machine with {len(machine.disks)} disks, {empty} of them empty; a"
-            " guest here has one, with something on it. Nothing was changed.",
-            "Put all of it onto one disk where it comes from, and export it anew.",
+            f"{blob.title} is a machine with disks: {count}, empty ones: {empty}; a guest here has"
+            f" {MOST} at most, and something on one. Nothing was changed.",
+            "Put all of it onto fewer disks where it comes from, and export it anew."
+            if count > MOST
+            else "`shoestring guest create` makes a guest with blank disks.",
         )
     said = {"memory": str(machine.memory), "vcpus": str(machine.vcpus)}
     if machine.name is not None:
@@ -164,14 +173,30 @@ def _of_machine(blob: Blob, run: Run, progress: Progress) -> Content:
         remarks.append("it was started by EFI, which no guest has here; its kernel may start")
     if machine.cards != 1:
         remarks.append(f"it had network cards: {machine.cards}; here it gets one")
-    return _content(f"{shown(blob.title)} (ova)", images[0], said, tuple(remarks))
+    return _content(f"{shown(blob.title)} (ova)", machine.disks, said, tuple(remarks))
 
 
-def _content(name: str, image: Image, said: Mapping[str, str], remarks: tuple[str, ...]) -> Content:
+def _content(
+    name: str, disks: Sequence[Disk], said: Mapping[str, str], remarks: tuple[str, ...]
+) -> Content:
+    images = [disk.image for disk in disks]
     return Content(
         title=name,
-        size=image.size,
+        sizes=tuple(disk.size for disk in disks),
         said=said,
         remarks=remarks,
-        put=lambda device, show: conversion.bring(image, device, show),
+        put=lambda devices, show: _put(images, devices, show),
     )
+
+
+def _put(images: Sequence[Image | None], devices: Sequence[Path], show: Progress) -> None:
+    """Each of IMAGES onto its device; None: it is blank."""
+    for at, (image, device) in enumerate(zip(images, devices, strict=True), 1):
+
+        def told(what: str, share: float, at: int = at) -> None:
+            show(f"{what}, disk {at} of {len(images)}" if len(images) > 1 else what, share)
+
+        if image is None:
+            conversion.clear(device, told)
+        else:
+            conversion.bring(image, device, told)

@@ -6,7 +6,7 @@ programs. No policy is in here. DRBD is never forced, and nobody is made Primary
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from firstboot import agreement as agreements
@@ -15,7 +15,7 @@ from firstboot.apply import are_both_blank
 from firstboot.rendering import GROUP, File, device, resource_path
 from firstboot.roster import files, obstacles
 from firstboot.roster.awaiting import await_both
-from firstboot.roster.change import Change, Kind
+from firstboot.roster.change import Change, Kind, NewGuest
 from firstboot.roster.obstacles import Ground
 from firstboot.serving import AGENT, Serving
 from haagent import client, config
@@ -31,6 +31,7 @@ from haagent.storage import kept
 from haagent.storage.drbd import Drbd
 from haagent.storage.growth import Growth, Progress
 from haagent.storage.kept import Kept
+from haagent.storage.slices import Slices
 
 PATIENCE = 30.0  # seconds that the other machine may be away while a guest comes
 AGENT_WITHIN = 30.0  # seconds that it may take until it says what it lists
@@ -106,8 +107,8 @@ class Changing(Serving):
         drbd.up(change.guest.name)
         drbd.connect(change.guest.name)
 
-    def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
-        """BRING writes what belongs on the disk; returns when each machine has all of it."""
+    def fill_disk(self, change: Change, bring: Callable[[Sequence[Path]], None]) -> None:
+        """BRING writes what belongs on the disks; returns when each machine has all of it."""
         guest = change.guest.name
         drbd = self._passing(guest)
         is_alone = _is_alone()
@@ -116,11 +117,18 @@ class Changing(Serving):
             drbd.skip_first_sync(guest)
         drbd.promote(guest, disconnect=False, timeout=LIMIT)
         try:
-            bring(Path(device(change.guest.number)))
+            bring(self._disks(change.guest))
         finally:
             drbd.demote(guest)
         if not is_alone:
             self._await_both(guest, lambda now: now.is_in_sync)
+
+    def _disks(self, guest: NewGuest) -> tuple[Path, ...]:
+        """Its devices where DRBD is Primary, which takes them away when it is so no more."""
+        if not guest.slices:
+            return (Path(device(guest.number)),)
+        slices = Slices(limit=LIMIT, run=self._run)
+        return slices.make(guest.number, guest.config.names, guest.slices)
 
     def _await_both(self, guest: str, is_enough: Callable[[Resource], bool]) -> None:
         drbd = Drbd(limit=LIMIT, run=self._run)

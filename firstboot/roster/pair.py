@@ -4,7 +4,7 @@
 What another change left open is ended before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +29,7 @@ class Ours(Protocol):
     """What of this machine alone is asked for."""
 
     def kinds(self) -> frozenset[GuestKind]: ...
-    def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None: ...
+    def fill_disk(self, change: Change, bring: Callable[[Sequence[Path]], None]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`shoestring guest export`: a guest's disk as one file, for another hypervisor.
+"""`shoestring guest export`: each of a guest's disks as one file, for another hypervisor.
 
 It is read from a snapshot of this machine's copy while the guest runs on, as a backup is. It must
 not decide whether that copy is the newest: the agent's word counts, as for a backup.
@@ -7,7 +7,7 @@ not decide whether that copy is the newest: the agent's word counts, as for a ba
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from haagent.run import Run
 from haagent.storage.snapshot import snapshot
 from haagent.storage.sysfs import SYSFS, disk_size
 
+INTERRUPTED = "What was written of that disk is removed."
+
 
 def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> Exit:
     """Raises ShoestringError."""
@@ -40,23 +42,27 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
     copies.refuse(shown, view, is_here_meant=arguments.here, is_older_meant=arguments.older)
     kind = Format(arguments.format)
     found = config.load(places.file, places.cmdline)
-    line = Line()
+    line, written = Line(), []
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(
             finding.folder("An export goes onto", arguments.to, share.of(arguments, places))
         )
-        image = stack.enter_context(disk_of(view.name, found, places.run, sysfs))
-        path = folder / f"{view.name}-{stamp(datetime.now(UTC))}.{kind}"
-        with (
-            line.watched("The export was interrupted.", "What was written is removed."),
-            whole_file(path) as file,
-        ):
-            conversion.write_out(image, Path(str(file.name)), kind, line.shows)
-        length = path.stat().st_size
-    tell(
-        f"{title(path)} is written, and was compared with the disk: {size(length >> 10)} for a disk"
-        f" of {size(image.size >> 10)}. It is as a power cut would have left the guest."
-    )
+        images = stack.enter_context(disks_of(view.name, found, places.run, sysfs))
+        began = stamp(datetime.now(UTC))
+        for disk, image in images.items():
+            which = f"-{disk}" if len(images) > 1 else ""
+            path = folder / f"{view.name}-{began}{which}.{kind}"
+            with (
+                line.watched("The export was interrupted.", INTERRUPTED),
+                whole_file(path) as file,
+            ):
+                conversion.write_out(image, Path(str(file.name)), kind, line.shows)
+            length = path.stat().st_size
+            written.append(
+                f"{title(path)} is written, and was compared with the disk: {size(length >> 10)}"
+                f" for a disk of {size(image.size >> 10)}."
+            )
+    tell(*written, "It is as a power cut would have left the guest.")
     if copies.differs(view):
         tell(copies.doubt(view.name))
     if why := copies.older(shown, view):
@@ -65,19 +71,33 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
 
 
 @contextlib.contextmanager
-def disk_of(name: str, found: config.Config, run: Run, sysfs: Path = SYSFS) -> Iterator[Image]:
-    """The disk of the guest NAME as it is this moment on this machine, as a power cut would leave
-    it. Whether that is its newest copy is for whoever asks. Raises OperatorError and ToolError.
+def disks_of(
+    name: str, found: config.Config, run: Run, sysfs: Path = SYSFS
+) -> Iterator[Mapping[str, Image]]:
+    """The disks of the guest NAME, as it calls them, all as they are this moment on this machine,
+    as a power cut would leave them. Whether that is its newest copy is for whoever asks. Raises
+    OperatorError and ToolError.
     """
-    length = length_of(name, found, sysfs)
+    parts = found.guests[name].cut(length_of(name, found, sysfs))
     with snapshot(name, run) as volume:
         # What lies behind is DRBD's own.
         whole = blobs.found(volume)
-        yield Image(whole.part(0, length, f"the disk of {name}"), Format.RAW, length)
+        yield {
+            part.disk: Image(
+                whole.part(
+                    part.start,
+                    part.size,
+                    f"the disk of {name}" if len(parts) == 1 else f"{part.disk} of {name}",
+                ),
+                Format.RAW,
+                part.size,
+            )
+            for part in parts
+        }
 
 
 def length_of(name: str, found: config.Config, sysfs: Path) -> int:
-    """Bytes of the disk of the guest NAME, as it sees it. Raises OperatorError."""
+    """Bytes of the mirrored device of the guest NAME. Raises OperatorError."""
     [(_, device)] = found.guests[name].disks
     length = disk_size(device, sysfs)
     if length is None:

@@ -181,6 +181,22 @@ def ovf(
 OVF = ovf(CPU, MEMORY, CONTROLLER, drive(4, "d1"), CARD)
 
 
+def ovf_of(*disks: int | None) -> str:
+    """Of a machine with so many disks: the first of the file disk1.vmdk, and so on; an empty one
+    has its bytes.
+    """
+    numbers = range(1, len(disks) + 1)
+    return ovf(
+        *(CPU, MEMORY, CONTROLLER, CARD, *(drive(10 + n, f"d{n}", at=n) for n in numbers)),
+        files="".join(f'<File ovf:id="f{n}" ovf:href="disk{n}.vmdk"/>' for n in numbers),
+        disks="".join(
+            f'<Disk ovf:diskId="d{n}" ovf:capacity="{size or 512}" '
+            + (f'ovf:fileRef="f{n}"/>' if size is None else "/>")
+            for n, size in zip(numbers, disks, strict=True)
+        ),
+    )
+
+
 def sums(files: dict[str, bytes], kind: str = "sha256") -> bytes:
     lines = (
         f"{kind.upper()}({n})= {hashlib.new(kind, data).hexdigest()}" for n, data in files.items()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A pair whose list of guests changes, and the acts that change it, on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class FakePair:
         self.there = Behind(self.b)
         self.a.peer, self.b.peer = self.b, self.a
 
-    def fill_disk(self, change: Change, bring: Callable[[Path], None]) -> None:
+    def fill_disk(self, change: Change, bring: Callable[[Sequence[Path]], None]) -> None:
         self.fails()
         self.filled.append(change)
 

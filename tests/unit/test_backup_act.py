@@ -492,6 +492,25 @@ def test_an_export_is_for_another_hypervisor(
     assert "the copy on berta is the same" in capsys.readouterr().err
 
 
+@needs_qemu
+def test_an_export_of_several_disks_is_a_file_for_each(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_in_two(places)
+    monkeypatch.setattr(export, "snapshot", machine.snapshot)
+    write_out = partial(conversion.write_out, follow=real_qemu.follow)
+    monkeypatch.setattr(conversion, "write_out", write_out)
+    asked = export.export
+    monkeypatch.setattr(export, "export", lambda said, places: asked(said, places, machine.sysfs))
+    argv = ["guest", "export", "counter", "--to", str(machine.folder), "--format", "raw"]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    first, second = machine.names()
+    assert first.endswith("Z-xvda.raw") and second.endswith("Z-xvdb.raw")
+    both = (machine.folder / first).read_bytes(), (machine.folder / second).read_bytes()
+    assert both == (machine.disk()[:MIB], machine.disk()[MIB:])
+    assert machine.read == 1, "both are of one moment"
+
+
 def test_an_export_that_fails_leaves_nothing(
     machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

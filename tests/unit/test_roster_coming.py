@@ -300,7 +300,7 @@ def test_a_clone_is_off_and_has_a_card_of_its_own(
 ) -> None:
     def of_guest(name: str, *others: object) -> Content:
         said = {"memory": "192", "vcpus": "2", "place": "10", "pause": "0"}
-        return Content(f"the disk of {name}", DISK, said, (), lambda device, show: None)
+        return Content(f"the disk of {name}", (DISK,), said, (), lambda devices, show: None)
 
     monkeypatch.setattr(content, "of_guest", of_guest)
     argv = ["guest", "clone", "counter", "--name", "web", "--yes"]
@@ -402,6 +402,48 @@ def test_what_was_left_open_is_ended_first(
     assert shoestring.main(brings(image, "--name", "mail", "--yes"), places) == Exit.PROTECTED
     assert pair.has == {"old", "web-server", "mail"}
     assert pair.a.guests["mail"].number != pair.a.guests["web-server"].number
+
+
+def test_several_disks_lie_one_behind_the_other(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    sizes = (3 << 20, (2 << 20) + 1, 4096)
+
+    def of_guest(name: str, *others: object) -> Content:
+        return Content("three", sizes, {"memory": "192"}, (), lambda devices, show: None)
+
+    monkeypatch.setattr(content, "of_guest", of_guest)
+    argv = ["guest", "clone", "counter", "--here", "--yes", "--name"]
+    assert shoestring.main([*argv, "web"], places) == Exit.PROTECTED
+    assert "disks of 3.0 MiB, 2.0 MiB, 4 KiB, the" in " ".join(capsys.readouterr().out.split())
+    found = pair.b.guests["web"]
+    assert (found.slices, found.size) == ((3, 3), coming.volume_size((6 << 20) + 4096))
+    assert shoestring.main([*argv, "mail", "--disk", "20M"], places) == Exit.PROTECTED
+    larger = pair.b.guests["mail"]
+    assert (larger.slices, larger.size) == ((3, 3), coming.volume_size(26 << 20))
+    assert pair.a.guests["old"].slices == ()
+
+
+def test_a_pc_with_too_many_disks_is_refused_before_anything_is_begun(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    said = {"memory": "192", "type": "hvm"}
+    four = Content("four", (512,) * 4, said, (), lambda devices, show: None)
+    monkeypatch.setattr(content, "of_guest", lambda *_: four)
+    argv = ["guest", "clone", "counter", "--here", "--yes", "--name", "web"]
+    assert shoestring.main(argv, places) == Exit.FAILED
+    why = " ".join(capsys.readouterr().err.split())
+    assert "web would have 4 disks, and a guest of type hvm has 3 at most." in why
+    assert pair.a.effects == pair.b.effects == 0
+    assert shoestring.main([*argv, "--type", "pv"], places) == Exit.PROTECTED
 
 
 def test_the_room_for_drbd_is_behind_the_disk() -> None:

@@ -40,6 +40,17 @@ def test_a_pc_with_a_blank_disk_comes_and_is_off(
     assert "`shoestring guest start web` starts it. Its disk is blank: --cdrom FILE" in said
 
 
+def test_it_can_have_several(
+    places: Places, agent: Agent, pair: FakePair, capsys: Captured
+) -> None:
+    more = ["--disk", "100G", "--disk", "1G"]
+    assert shoestring.main([*CREATE, *MORE, *more], places) == Exit.PROTECTED
+    found = pair.b.guests["web"]
+    assert (found.slices, found.size) == ((20 << 10, 100 << 10), coming.volume_size(121 << 30))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "from blank disks, and stays off at first." in said and "Its disks are blank" in said
+
+
 def test_with_an_installer_it_is_started(
     places: Places,
     agent: Agent,
@@ -70,6 +81,7 @@ def test_with_an_installer_it_is_started(
         ([], "How much memory the new guest has is not said. Nothing was changed."),
         ([*MORE, "--cdrom", "/none.iso"], "/none.iso cannot be read"),
         ([*MORE, "--disk", "20"], "--disk should be a size"),
+        ([*MORE, *["--disk", "1G"] * 3], "web would have 4 disks"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_begun(
