@@ -21,7 +21,7 @@ from haagent.run import Run, run
 from haagent.storage.holders import MAJOR, mapped
 from haagent.storage.sysfs import SECTOR, disk_size
 
-TABLES = ("dmsetup", "table")
+NAMES = ("dmsetup", "ls")  # a line for each: the name, a tab, and (MAJOR:MINOR)
 BUSY = "Device or resource busy"  # strerror(3) of what the kernel answers while one is open
 WITHOUT_UDEV = ("--noudevsync", "--noudevrules")
 NAME = re.compile("drbd([0-9]{1,7})-xvd[a-z]", re.ASCII)
@@ -32,14 +32,14 @@ def table(minor: int, part: Slice) -> str:
     return f"0 {part.size // SECTOR} linear {MAJOR}:{minor} {part.start // SECTOR}"
 
 
-def parse_tables(text: str) -> dict[str, str]:
-    """Of every device that device-mapper has, from `dmsetup table`; empty where none counts yet."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        called, colon, said = line.partition(":")
-        if colon:
-            found[called] = f"{found[called]}\n{said.strip()}" if called in found else said.strip()
-    return found
+def parse_names(text: str) -> list[str]:
+    """Of all devices that device-mapper has; it says in words if there are none."""
+    return [line.partition("\t")[0] for line in text.splitlines() if "\t" in line]
+
+
+def show(called: str) -> tuple[str, ...]:
+    """Its table; nothing where it has none yet."""
+    return ("dmsetup", "table", called)
 
 
 def create(called: str, wanted: str) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Slices:
         """
         whole = disk_size(f"drbd{minor}", self._root / "sys/class/block")
         if whole is None:
-            raise ToolError(TABLES, 0, f"not tried: /dev/drbd{minor} has no data behind it")
+            raise ToolError(NAMES, 0, f"not tried: /dev/drbd{minor} has no data behind it")
         parts = cut(names, sizes, whole)
         wanted = {device(minor, part.disk): table(minor, part) for part in parts}
         found = self._tables_of(minor)
@@ -79,7 +79,7 @@ class Slices:
             if found.get(one) != lines:
                 self._do(create(one, lines))
         if (now := self._tables_of(minor)) != wanted:
-            raise ToolError(TABLES, 0, f"device-mapper has {now} instead of {wanted}")
+            raise ToolError(NAMES, 0, f"device-mapper has {now} instead of {wanted}")
         return tuple(path(minor, disk) for disk in names)
 
     def remove(self, minor: int) -> None:
@@ -94,9 +94,11 @@ class Slices:
         return [one for one in mapped(minor, self._root / "sys/block") if _is_of(minor, one)]
 
     def _tables_of(self, minor: int) -> dict[str, str]:
-        """Of those that are called as if they lay on /dev/drbdMINOR."""
-        tables = parse_tables(self._do(TABLES))
-        return {one: lines for one, lines in tables.items() if _is_of(minor, one)}
+        """Of those that are called as if they lay on /dev/drbdMINOR. No others are asked for: they
+        come and go.
+        """
+        names = [one for one in parse_names(self._do(NAMES)) if _is_of(minor, one)]
+        return {one: self._do(show(one)).strip() for one in names}
 
     def _do(self, argv: Sequence[str]) -> str:
         return self._run(argv, timeout=self._limit)

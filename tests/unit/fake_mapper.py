@@ -47,13 +47,11 @@ class Mapper:
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         program, verb, *rest = argv
         assert program == "dmsetup"
-        if verb == "table":
-            lines = (
-                f"{device}: {line}\n"
-                for device, table in sorted(self.tables.items())
-                for line in table.splitlines() or [""]
-            )
+        if verb == "ls":
+            lines = (f"{name}\t(253:{n})\n" for n, name in enumerate(sorted(self.tables)))
             return "".join(lines) or "No devices found\n"
+        if verb == "table":
+            return f"{self.tables[rest[0]]}\n"
         # Nobody waits for udevd.
         assert rest[:2] == ["--noudevsync", "--noudevrules"]
         device = rest[2]

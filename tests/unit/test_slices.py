@@ -3,6 +3,7 @@
 
 import fnmatch
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def mapper(tmp_path: Path) -> Mapper:
 
 def on(mapper: Mapper) -> Slices:
     return Slices(run=mapper, root=mapper.root)
+
+
+def test_what_goes_meanwhile_is_not_asked_for(mapper: Mapper) -> None:
+    """A backup's snapshot ends as a guest starts."""
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        said = mapper(argv, timeout=timeout)
+        return said + "shoestring-web_passing\t(253:9)\n" if argv[1] == "ls" else said
+
+    Slices(run=run, root=mapper.root).make(20, NAMED, (8, 16))
+    assert mapper.tables == THREE
 
 
 def make(mapper: Mapper) -> tuple[Path, ...]:
@@ -159,14 +171,9 @@ def test_one_that_is_in_use_stays_and_is_told(mapper: Mapper) -> None:
     assert mapper.tables == {}
 
 
-def test_a_table_is_read_as_dmsetup_prints_it() -> None:
-    assert slices.parse_tables("No devices found\n") == {}
-    text = "a: 0 8 linear 147:2 0\nb: \nc: 0 8 linear 8:3 0\nc: 8 8 linear 8:3 16\n"
-    assert slices.parse_tables(text) == {
-        "a": "0 8 linear 147:2 0",
-        "b": "",
-        "c": "0 8 linear 8:3 0\n8 8 linear 8:3 16",
-    }
+def test_names_are_read_as_dmsetup_prints_them() -> None:
+    assert slices.parse_names("No devices found\n") == []
+    assert slices.parse_names("drbd20-xvda\t(253:5)\nroot\t(253:0)\n") == ["drbd20-xvda", "root"]
 
 
 def is_scanned(*names: str) -> bool:
