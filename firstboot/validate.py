@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from firstboot.answers import Answers, Cable, Guest, Part
 from firstboot.probe import Disk, Machine
 from haagent.core.timing import Timing
+from haagent.guests import disks
 from haagent.guests.definition import Kind
 from haagent.storage.lvm import GROUP
 
@@ -272,6 +273,13 @@ def _guests(answers: Answers) -> Iterator[Problem]:
                 Reason.GUEST_TYPE,
                 f"The built-in guest {guest.name} is of type {Kind.PV}, and of no other: its kernel"
                 " is unpacked.",
+            )
+        most = disks.most(is_pc=guest.kind is Kind.HVM)
+        if len(guest.slices) >= most or sum(guest.slices) * disks.MEBIBYTE >= guest.disk:
+            yield Problem(
+                Reason.GUEST_TOO_SMALL,
+                f"The {len(guest.slices) + 1} disks of {guest.name} do not fit: {most} can lie on"
+                f" its {guest.disk >> 20}M, one behind the other, and each takes some of that.",
             )
     for twice in _repeated(str(guest.number) for guest in answers.guests):
         # safety: it names the device. Two guests would have one disk.

@@ -178,6 +178,7 @@ SECTIONS: tuple[Section, ...] = (
     ("the agent's state", _state),
     ("/proc/drbd", _file("proc/drbd")),
     ("drbdadm status", _program("drbdadm", "status")),
+    ("dmsetup table", _program("dmsetup", "table")),
     ("xl list", _program("xl", "list")),
     ("what QEMU said", _program("sh", "-c", "tail -n 50 /var/log/xen/qemu-dm-*.log")),
     ("ip addr", _program("ip", "addr")),

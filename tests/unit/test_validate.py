@@ -94,6 +94,8 @@ BAD_ANSWERS = [
     (replace(ANSWERS, referees=(IPv4Address("192.168.77.1"),)), Reason.REFEREE_IS_OURS),
     (replace(ANSWERS, referees=(IPv4Address("192.168.77.9"),)), Reason.REFEREE_ELSEWHERE),
     (guest(disk=64 << 20), Reason.GUEST_TOO_SMALL),
+    (guest(slices=(8,) * 8), Reason.GUEST_TOO_SMALL),
+    (guest(slices=(ANSWERS.guests[0].disk >> 20,)), Reason.GUEST_TOO_SMALL),
     (guest(kind=Kind.PVH), Reason.GUEST_TYPE),
     (guest(disk=4 << 30), Reason.DISK_TOO_SMALL),
 ]
