@@ -46,9 +46,9 @@ def create(called: str, wanted: str) -> tuple[str, ...]:
     return ("dmsetup", "create", *WITHOUT_UDEV, called, "--table", wanted)
 
 
-def remove(called: str) -> tuple[str, ...]:
+def remove(called: str, *how: str) -> tuple[str, ...]:
     """Refused as busy while somebody has it open."""
-    return ("dmsetup", "remove", *WITHOUT_UDEV, called)
+    return ("dmsetup", "remove", *WITHOUT_UDEV, *how, called)
 
 
 class Slices:
@@ -74,7 +74,8 @@ class Slices:
         for one, lines in found.items():
             # safety: whoever left it, what lies elsewhere or ends elsewhere is another disk.
             if wanted.get(one) != lines:
-                self._do(remove(one))
+                # Whoever gave it to an earlier domain may not have let go of it yet.
+                self._do(remove(one, "--retry"))
         for one, lines in wanted.items():
             if found.get(one) != lines:
                 self._do(create(one, lines))

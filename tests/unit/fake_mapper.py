@@ -12,12 +12,15 @@ NO_DEVICE = "device-mapper: reload ioctl on {} failed: No such device or address
 
 
 class Mapper:
-    """Its devices lie on DRBD's that are in ROOT/sys. One in BUSY is open, and is never removed."""
+    """Its devices lie on DRBD's that are in ROOT/sys. One that is BUSY is open, and is not removed;
+    one that is CLOSING is so for a second.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tables: dict[str, str] = {}
         self.busy: set[str] = set()
+        self.closing: set[str] = set()
         self.is_idle = False  # says yes, and does nothing
         self.done: list[str] = []
         self._numbers: dict[str, int] = {}
@@ -54,7 +57,7 @@ class Mapper:
             return f"{self.tables[rest[0]]}\n"
         # Nobody waits for udevd.
         assert rest[:2] == ["--noudevsync", "--noudevrules"]
-        device = rest[2]
+        device = rest[2] if verb == "create" else rest[-1]
         self.done.append(f"{verb} {device}")
         if self.is_idle:
             return ""
@@ -66,7 +69,8 @@ class Mapper:
             self.plant(device, rest[4])
             return ""
         assert verb == "remove" and device in self.tables
-        if device in self.busy:
+        is_closing = device in self.closing and "--retry" not in rest
+        if device in self.busy or is_closing:
             raise ToolError(argv, 1, BUSY.format(device))
         del self.tables[device]
         number = self._numbers.pop(device)

@@ -325,6 +325,7 @@ def test_a_guest_that_starts_again_has_the_slices_that_are_wanted(tmp_path: Path
     adapter, mapper = sliced(hypervisor, tmp_path)
     mapper.plant("drbd0-xvda", "0 131072 linear 147:0 0")
     mapper.plant("drbd0-xvdb", "0 8192 linear 147:0 131072")
+    mapper.closing = {"drbd0-xvdb"}
     adapter.create("counter")
     assert hypervisor.done[0] == ("destroy", "3")
     assert mapper.done == ["remove drbd0-xvdb", "create drbd0-xvdb"]
