@@ -77,7 +77,10 @@ def lines(shown: Snapshot, view: GuestView, found: Config, sysfs: Path) -> list[
 
 def sizes(guest: GuestConfig, sysfs: Path) -> dict[str, int | None]:
     """Bytes of each of its disks, in its order; None: not known now."""
-    whole = disk_size(guest.disks[0][1], sysfs)
+    known = {disk: disk_size(device, sysfs) for disk, device in guest.disks}
+    if not guest.slices:
+        return known
+    [whole] = known.values()
     if whole is None:
         return dict.fromkeys(guest.names)
     return {part.disk: part.size for part in guest.cut(whole)}

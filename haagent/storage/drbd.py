@@ -19,10 +19,9 @@ from haagent.core.model import STALE, Disk, Link, Resource, Role
 from haagent.errors import ToolError
 from haagent.guests.name import checked
 from haagent.run import Run, Stream, run
-from haagent.storage import slices
 from haagent.storage.events2 import ABSENT, PROGRAM, Connection, Fold, snapshot
 from haagent.storage.holders import DeviceNews, holders
-from haagent.storage.slices import Slices
+from haagent.storage.slices import BUSY, Slices
 
 QUIET = 0.02  # seconds; the lines of one change follow each other faster than this
 LOOK_AGAIN = 0.5  # seconds; the kernel tells nobody when it lets go of a device itself
@@ -302,7 +301,7 @@ class Drbd:
                     self._remove_slices(guest)
                     self._do(argv)
                 except ToolError as error:
-                    if refusal(error) != DEVICE_IN_USE and slices.BUSY not in error.stderr:
+                    if refusal(error) != DEVICE_IN_USE and BUSY not in error.stderr:
                         raise
                     left = deadline - time.monotonic()
                     if left <= 0:

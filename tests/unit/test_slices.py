@@ -178,10 +178,11 @@ def test_names_are_read_as_dmsetup_prints_them() -> None:
 
 def is_scanned(*names: str) -> bool:
     """As lvm.conf(5) has it: the first pattern counts for each name, and one name is enough."""
-    line = re.search(r"global_filter = \[(.*)\]", (EXTRA / "etc/lvm/lvm.conf").read_text())
-    assert line is not None
-    patterns = re.findall(r'"([ar])\|([^|]*)\|"', line[1])
-    assert len(patterns) == line[1].count('"') / 2
+    text = (EXTRA / "etc/lvm/lvm.conf").read_text()
+    found = re.search(r"global_filter = \[(.*?)\]", text, re.DOTALL)
+    assert found is not None
+    patterns = re.findall(r'"([ar])\|([^|]*)\|"', found[1])
+    assert len(patterns) == found[1].count('"') / 2
     return any(
         next((what for what, pattern in patterns if re.search(pattern, name)), "a") == "a"
         for name in names
