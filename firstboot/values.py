@@ -46,7 +46,7 @@ def guest_name(text: str) -> str:
     try:
         return checked(text)
     except OperatorError as error:
-        raise ValueError(f"will not do: {error.message}. {error.hint}") from None
+        raise ValueError(f"will not do: {error.message} {error.hint}") from None
 
 
 def serial(text: str) -> str:

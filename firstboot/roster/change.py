@@ -144,7 +144,7 @@ def from_plain(plain: object) -> Change:
                 if rest["kind"] == Kind.RENAMED or rest["was"] != "":
                     checked(str(rest["was"]))
             except OperatorError as error:
-                raise ValueError(error.message) from error
+                raise ValueError(error.message.rstrip(".")) from error
             if type(rest["number"]) is not int or type(rest["leads"]) is not bool:
                 raise ValueError("a part of it is of another kind")
             return Change(

@@ -20,7 +20,7 @@ def checked(name: str) -> str:
     if PATTERN.fullmatch(name) and not RESERVED.fullmatch(name):
         return name
     raise OperatorError(
-        f"{name!r} cannot be a guest's name",
+        f"{name!r} cannot be a guest's name.",
         "Take 1 to 32 of a-z, 0-9 and -, beginning with a letter and not ending with -; "
         "not `all`, and not beginning with minor-, pvmove or snapshot.",
     )
