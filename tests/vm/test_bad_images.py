@@ -104,7 +104,9 @@ def test_what_cannot_be_taken_in_leaves_nothing(lab: Lab, tmp_path: Path) -> Non
 
         b.run(FULL, 300)
         refuse(b, bring(good, WEB), "cannot be written: No space left on device")
-        refuse(a, "shoestring guest clone counter --name twin --here --yes", "No space left on device")
+        refuse(
+            a, "shoestring guest clone counter --name twin --here --yes", "No space left on device"
+        )
         b.run("rm -r /state/full && umount /run/images && systemctl restart haagent", BOOT)
         story.await_protected()
         for machine, text in zip((a, b), settings, strict=True):
