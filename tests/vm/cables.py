@@ -17,6 +17,7 @@ from tests.vm.wait import wait_until
 GATEWAY = "10.0.2.2"  # QEMU's user network answers ARP, ping and DHCP there
 GUEST = "10.0.2.50"  # behind the gateway's forwarded port
 DATABASE = "10.0.2.60"  # the same, for one that a scenario brings in
+FILES = "10.0.2.22"  # another computer on the LAN, with an SSH server: ssh_server.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Cables:
         self._ports = {name: list(ports) for name, ports in segments.items()}
         self.guest_port = 0  # on this host; leads to port 80 of GUEST
         self.database_port = 0  # on this host; leads to PostgreSQL of DATABASE
+        self.ssh_port = 0  # on this host; port 22 of FILES leads there
         if gateway:
             self._ports["lan"].append("gw")
         argv = [f"{name}={','.join(ports)}" for name, ports in self._ports.items()]
@@ -54,15 +56,17 @@ class Cables:
 
     def _start_gateway(self) -> None:
         self.guest_port, self.database_port = _free_port(), _free_port()
+        self.ssh_port = _free_port()
         plug = self._folder / "lan-gw"
         ways = ((self.guest_port, GUEST, 80), (self.database_port, DATABASE, 5432))
         forward = ",".join(f"hostfwd=tcp:127.0.0.1:{ours}-{to}:{port}" for ours, to, port in ways)
+        files = f"guestfwd=tcp:{FILES}:22-cmd:socat - TCP:127.0.0.1:{self.ssh_port}"
         argv = tools.command(
             "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none"
         )
         argv += [
             "-netdev",
-            f"user,id=user,restrict=on,{forward}",
+            f"user,id=user,restrict=on,{forward},{files}",
             "-netdev",
             "hubport,id=one,hubid=0,netdev=user",
         ]

@@ -35,6 +35,38 @@ def commands(page: str) -> list[Typed]:
     ]
 
 
+ANSWERING = """
+import os, pty, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp({words}[0], {words})
+said, answers = "", {answers}
+while True:
+    try:
+        part = os.read(terminal, 4096)
+    except OSError:
+        break
+    os.write(1, part)
+    said += part.decode(errors="replace")
+    if answers and answers[0][0] in said:
+        said, (_, answer) = "", answers.pop(0)
+        if answer[1]:  # what is typed before the echo is off would be thrown away
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                os.sched_yield()
+        os.write(terminal, answer[0].encode() + b"\\n")
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def answering(words: str, *answers: tuple[str, str, bool]) -> str:
+    """A script that types WORDS at a terminal and waits for each question before it answers: a
+    part of it, the answer, and whether that is typed unseen.
+    """
+    plain = [(question, (answer, is_unseen)) for question, answer, is_unseen in answers]
+    script = ANSWERING.format(words=words.split(), answers=plain)
+    return f"python3 - <<'END'\n{script}END"
+
+
 def typing(words: str, answer: str = "") -> str:
     """A bash script that types WORDS at a terminal, and ANSWER to whatever they ask. What asks a
     person asks nobody else, and some acts no script may do.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Images and backups come from another computer, and go there. That is the other machine here: it
-serves them with what its image has by chance, Python and the kernel's NFS.
+"""Images and backups come from another computer, and go there. For HTTP and NFS that is the other
+machine here: it serves them with what its image has by chance, Python and the kernel's NFS.
 
 On the crossover: the gateway of the emulated LAN hears every frame there (QEMU's user network takes
 no notice of whom one is for), and refuses each TCP connection that it may not make.
@@ -8,12 +8,16 @@ no notice of whom one is for), and refuses each TCP connection that it may not m
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from tests.vm.cables import FILES
 from tests.vm.incidents.arrivals import PLACE, bring, make_image
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
+from tests.vm.pages import answering
+from tests.vm.ssh_server import USER, SshServer
 from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.test_import import (
     FILLS,
@@ -165,5 +169,57 @@ def test_backups_go_to_a_share_and_come_from_there(story: Story) -> None:
         await_nothing_left(story, "counter")
         assert listening(b) == before  # its mirror has a port of its own as long as it is there
         a.run(f"{NO_EXPORT}; rm -r {PLACE}", timeout=TAKEOVER)
+        story.await_protected()
+        story.audit()
+
+
+def test_a_guest_and_its_backups_are_kept_over_ssh(story: Story, tmp_path: Path) -> None:
+    """By whoever has the password, and on the computer that was meant. Programs are told how, and
+    nothing is asked of them.
+    """
+    b = story.pair.b
+    assert story.lab.cables is not None
+    (tmp_path / "kept").mkdir()
+    place = f"ssh://{USER}@{FILES}/kept"
+    back_up = f"shoestring guest backup counter --to {place}"
+    with story, SshServer(tmp_path, story.lab.cables.ssh_port) as server:
+        story.await_numbers(20)
+        before = listening(b)
+        unseen = (f"The password of {USER}", server.password, True)
+        known = f"--host-key {server.fingerprint}"
+        for command, why in (
+            (f"{back_up} --json", "nothing is asked with --json"),
+            (
+                answering(back_up, ("Is it the same?", "no", False)),
+                f"{FILES} shows the key {server.fingerprint}",
+            ),
+            (f"{back_up} --host-key SHA256:x", "is not the computer that was meant"),
+            (
+                answering(f"{back_up} {known}", (unseen[0], "wrong", True)),
+                "most likely the password is wrong",
+            ),
+        ):
+            refused = b.control.try_run(f"{command} 2>&1", FILLS)
+            said = " ".join(refused.out.split())
+            print(said)
+            assert refused.rc and why in said, refused
+            assert not [*(tmp_path / "kept").iterdir()]
+
+        said = b.run(answering(back_up, ("Is it the same?", "yes", False), unseen), timeout=FILLS)
+        print(said)
+        [file] = (tmp_path / "kept").iterdir()
+        assert server.password not in said + b.run("cat /proc/[0-9]*/cmdline; journalctl --boot")
+        verify = f"shoestring backup verify {place}/{file.name} {known}"
+        assert "every sum is right" in " ".join(
+            b.run(answering(verify, unseen), timeout=FILLS).split()
+        )
+        restore = f"shoestring guest restore {place}/{file.name} --name again --yes {known}"
+        said = " ".join(b.run(answering(restore, unseen), timeout=FILLS).split())
+        assert "again is on both machines, and off" in said
+        assert "elsewhere" not in b.run("cat /proc/mounts")
+        assert not b.run("ls /run/shoestring | grep known-host; true")
+        b.run(remove("again"), timeout=TAKEOVER)
+        await_nothing_left(story, "counter")
+        assert listening(b) == before
         story.await_protected()
         story.audit()
