@@ -18,6 +18,7 @@ LARGEST = 1 << 30  # MiB
 # As a guest calls them, in its order, and as a PC does: its CD drive, hdc, is its xvdc.
 USUAL = tuple(f"xvd{letter}" for letter in "abcdefgh")
 OF_A_PC = ("xvda", "xvdb", "xvdd")
+LINKS = Path("/run/shoestring/slices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def device(minor: int, disk: str) -> str:
 
 
 def path(minor: int, disk: str) -> Path:
-    return Path("/dev/mapper") / device(minor, disk)
+    """Where it is as long as there is one."""
+    return LINKS / device(minor, disk)
 
 
 def cut(names: Sequence[str], sizes: Sequence[int], whole: int) -> tuple[Slice, ...]:

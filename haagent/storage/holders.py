@@ -58,7 +58,7 @@ def holders(minor: int, root: Path = Path("/")) -> tuple[str, ...]:
     block = root / "sys/block"
     above = stacked(minor, block)
     numbers = {f"{MAJOR}:{minor}", *(_text(block / name / "dev") for name in above)}
-    names = {f"/dev/drbd{minor}", *(f"/dev/mapper/{name}" for name in mapped(minor, block))}
+    names = {f"/dev/drbd{minor}", *(f"/dev/{name}" for name in above)}
     return (
         *_guests(numbers, root / "sys/bus/xen-backend/devices"),
         *_mounts(numbers, root / "proc/self/mountinfo"),
@@ -73,10 +73,10 @@ def stacked(minor: int, block: Path) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in above.iterdir())) if above.is_dir() else ()
 
 
-def mapped(minor: int, block: Path) -> tuple[str, ...]:
-    """What device-mapper calls those of them that are its own."""
-    names = (_text(block / name / "dm/name") for name in stacked(minor, block))
-    return tuple(name for name in names if name)
+def mapped(minor: int, block: Path) -> dict[str, str]:
+    """What device-mapper calls those of them that are its own, and the kernel's names of these."""
+    names = {_text(block / name / "dm/name"): name for name in stacked(minor, block)}
+    return {called: name for called, name in names.items() if called}
 
 
 def _guests(numbers: Set[str], devices: Path) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ They are there where the guest runs, and only while DRBD is Primary: each keeps 
 none outlasts a demotion, which takes them away first (drbd.py). What the agent left when it died is
 as good as new if it has exactly the table that is wanted, and is made anew else.
 
-No udevd is waited for, as none may be there when it counts: dmsetup(8) makes the names itself
-(--noudevsync, --noudevrules). Nobody in dom0 looks for a file system in one, nor LVM for a group
-(image/: 56-shoestring-slices.rules, lvm.conf).
+No udevd is waited for, as none may be there when it counts (dmsetup(8), --noudevsync,
+--noudevrules), and so none is in /dev/mapper: what is used are the kernel's own /dev/dm-N, by links
+of ours. Nobody in dom0 looks for a file system in one, nor LVM for a group (image/:
+56-shoestring-slices.rules, lvm.conf).
 """
 
 import re
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from haagent.errors import ToolError
-from haagent.guests.disks import Slice, cut, device, path
+from haagent.guests.disks import LINKS, Slice, cut, device, path
 from haagent.run import Run, run
 from haagent.storage.holders import MAJOR, mapped
 from haagent.storage.sysfs import SECTOR, disk_size
@@ -81,18 +82,34 @@ class Slices:
                 self._do(create(one, lines))
         if (now := self._tables_of(minor)) != wanted:
             raise ToolError(NAMES, 0, f"device-mapper has {now} instead of {wanted}")
+        here = mapped(minor, self._root / "sys/block")
+        if missing := wanted.keys() - here:
+            raise ToolError(NAMES, 0, f"/dev/drbd{minor} is not below {', '.join(missing)}")
+        for one in wanted:
+            self._link(one, here[one])
         return tuple(path(minor, disk) for disk in names)
 
     def remove(self, minor: int) -> None:
         """Nothing of a guest's lies on /dev/drbdMINOR."""
         for one in self._lying_on(minor):
             self._do(remove(one))
+            self._at(one).unlink(missing_ok=True)
         if left := self._lying_on(minor):
             raise ToolError(remove(left[0]), 0, f"{left[0]} is still there")
 
     def _lying_on(self, minor: int) -> list[str]:
         """By the kernel's word, which no program has to be asked for: most guests have none."""
         return [one for one in mapped(minor, self._root / "sys/block") if _is_of(minor, one)]
+
+    def _link(self, called: str, kernel: str) -> None:
+        """safety: numbers are used again. A link to what is gone would be one to another disk."""
+        link = self._at(called)
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("/dev") / kernel)
+
+    def _at(self, called: str) -> Path:
+        return self._root / LINKS.relative_to("/") / called
 
     def _tables_of(self, minor: int) -> dict[str, str]:
         """Of those that are called as if they lay on /dev/drbdMINOR. No others are asked for: they

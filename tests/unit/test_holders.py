@@ -40,11 +40,11 @@ def test_who_has_a_slice_is_found(tmp_path: Path) -> None:
     write(tmp_path / "sys/bus/xen-backend/devices/vbd-8-51728/physical_device", "fd:17\n")
     write(tmp_path / "proc/42/comm", "qemu\n")
     (tmp_path / "proc/42/fd").mkdir()
-    (tmp_path / "proc/42/fd/3").symlink_to("/dev/mapper/drbd3-xvdb")
+    (tmp_path / "proc/42/fd/3").symlink_to("/dev/dm-17")
     assert holders(3, tmp_path) == (
         "the guest with Xen's number 7",
         "the device dm-17 on top of it",
         "process 42 (qemu)",
     )
-    assert mapped(3, block) == ("drbd3-xvdb",)
-    assert mapped(4, block) == ()
+    assert mapped(3, block) == {"drbd3-xvdb": "dm-17"}
+    assert mapped(4, block) == {}

@@ -85,8 +85,33 @@ def test_what_a_pc_cannot_start_from_is_no_disk_of_it() -> None:
 
 
 def test_slices_are_made_and_read_back(mapper: Mapper) -> None:
-    assert make(mapper) == tuple(Path(f"/dev/mapper/drbd20-{disk}") for disk in NAMED)
+    links = make(mapper)
+    assert links == tuple(Path(f"/run/shoestring/slices/drbd20-{disk}") for disk in NAMED)
     assert mapper.tables == THREE
+    assert {leads_to(mapper, link) for link in links} == {"/dev/dm-5", "/dev/dm-6", "/dev/dm-7"}
+    on(mapper).remove(20)
+    assert mapper.tables == {}
+    assert not any((mapper.root / link.relative_to("/")).is_symlink() for link in links)
+
+
+def leads_to(mapper: Mapper, link: Path) -> str:
+    return str((mapper.root / link.relative_to("/")).readlink())
+
+
+def test_a_link_to_what_is_gone_is_made_anew(mapper: Mapper) -> None:
+    link, *_ = make(mapper)
+    there = mapper.root / link.relative_to("/")
+    there.unlink()
+    there.symlink_to("/dev/dm-99")
+    make(mapper)
+    assert leads_to(mapper, link) == "/dev/dm-5"
+
+
+def test_what_device_mapper_has_and_the_kernel_does_not_show_is_not_used(mapper: Mapper) -> None:
+    make(mapper)
+    (mapper.root / "sys/block/drbd20/holders/dm-6").rmdir()
+    with pytest.raises(ToolError, match="is not below drbd20-xvdb"):
+        make(mapper)
 
 
 def test_what_an_agent_left_that_died_stays(mapper: Mapper) -> None:
@@ -193,7 +218,7 @@ def test_lvm_never_looks_into_a_slice() -> None:
     assert is_scanned("/dev/sda2", "/dev/disk/by-id/ata-X-part2", "/dev/block/8:2")
     assert not is_scanned("/dev/drbd20")
     by_id = "/dev/disk/by-id/dm-name-drbd20-xvdb"
-    assert not is_scanned("/dev/dm-7", str(disks.path(20, "xvdb")), by_id, "/dev/block/253:7")
+    assert not is_scanned("/dev/dm-7", "/dev/mapper/drbd20-xvdb", by_id, "/dev/block/253:7")
 
 
 def test_udevd_never_looks_into_a_slice() -> None:

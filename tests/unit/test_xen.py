@@ -295,7 +295,7 @@ def test_create(tmp_path: Path) -> None:
 def test_disks_that_are_slices_of_one_device(kind: Kind, names: str) -> None:
     text = definition(replace(GUEST, kind=kind, slices=(64, 128)))
     found = re.findall(r"vdev=(\w+),access=rw,format=raw,backendtype=phy,target=([^\"]+)", text)
-    assert found == [(f"xvd{name}", f"/dev/mapper/drbd0-xvd{name}") for name in names]
+    assert found == [(f"xvd{name}", f"/run/shoestring/slices/drbd0-xvd{name}") for name in names]
 
 
 def sliced(hypervisor: Hypervisor, tmp_path: Path) -> tuple[Xen, Mapper]:
