@@ -38,12 +38,15 @@ def starts(story: Story) -> set[str]:
     return {beacon.epoch for beacon in story.beacons.heard}
 
 
-def expect_takeover(story: Story, before: str) -> None:
+SELF_FENCED = "promoting: peer off: self-fenced; our copy: unbroken"
+
+
+def expect_takeover(story: Story, before: str, proofs: str = SELF_FENCED) -> None:
     """From a, which boots anew by itself: it was in the boot BEFORE. It does not get the guest
-    back.
+    back. PROOFS is a pattern of those that b has.
     """
     a, b = story.pair.both
-    story.await_line(b, "promoting.*self-fenced.*unbroken")
+    story.await_line(b, proofs)
     story.await_numbers(10)
     a.control.wait_for_boot(BOOT)
     assert boot_id(a) != before
