@@ -127,6 +127,8 @@ def mirror(answers: Answers, timing: Timing) -> tuple[File, ...]:
         connect=math.ceil(timing.drbd_timeout) + 1,  # drbd.conf(5): more than timeout
         # A disconnect waits for a peer that does not answer; drbdadm's own limit is 5 s.
         patience=math.ceil(timing.drbd_notices + timing.drbd_timeout),
+        # The writes of the other machine wait for it, which hangs up in the end.
+        limit=math.ceil(timing.drbd_expels / 2),
     )
     addresses = _by_node(answers, answers.crossover)
     nodes = tuple(zip(answers.names, addresses, strict=True))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where `haagent` begins: DRBD's handler at once, everything else through haagent/cli.py."""
+"""Where `haagent` begins: DRBD's handlers at once, everything else through haagent/cli.py."""
 
 import sys
 
@@ -10,6 +10,10 @@ def main() -> int:
         from haagent.fencing import fence_peer
 
         return fence_peer.main()
+    if sys.argv[1:] in (["before-resync-target"], ["after-resync-target"]):
+        from haagent.storage import resync_handlers
+
+        return resync_handlers.main(sys.argv[1])
     from haagent.console import screen
 
     if (words := tuple(sys.argv[1:])) in screen.WORDS:

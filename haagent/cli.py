@@ -45,7 +45,8 @@ def main(argv: list[str], places: Places | None = None) -> int:
     add("update-door", _update_door, "take an update from the other machine; systemd does")
     add("backups", _backups, "make the backups that are due; systemd does")
     add("daemon", _daemon, "run the agent; systemd does")
-    add("fence-peer", _fence_peer, "DRBD's fence-peer handler; nobody else calls it")
+    for word in ("fence-peer", "before-resync-target", "after-resync-target"):
+        add(word, _handler, f"DRBD's {word} handler; nobody else calls it")
     return program.run(argv, places)
 
 
@@ -139,8 +140,6 @@ def _daemon(arguments: argparse.Namespace, places: Places) -> Exit:
     return Exit.FAILED  # it never ends well: something made it
 
 
-def _fence_peer(arguments: argparse.Namespace, places: Places) -> Exit:
-    # haagent/__main__.py runs the handler before it comes here, and only without arguments.
-    raise OperatorError(
-        "fence-peer takes no arguments.", "DRBD calls it; see its handlers section."
-    )
+def _handler(arguments: argparse.Namespace, places: Places) -> Exit:
+    # haagent/__main__.py runs them before it comes here, and only without arguments.
+    raise OperatorError("A handler takes no arguments.", "DRBD calls it; see its handlers section.")

@@ -25,6 +25,8 @@ NOTE = 16
 SPARE = 16 << 20
 MIB = 1 << 20
 PASSING = "passing"  # the tag of a volume that is there only while somebody reads it
+RESYNC = "resync"  # of one that is there only while a resync writes over what it was made of
+FOR_A_WHILE = frozenset({PASSING, RESYNC})
 COLUMNS = ("lv_name", "lv_size", "lv_tags", "origin", "lv_active", "lv_snapshot_invalid")
 LIST = ("lvs", *JSON, ",".join(COLUMNS), "--select", f"vg_name={GROUP}")
 FREE = ("vgs", *JSON, "vg_free", "--select", f"vg_name={GROUP}")
@@ -146,10 +148,10 @@ class Kept:
         return {v.name: -(-needed(v.size) // MIB) for v in ours}
 
     def copies(self) -> tuple[str, ...]:
-        """The names of all copies in the group, without what a backup reads for a while. Raises
-        ToolError.
+        """The names of all copies in the group, without what is there for a while, for a backup or
+        a resync. Raises ToolError.
         """
-        return tuple(v.name for v in self._volumes() if v.origin and PASSING not in v.tags)
+        return tuple(v.name for v in self._volumes() if v.origin and not {*v.tags} & FOR_A_WHILE)
 
     def _volumes(self) -> tuple[Volume, ...]:
         return parse_volumes(self._run(LIST, timeout=LIMIT))

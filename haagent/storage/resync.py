@@ -3,7 +3,8 @@
 
 Pure. events2 does not carry it. A line that is not known is no progress, and no error: a screen
 shows it, storage/reconnection.py has a resync that hangs at its end begun anew,
-storage/verification.py tells a person what differs, and nothing else may ever be decided by it.
+storage/verification.py tells a person what differs, storage/overwritten.py keeps what is written
+over, and nothing else may ever be decided by it.
 
 The text is that of DRBD 8.4, drivers/block/drbd/drbd_proc.c: a block for each device that begins
 with ` 0: cs:SyncSource ...`, and while a resync runs
@@ -27,6 +28,7 @@ DONE = re.compile(
 )
 RESYNC, VERIFICATION = "sync'ed", "verified"
 ONE = re.compile(r"(Connected|VerifyS|VerifyT) ro:\S+ ds:UpToDate/UpToDate ")  # behind a DEVICE
+STATE = re.compile(r"(?P<link>\w+) ro:\S+ ds:(?P<disk>\w+)/")  # behind a DEVICE
 FINISH = re.compile(r"finish: (?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d) (?P<rest>.*)")
 OUT_OF_SYNC = re.compile(r"\boos:(?P<left>\d+)")
 STALLED = "(stalled)"
@@ -46,6 +48,14 @@ class Progress:
     def percent(self) -> float:
         """What is done, with one decimal, rounded down: 100 only when nothing is left."""
         return 1000 * (self.total - self.left) // self.total / 10 if self.total else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Of one device, in DRBD's own words."""
+
+    link: str
+    disk: str
 
 
 def parse(text: str, what: str = RESYNC) -> dict[int, Progress]:
@@ -70,6 +80,15 @@ def _progress(block: str, what: str) -> Progress | None:
         hours, minutes = int(finish["hours"]), int(finish["minutes"])
         seconds = hours * 3600 + minutes * 60 + int(finish["seconds"])
     return Progress(int(done["left"]) * kib, int(done["total"]) * kib, seconds)
+
+
+def states(text: str) -> dict[int, State]:
+    """By the number of the device."""
+    return {
+        minor: State(found["link"], found["disk"])
+        for minor, block in _blocks(text)
+        if (found := STATE.match(block))
+    }
 
 
 def out_of_sync(text: str) -> dict[int, int]:

@@ -9,7 +9,8 @@ import pytest
 
 from haagent.machine import STRANGE_DISK
 from haagent.storage import passing
-from haagent.storage.kept import PASSING
+from haagent.storage.kept import PASSING, RESYNC
+from haagent.storage.resync_handlers import AFTER
 from tests.unit.test_units import EXTRA
 
 SCRIPT = EXTRA / "usr/lib/shoestring/drbd-up"
@@ -51,10 +52,12 @@ class Booted:
         self._program("sync", "")
         (root / "disks").write_text("")
         self._program("vgchange", 'echo vgchange >>"$ROOT/done"; grep -q -e - "$ROOT/groups"')
-        self._program("lvs", 'cat "$ROOT/passing"; echo "$*" >"$ROOT/selected"')
+        kind = 'case "$*" in *lv_tags=resync*) kind=overwritten ;; *) kind=passing ;; esac'
+        self._program("lvs", f'{kind}; cat "$ROOT/$kind"; echo "$*" >"$ROOT/selected-$kind"')
         self._program("lvremove", 'echo "$2" >>"$ROOT/removed"; [ "$2" != shoestring/busy ]')
-        (root / "passing").write_text("")
-        self._program("drbdadm", 'echo drbdadm >>"$ROOT/done"; [ ! -e "$ROOT/broken" ]')
+        for kind in ("passing", "overwritten"):
+            (root / kind).write_text("")
+        self._program("drbdadm", 'echo "drbdadm:$*" >>"$ROOT/done"; [ ! -e "$ROOT/broken" ]')
 
     def _program(self, name: str, text: str) -> None:
         path = self.root / "bin" / name
@@ -78,7 +81,7 @@ class Booted:
 
     @property
     def done(self) -> list[str]:
-        return (self.root / "done").read_text().split()
+        return (self.root / "done").read_text().splitlines()
 
     def is_untouched(self) -> bool:
         return self.done == [] and self.strange.exists()
@@ -93,7 +96,7 @@ def test_the_first_disk_that_comes_up_is_the_machines_own(booted: Booted) -> Non
     assert booted.starts(OURS) == 0
     assert booted.record.read_text() == f"{OURS}\n"
     assert booted.starts(OURS) == 0
-    assert booted.done == ["vgchange", "drbdadm"]
+    assert booted.done == ["vgchange", "drbdadm:adjust all"]
     assert not booted.strange.exists()
 
 
@@ -148,7 +151,7 @@ def test_a_record_that_a_power_cut_left_empty_is_made_anew(booted: Booted) -> No
 def test_guests_do_not_wait_for_a_stick_that_cannot_be_written(booted: Booted) -> None:
     booted.record.parent.rmdir()
     assert booted.starts(OURS) == 0
-    assert booted.done == ["vgchange", "drbdadm"]
+    assert booted.done == ["vgchange", "drbdadm:adjust all"]
 
 
 def test_lvm_activates_nothing_by_itself() -> None:
@@ -169,7 +172,7 @@ def test_a_record_of_lvms_that_is_torn_is_written_anew(booted: Booted, is_known:
     assert booted.starts(NOISE) == 0
     assert (booted.root / "repaired").read_text() == f"--repair --yes --file {backup} /dev/sdb\n"
     assert "LVM's record on /dev/sdb is torn" in booted.said
-    assert booted.done == ["vgchange", "drbdadm"]
+    assert booted.done == ["vgchange", "drbdadm:adjust all"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +208,18 @@ def test_what_is_left_of_a_backup_is_removed_and_keeps_nothing_from_coming_up(
     assert booted.starts(OURS) == 0
     removed = (booted.root / "removed").read_text().split()
     assert removed == ["shoestring/busy", "shoestring/web_passing"]
-    selected = (booted.root / "selected").read_text()
+    selected = (booted.root / "selected-passing").read_text()
     assert f"lv_tags={PASSING}" in selected
     assert f'&& (origin!="" || lv_name={passing.NAME})' in selected
-    assert booted.done == ["vgchange", "drbdadm"]
+    assert booted.done == ["vgchange", "drbdadm:adjust all"]
+
+
+def test_what_a_crash_left_of_a_resync_is_the_handlers_business(booted: Booted) -> None:
+    """DRBD must know the disk before: a part of one is worth less than what was kept."""
+    (booted.root / "overwritten").write_text("  mail\n  web\n")
+    assert booted.starts(OURS) == 0
+    calls = [f"drbdadm:{AFTER} {guest}/0" for guest in ("mail", "web")]
+    assert booted.done == ["vgchange", "drbdadm:adjust all", *calls]
+    assert not (booted.root / "removed").exists()
+    selected = (booted.root / "selected-overwritten").read_text()
+    assert f"lv_tags={RESYNC} && origin!=" in selected and "--options origin " in selected

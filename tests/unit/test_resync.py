@@ -8,11 +8,13 @@ import pytest
 from haagent.storage.resync import (
     VERIFICATION,
     Progress,
+    State,
     apart,
     by_guest,
     copied,
     out_of_sync,
     parse,
+    states,
     together,
 )
 
@@ -24,6 +26,15 @@ def test_only_what_is_being_copied_has_a_progress() -> None:
     assert parse(TEXT) == {
         0: Progress(7352 * 1024, 10236 * 1024, 222),
         2: Progress(8972, 11664, None),  # stalled: its estimate means nothing
+    }
+
+
+def test_every_device_that_is_there_has_a_state() -> None:
+    assert states(TEXT) == {
+        0: State("SyncSource", "UpToDate"),
+        1: State("Connected", "UpToDate"),
+        2: State("SyncTarget", "Inconsistent"),
+        4: State("VerifyS", "UpToDate"),
     }
 
 

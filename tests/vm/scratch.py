@@ -3,7 +3,8 @@
 
 It is configured as the guest's is, with faster timers, and with a fence-peer handler that says what
 it is told to: what is in /run/model/code, else whatever is put into /run/model/fifo, which it waits
-for. No agent knows of it. Its cable is cut by the relay, which loses its TCP port alone.
+for. Nothing is kept of what a resync writes over. No agent knows of it. Its cable is cut by the
+relay, which loses its TCP port alone.
 
 A power cut is one for the disk and for the peer: the cable goes, the disk is copied as it is at
 that moment, and when all is taken down, in order or not, the copy is put back.
@@ -33,7 +34,10 @@ SETTLE = 120  # seconds; generous
 EVERY = 0.3  # seconds between two looks; twice the same, and nothing under way, is rest
 
 TIMERS = "ping-int 3; ping-timeout 25; timeout 25; connect-int 3;"
-HANDLER = rf'fence-peer "\/bin\/sh \/run\/{NAME}\/fence-peer";'  # as sed wants it
+HANDLER = (  # as sed wants it
+    rf'fence-peer "\/bin\/sh \/run\/{NAME}\/fence-peer";'
+    ' before-resync-target ":"; after-resync-target ":";'
+)
 MAKE = f"""set -e
 umask 077
 mkdir -p /run/{NAME}
