@@ -13,7 +13,9 @@ from haagent.core.wish import RUNS
 from haagent.guests import disks
 from haagent.guests.definition import Kind as GuestKind
 from haagent.guests.footprint import MOST_PCS
+from haagent.storage import overwritten
 from haagent.storage.growth import BLOCK_OF_A_BIT, usable
+from haagent.storage.lvm import GROUP
 
 MEBIBYTE = 1 << 20
 EXTENT = 4 << 20  # bytes; LVM rounds a volume up to it
@@ -90,6 +92,12 @@ def _of_renaming(change: Change, ground: Ground) -> str | None:
     is_the_only_one = ground.config.pair.is_vacant
     if change.stage is Stage.BEGUN and not (is_the_only_one or ground.views[change.was].is_in_sync):
         return f"the two copies of {change.was} are not one. `shoestring status` says why."
+    if change.stage is Stage.BEGUN and (left := overwritten.called(change.was)) in ground.copies:
+        # safety: by its name it is found, and not again under another one.
+        return (
+            f"{left} is still there on {ground.name}, from before a resync that is over. A restart"
+            f" of {ground.name} removes it, and `lvremove {GROUP}/{left}` does."
+        )
     return None
 
 
@@ -158,7 +166,8 @@ def _of_a_larger_volume(guest: NewGuest, volume: int, ground: Ground) -> str | N
     if copies := sorted(copy for copy, origin in ground.copies.items() if origin == guest.name):
         return (
             f"there is a copy of the volume on {me}, {copies[0]}, and LVM makes none larger that"
-            " has one. A backup's goes by itself; one that was kept goes with `lvremove`."
+            " has one. A backup's goes by itself, and so does a resync's when that is over; one"
+            " that was kept goes with `lvremove`."
         )
     if usable(guest.size) < volume:
         # safety: DRBD's own data must not be moved over themselves.

@@ -115,6 +115,9 @@ def test_only_a_guest_that_is_off_and_one_is_renamed(ground: Ground) -> None:
     )
     taken = replace(sure, volumes={**sure.volumes, "shop": 1 << 30})
     assert "has a volume shop that is no guest's" in (obstacle(rename, taken) or "")
+    left = replace(sure, copies={"counter_resync": "counter"})
+    assert "counter_resync is still there on b, from before" in (obstacle(rename, left) or "")
+    assert obstacle(decided, left) is None
     same = replace(rename, guest=replace(WEB, name="counter"))
     assert obstacle(same, sure) == "there is a guest counter already."
     assert obstacle(replace(rename, was="mail"), sure) == "there is no guest mail."
