@@ -186,6 +186,13 @@ def start(arguments: argparse.Namespace, places: Places) -> Exit:
     return Exit.PROTECTED
 
 
+# Of a copy that DRBD would not start, by what it is.
+_SAVED: dict[str, str] = {
+    Disk.OUTDATED: "this copy",
+    Disk.INCONSISTENT: "what this copy was before it began to be written over, if it had room",
+}
+
+
 def _startable(shown: Snapshot, guest: str) -> GuestView:
     """Raises OperatorError if there is no such guest, if it runs, or if DRBD would refuse."""
     view = guest_of(shown, guest)
@@ -195,10 +202,11 @@ def _startable(shown: Snapshot, guest: str) -> GuestView:
             "A second one would destroy its data.",
         )
     if view.unstartable is not None:
+        which = _SAVED.get(view.disk)
         saved = (
-            f"`shoestring guest backup {guest} --older` saves this copy, and a machine that is set"
-            " up alone restores it: docs/replace-a-machine.md."
-            if view.disk == Disk.OUTDATED
+            f"`shoestring guest backup {guest} --older` saves {which}, and a machine that is set up"
+            " alone restores it: docs/replace-a-machine.md."
+            if which is not None
             else "ask for help before anything is done to the disks: what is left is in the copies."
         )
         raise OperatorError(

@@ -30,6 +30,7 @@ from haagent.images.ova import Disk
 from haagent.images.ovf import Firmware
 from haagent.images.recognition import Format, recognise
 from haagent.run import Run
+from haagent.storage.snapshot import snapshot
 
 LARGEST = 1 << 50  # bytes; the room is each machine's to judge
 MOST = most(is_pc=False)
@@ -84,7 +85,7 @@ def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
     guest = found.guests[name]
 
     def put(devices: Sequence[Path], show: Progress) -> None:
-        with export.disks_of(name, found, run, sysfs) as images:
+        with export.disks_of(name, found, snapshot(name, run), sysfs) as images:
             _put([*images.values()], devices, show)
 
     parts = guest.cut(export.length_of(name, found, sysfs))

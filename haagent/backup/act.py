@@ -31,7 +31,7 @@ from haagent.config import Config
 from haagent.console.alarms import Alarm
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.console.times import since
-from haagent.core.model import Disk, Phase
+from haagent.core.model import Disk, Link, Phase
 from haagent.elsewhere import share
 from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
@@ -39,14 +39,18 @@ from haagent.guests.name import checked
 from haagent.handover import guest_of
 from haagent.progress import Line
 from haagent.run import Run
+from haagent.storage.overwritten import Overwritten
 from haagent.storage.snapshot import snapshot
 from haagent.storage.sysfs import SYSFS, disk_size
 
 DEEPEST = 7  # incremental backups in a row; then there is a full one again
 HERE = "--here reads it from this machine all the same."
 OLDER = "If what {peer} has is lost for good: --older reads the copy here as it is."
+BEFORE = "If what {peer} has is lost for good: --older reads what the copy here was before."
 # As the guest left it in some moment. What is Inconsistent never was: it has blocks of two.
 WHOLE = (Disk.UP_TO_DATE, Disk.CONSISTENT, Disk.OUTDATED)
+
+Copy = contextlib.AbstractContextManager[Path]  # of a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[st
         with line.watched(
             "The backup was interrupted.", "There is none: what was written is removed."
         ):
-            told = _write(job, folder, found, places.run, sysfs, line)
+            told = _write(job, folder, found, copy_of(view, places.run), sysfs, line)
         told["file"] = finding.path_of(Path(str(told["file"])), job.to)
         told["removed"] = _thin_out(job, folder)
         told["differs"] = differs(view)
@@ -112,14 +116,15 @@ def refuse(
     """Raises OperatorError if this machine's copy is not to be read."""
     me, peer = shown.me, shown.peer
     is_ours = view.phase in _WRITING
-    if not _is_newest(shown, view) and not (is_older_meant and view.disk in WHOLE):
-        state = view.disk or "not known yet"
+    is_older = view.disk in WHOLE or is_part(view)
+    if not _is_newest(shown, view) and not (is_older_meant and is_older):
+        state, which = view.disk or "not known yet", BEFORE if is_part(view) else OLDER
         raise OperatorError(
             f"The copy of {view.name} on {me} is not the newest, or nobody knows: it is {state}.",
             "Nothing was done. There is no other copy; `shoestring status` says what is wrong."
             if shown.is_vacant
             else f"Nothing was done. Say it on {peer}, or wait until both copies are the same."
-            + (f" {OLDER.format(peer=peer)}" if view.disk in WHOLE and not is_older_meant else ""),
+            + (f" {which.format(peer=peer)}" if is_older and not is_older_meant else ""),
         )
     if is_ours and view.is_in_sync and not is_here_meant:
         raise OperatorError(
@@ -127,6 +132,11 @@ def refuse(
             " less of it.",
             f"Nothing was done. Say it on {peer}. {HERE}",
         )
+
+
+def is_part(view: GuestView) -> bool:
+    """Whether this machine's copy has blocks of two disks, and is not being made one now."""
+    return view.disk == Disk.INCONSISTENT and view.link != Link.SYNC_TARGET
 
 
 _WRITING = (Phase.HOLDING, Phase.FROZEN)
@@ -138,12 +148,22 @@ def _is_newest(shown: Snapshot, view: GuestView) -> bool:
     return view.disk == Disk.UP_TO_DATE and (view.is_in_sync or is_only_one)
 
 
+def copy_of(view: GuestView, run: Run) -> Copy:
+    """What there is of this machine's copy to read."""
+    return Overwritten(run).opened(view.name) if is_part(view) else snapshot(view.name, run)
+
+
 def older(shown: Snapshot, view: GuestView) -> str:
     """What to say of this machine's copy if it is not the newest, or may not be."""
     if _is_newest(shown, view):
         return ""
     at = view.in_sync_at
     same = "nobody knows when" if at is None else since(at, shown.wall)
+    if is_part(view):
+        return (
+            f"This is what the copy on {shown.me} was before it began to be written over. What was"
+            f" written on {shown.peer} since both were last seen the same ({same}) is missing."
+        )
     return (
         f"This is the copy on {shown.me}, which is not the newest, or may not be: what was written"
         f" on {shown.peer} since both were last seen the same ({same}) may be missing in it."
@@ -159,7 +179,7 @@ def differs(view: GuestView) -> int:
 
 
 def _write(
-    job: Job, folder: Path, found: Config, run: Run, sysfs: Path, line: Line
+    job: Job, folder: Path, found: Config, copy: Copy, sysfs: Path, line: Line
 ) -> dict[str, object]:
     began, size = time.monotonic(), 0
 
@@ -172,7 +192,7 @@ def _write(
     base = None if job.is_full or job.is_plain else _base(job.guest, folder)
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(Backup(base)) if base is not None else None
-        disks = [*_sources(job.guest, found, run, sysfs, stack)]
+        disks = [*_sources(job.guest, found, copy, sysfs, stack)]
         size = sum(disk.size for disk in disks)
         if opened is not None and opened.head.block < fitting_block([d.size for d in disks]):
             base = opened = None  # the disk has grown so large that its blocks are too small
@@ -195,7 +215,7 @@ def _write(
 
 
 def _sources(
-    guest: str, found: Config, run: Run, sysfs: Path, stack: contextlib.ExitStack
+    guest: str, found: Config, copy: Copy, sysfs: Path, stack: contextlib.ExitStack
 ) -> Iterator[Source]:
     """All of its disks, as they are in one moment."""
     [(_, device)] = found.guests[guest].disks
@@ -206,7 +226,7 @@ def _sources(
             "`shoestring status` says what is wrong with it.",
         )
     parts = found.guests[guest].cut(size)
-    path = stack.enter_context(snapshot(guest, run))
+    path = stack.enter_context(copy)
     for part in parts:
         yield stack.enter_context(source(part.disk, path, part.size, part.start))
 

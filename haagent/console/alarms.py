@@ -78,7 +78,8 @@ class Alarm(StrEnum):
         "guest last has its newest data. Only if that machine will not come back: "
         "`shoestring start GUEST --anyway`, which shows both histories before it asks. A copy that "
         "DRBD calls Outdated or Inconsistent cannot be started even so. What is in an Outdated one "
-        "can be saved: `shoestring guest backup GUEST --older`.",
+        "can be saved: `shoestring guest backup GUEST --older`. Of an Inconsistent one the same "
+        "saves what it was before it began to be written over, if there was room to keep that.",
     )
     LOST_WITH_PEER = (
         "SHOE-108",

@@ -28,8 +28,6 @@ from haagent.images import conversion
 from haagent.images.inspection import Image
 from haagent.images.recognition import Format
 from haagent.progress import Line
-from haagent.run import Run
-from haagent.storage.snapshot import snapshot
 from haagent.storage.sysfs import SYSFS, disk_size
 
 INTERRUPTED = "What was written of that disk is removed."
@@ -47,7 +45,8 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
         folder = stack.enter_context(
             finding.folder("An export goes onto", arguments.to, share.of(arguments, places))
         )
-        images = stack.enter_context(disks_of(view.name, found, places.run, sysfs))
+        copy = copies.copy_of(view, places.run)
+        images = stack.enter_context(disks_of(view.name, found, copy, sysfs))
         began = stamp(datetime.now(UTC))
         for disk, image in images.items():
             which = f"-{disk}" if len(images) > 1 else ""
@@ -72,14 +71,14 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
 
 @contextlib.contextmanager
 def disks_of(
-    name: str, found: config.Config, run: Run, sysfs: Path = SYSFS
+    name: str, found: config.Config, copy: copies.Copy, sysfs: Path = SYSFS
 ) -> Iterator[Mapping[str, Image]]:
-    """The disks of the guest NAME, as it calls them, all as they are this moment on this machine,
-    as a power cut would leave them. Whether that is its newest copy is for whoever asks. Raises
-    OperatorError and ToolError.
+    """The disks of the guest NAME, as it calls them, all as they are in one moment on this machine,
+    as a power cut would leave them: as COPY has them. Whether that is its newest one is for whoever
+    asks. Raises OperatorError and ToolError.
     """
     parts = found.guests[name].cut(length_of(name, found, sysfs))
-    with snapshot(name, run) as volume:
+    with copy as volume:
         # What lies behind is DRBD's own.
         whole = blobs.found(volume)
         yield {

@@ -50,6 +50,8 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.volume, self.size = root / "volume", 3 * MIB
+        self.before = root / "before"  # a resync
+        self.before.write_bytes(b"y" * self.size + b"drbd's own")
         self.volume.write_bytes(bytes(2 * MIB) + b"x" * MIB + b"drbd's own")
         self.folder, self.sysfs = root / "backups", root / "sys"
         self.folder.mkdir()
@@ -62,6 +64,10 @@ class Machine:
     def snapshot(self, name: str, run: object) -> Iterator[Path]:
         self.read += 1
         yield self.volume
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[Path]:
+        yield self.before
 
     def writes(self, at: int, data: bytes) -> None:
         with self.volume.open("r+b") as file:
@@ -94,6 +100,7 @@ def machine(tmp_path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Ma
             return made.now
 
     monkeypatch.setattr(act, "snapshot", made.snapshot)
+    monkeypatch.setattr(act, "Overwritten", lambda run: made)
     monkeypatch.setattr(act, "datetime", Clock)
     monkeypatch.setattr(act, "back_up", lambda said, places: back_up(said, places, made.sysfs))
     return made
@@ -300,7 +307,49 @@ def test_the_older_copy_is_read_if_a_person_means_it(
     assert full.endswith(".full.shoestring")
 
 
-@pytest.mark.parametrize("disk", [Disk.INCONSISTENT, Disk.DISKLESS, Disk.FAILED, Disk.UNKNOWN])
+PART = resource(link=Link.CONNECTING, disk=Disk.INCONSISTENT)
+
+
+def test_of_a_part_what_was_before_is_read_if_a_person_means_it(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured, tmp_path: Path
+) -> None:
+    agent.says(both(elsewhere, silent, PART))
+    assert back_up(machine, places) == Exit.FAILED
+    told = " ".join(capsys.readouterr().err.split())
+    assert "it is Inconsistent" in told and "--older reads what the copy here was before." in told
+    assert back_up(machine, places, "--older") == Exit.PROTECTED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "what the copy on anna was before it began to be written over. What was" in told
+    [full] = machine.names()
+    assert unpacked(places, machine.folder / full, tmp_path / "out") == b"y" * machine.size
+    assert machine.read == 0
+
+
+@needs_qemu
+def test_an_export_of_a_part_is_of_what_was_before(
+    machine: Machine, places: Places, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.says(both(elsewhere, silent, PART))
+    write_out = partial(conversion.write_out, follow=real_qemu.follow)
+    monkeypatch.setattr(conversion, "write_out", write_out)
+    asked = export.export
+    monkeypatch.setattr(export, "export", lambda said, places: asked(said, places, machine.sysfs))
+    argv = ["guest", "export", "counter", "--to", str(machine.folder), "--format", "raw", "--older"]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    [name] = machine.names()
+    assert (machine.folder / name).read_bytes() == b"y" * machine.size
+
+
+def test_what_is_being_brought_up_to_date_is_waited_for(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured
+) -> None:
+    agent.says(both(elsewhere, resource(link=Link.SYNC_TARGET, disk=Disk.INCONSISTENT)))
+    assert back_up(machine, places, "--older") == Exit.FAILED
+    assert "wait until both copies are the same" in " ".join(capsys.readouterr().err.split())
+    assert machine.names() == []
+
+
+@pytest.mark.parametrize("disk", [Disk.DISKLESS, Disk.FAILED, Disk.UNKNOWN])
 def test_what_never_was_a_disk_is_read_for_nobody(
     machine: Machine, places: Places, agent: Agent, capsys: Captured, disk: Disk
 ) -> None:
@@ -473,7 +522,6 @@ def test_an_export_is_for_another_hypervisor(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    monkeypatch.setattr(export, "snapshot", machine.snapshot)
     write_out = partial(conversion.write_out, follow=real_qemu.follow)
     monkeypatch.setattr(conversion, "write_out", write_out)
     asked = export.export
@@ -497,7 +545,6 @@ def test_an_export_of_several_disks_is_a_file_for_each(
     machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut_in_two(places)
-    monkeypatch.setattr(export, "snapshot", machine.snapshot)
     write_out = partial(conversion.write_out, follow=real_qemu.follow)
     monkeypatch.setattr(conversion, "write_out", write_out)
     asked = export.export
@@ -514,7 +561,6 @@ def test_an_export_of_several_disks_is_a_file_for_each(
 def test_an_export_that_fails_leaves_nothing(
     machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "snapshot", machine.snapshot)
 
     def fail(argv: Sequence[str], heard: object, *, silence: float) -> None:
         raise ToolError(argv, 1, "No space left on device")

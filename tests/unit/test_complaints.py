@@ -119,8 +119,14 @@ def test_nobody_is_told_to_force_a_start_that_drbd_refuses(disk: Disk, choice: C
     assert all("--anyway" not in complaint.do for complaint in shown.complaints)
     assert "cannot be started on anna, even by a person: our copy " in shown.complaints[0].do
     assert str(disk) in (shown.guests[0].unstartable or "")
-    # Only what is whole, if older, is worth saving.
-    assert ("guest backup counter --older" in shown.complaints[0].do) is (disk is Disk.OUTDATED)
+    # Only what is whole, if older, is worth saving; or what was so before it was written over.
+    saves = {
+        Disk.OUTDATED: "saves it, to be restored",
+        Disk.INCONSISTENT: "saves what it was before",
+    }
+    is_kept = disk is Disk.INCONSISTENT and choice.is_kept
+    saved = f"guest backup counter --older` {saves.get(disk, '')}" in shown.complaints[0].do
+    assert saved is (disk in saves and not is_kept)
 
 
 def test_the_sentences_of_the_core_fit_in() -> None:

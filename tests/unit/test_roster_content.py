@@ -16,7 +16,7 @@ from haagent.command import Places
 from haagent.config import GuestConfig
 from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
-from haagent.images import conversion, export
+from haagent.images import conversion
 from tests.unit import fake_backup, fake_images, real_qemu
 from tests.unit.fake_agent import agent, places, systemctl
 from tests.unit.real_qemu import needs_qemu
@@ -151,7 +151,7 @@ class Origin:
 @pytest.fixture
 def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
     made = Origin(tmp_path, fake_images.content(3 << 20))
-    monkeypatch.setattr(export, "snapshot", made.snapshot)
+    monkeypatch.setattr(content, "snapshot", made.snapshot)
     monkeypatch.setattr(conversion, "bring", partial(conversion.bring, follow=real_qemu.follow))
     return made
 

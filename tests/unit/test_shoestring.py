@@ -82,6 +82,7 @@ def test_a_start_that_drbd_would_refuse_is_not_asked_for(
     assert shoestring.main(["start", "counter", "--anyway"], places) == Exit.FAILED
     told = capsys.readouterr().err
     assert "our copy " in told and str(disk) in told and "Switch berta on" in told
+    assert ("guest backup counter --older` saves" in told) is (disk is not Disk.DISKLESS)
     agent.stop_playing()
     assert agent.heard == []
 

@@ -206,18 +206,20 @@ def anyway(state: NodeState, guest: str, which: str) -> str:
     if why is None:
         act = f"`shoestring start {guest} --anyway` on {me}"
         return f"Only if {peer} is off and stays off: {act}, {which}."
-    saved = _saved(state, guest) or _kept(state, guest)
+    saved = _kept(state, guest) or _saved(state, guest)
     return f"It cannot be started on {me}, even by a person: {why}.{saved}"
 
 
 def _saved(state: NodeState, guest: str) -> str:
-    """A sentence to add, where the copy is whole and only older."""
-    resource = state.guests[guest].resource
-    if resource is None or resource.disk is not Disk.OUTDATED:
-        return ""
-    _, peer = names(state)
-    act = f"`shoestring guest backup {guest} --older`"
-    return f" If {peer} is lost for good, {act} saves it, to be restored on a machine set up alone."
+    """A sentence to add, where the copy is whole, and only older, or may be kept as it was then."""
+    resource, (_, peer) = state.guests[guest].resource, names(state)
+    disk = None if resource is None else resource.disk
+    act = f"If {peer} is lost for good, `shoestring guest backup {guest} --older` saves"
+    if disk is Disk.OUTDATED:
+        return f" {act} it, to be restored on a machine set up alone."
+    if disk is Disk.INCONSISTENT:
+        return f" {act} what it was before it began to be written over, if there was room for that."
+    return ""
 
 
 def _kept(state: NodeState, guest: str) -> str:
