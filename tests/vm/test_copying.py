@@ -2,6 +2,7 @@
 """A copy is under way, over a cable that is slow enough to do something to it meanwhile."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.vm.machine import Machine
 from tests.vm.mishaps import Limit
 from tests.vm.pair import SETUP, status
 from tests.vm.story import BOOT, Story, await_stopped
+from tests.vm.test_backup import READS
+from tests.vm.test_pages import plug_in_a_blank_stick
 from tests.vm.test_replace import agree, await_alone, begin_replacing, make_blank
 from tests.vm.wait import wait_until
 
@@ -48,12 +51,34 @@ def expect_no_start_from_a_part(target: Machine) -> None:
     assert "our copy is Inconsistent: only a part of it was brought up to date" in why
 
 
-def expect_only_the_source_to_serve(story: Story, seed: int) -> None:
-    """a dies on the way: b has a part, and waits for it to be back. Then the copy goes on."""
+def kept(machine: Machine) -> list[str]:
+    """What MACHINE has of copies that are being written over."""
+    return machine.run("lvs --noheadings --options lv_name --select lv_tags=resync").split()
+
+
+def save_what_was_before(target: Machine) -> None:
+    """A person at TARGET, who takes the other machine's data for lost."""
+    assert kept(target) == ["counter_resync"]
+    plug_in_a_blank_stick(target)
+    said = target.run("! shoestring guest backup counter 2>&1", timeout=READS)
+    assert "--older reads what the copy here was before" in " ".join(said.split()), said
+    said = target.run("shoestring guest backup counter --older", timeout=READS)
+    assert "was before it began to be written over" in " ".join(said.split()), said
+    said = target.run("shoestring backup verify counter", timeout=READS)
+    assert "every sum is right" in " ".join(said.split()), said
+
+
+def expect_only_the_source_to_serve(
+    story: Story, seed: int, meanwhile: Callable[[Machine], None] = lambda target: None
+) -> None:
+    """a dies on the way: b has a part, and waits for it to be back, with which MEANWHILE does
+    something. Then the copy goes on, and nothing is kept of what it was.
+    """
     a, b = story.pair.both
     assert story.lab.cables is not None
     a.power_cut(seed=seed)
     expect_no_start_from_a_part(b)
+    meanwhile(b)
     story.lab.cables.mend("xo", SLOW)
     a.power_on()
     a.control.wait_for_boot(BOOT)
@@ -61,6 +86,8 @@ def expect_only_the_source_to_serve(story: Story, seed: int) -> None:
     story.await_protected()
     assert runs_on(b) == ["a"]
     assert len(starts(story)) == 2, "it was started without need"
+    wait_until("nothing to be kept", lambda: not kept(b), BOOT, 2)
+    assert not kept(a)
     story.audit(may_freeze=True)
     await_same_copies(story)
 
@@ -84,6 +111,7 @@ def test_the_power_goes_during_the_first_copy(story: Story) -> None:
         person.reads("is the second half of this pair now")
         before = Standing(story)
         await_copied(a, 10)
+        assert not kept(b), "a blank copy was kept"
         b.power_cut(seed=52)
         story.await_numbers(10)
         b.power_on()
@@ -98,7 +126,8 @@ def test_the_power_goes_during_the_first_copy(story: Story) -> None:
 @pytest.mark.row("G4", "G5")
 def test_the_cable_and_then_the_source_go_during_a_later_copy(story: Story) -> None:
     """All of the standby's copy is made anew. The crossover is pulled: the guest goes on, the copy
-    waits, and goes on where it was. Then the holder loses its power: only that machine has all.
+    waits, and goes on where it was. Then the holder loses its power: only that machine has all, and
+    what the standby had before can be saved there.
     """
     a, b = story.pair.both
     assert story.lab.cables is not None
@@ -108,6 +137,7 @@ def test_the_cable_and_then_the_source_go_during_a_later_copy(story: Story) -> N
         story.lab.cables.hurt("xo", SLOW)
         b.run("drbdadm invalidate counter", 120)
         await_copied(b, 10)
+        assert kept(b) == ["counter_resync"], b.run("dmesg | grep shoestring:")
         whole = to_copy(b)
         story.lab.cables.unplug("xo")
         before.await_line(a, "alone in term .*: the peer's copy is outdated")
@@ -119,4 +149,4 @@ def test_the_cable_and_then_the_source_go_during_a_later_copy(story: Story) -> N
         story.await_numbers(10)
         before.assert_unmoved()
 
-        expect_only_the_source_to_serve(story, seed=54)
+        expect_only_the_source_to_serve(story, seed=54, meanwhile=save_what_was_before)
