@@ -47,6 +47,10 @@ WHOLE = frozenset({"UpToDate", "Consistent", "Outdated"})
 # From when it is known that this machine's copy is the older one until all of it is copied.
 TARGET = frozenset({"StartingSyncT", "WFBitMapT", "WFSyncUUID", "SyncTarget", "PausedSyncT"})
 JUST = timedelta(minutes=10)
+# lvcreate(8). What is kept is copied in pieces of this many bytes: with the usual 4096 a disk that
+# turns does little else than move its head between the volume and the snapshot.
+CHUNK = 64 << 10
+SCATTERED = 4  # what is copied takes so many times its size in such pieces, as a rule
 
 
 def called(guest: str) -> str:
@@ -55,7 +59,7 @@ def called(guest: str) -> str:
 
 def size_of(differs: int, volume: int) -> int:
     """Bytes for a snapshot of VOLUME bytes, of which so many that DIFFERS are copied."""
-    changes = differs + max(LEAST, volume // LEAST_SHARE)
+    changes = SCATTERED * differs + max(LEAST, volume // LEAST_SHARE)
     return -(-min(needed(changes), needed(volume)) // MIB) * MIB
 
 
@@ -126,7 +130,8 @@ class Overwritten:
             yield Path("/dev") / GROUP / found.name
 
     def _make(self, guest: str, name: str, size: int) -> None:
-        how = ("--snapshot", "--size", f"{size}b", "--permission", "r", "--monitor", "n")
+        room = ("--size", f"{size}b", "--chunksize", f"{CHUNK}b")
+        how = ("--snapshot", *room, "--permission", "r", "--monitor", "n")
         tags = ("--addtag", RESYNC, "--addtag", UNFINISHED)
         # safety: DRBD does not wait for ever, nor is LVM killed between its steps. One that is made
         # when the resync has begun has blocks of two disks, and keeps this tag.
