@@ -199,7 +199,7 @@ def test_a_guest_and_its_backups_are_kept_over_ssh(story: Story, tmp_path: Path)
                 "most likely the password is wrong",
             ),
         ):
-            refused = b.control.try_run(f"{command} 2>&1", FILLS)
+            refused = b.control.try_run(f"{{ {command}\n}} 2>&1", FILLS)
             said = " ".join(refused.out.split())
             print(said)
             assert refused.rc and why in said, refused

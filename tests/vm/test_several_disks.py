@@ -104,6 +104,7 @@ def test_a_guest_with_two_disks_is_taken_over_and_restored(lab: Lab) -> None:
         await_nothing_left(story, "counter")
         a.run(f"shoestring guest restore {file} --off --yes", timeout=FILLS)
         assert (slices(a), slices(b)) == ([], [])
+        story.await_protected()
         assert sums(b, back_up(b, f"{PLACE}/after", "--plain")) == before
         a.run("shoestring guest start web", timeout=TAKEOVER)
         story.await_beacons(20, of=WEB)
