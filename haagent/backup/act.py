@@ -45,8 +45,9 @@ from haagent.storage.sysfs import SYSFS, disk_size
 
 DEEPEST = 7  # incremental backups in a row; then there is a full one again
 HERE = "--here reads it from this machine all the same."
-OLDER = "If what {peer} has is lost for good: --older reads the copy here as it is."
-BEFORE = "If what {peer} has is lost for good: --older reads what the copy here was before."
+# With the whole command: a clone, and what is made at night, have no such option.
+SAVES = "If what {peer} has is lost for good: `shoestring guest backup {guest} --older` reads "
+OLDER, BEFORE = SAVES + "the copy here as it is.", SAVES + "what the copy here was before."
 # As the guest left it in some moment. What is Inconsistent never was: it has blocks of two.
 WHOLE = (Disk.UP_TO_DATE, Disk.CONSISTENT, Disk.OUTDATED)
 
@@ -82,7 +83,8 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
     told = make(job, places, share.of(arguments, places), sysfs)
     with contextlib.suppress(OperatorError):  # it is there, whatever its schedule knows of it
         schedules = Schedules(places.file.parent)
-        if (schedule := schedules.read(job.guest)) is not None:
+        schedule = None if told["older"] else schedules.read(job.guest)
+        if schedule is not None:
             schedules.change(schedule.succeeded(began, Path(str(told["file"])).name))
     if arguments.json:
         print(json.dumps(told, indent=2))
@@ -104,9 +106,10 @@ def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[st
         ):
             told = _write(job, folder, found, copy_of(view, places.run), sysfs, line)
         told["file"] = finding.path_of(Path(str(told["file"])), job.to)
-        told["removed"] = _thin_out(job, folder)
         told["differs"] = differs(view)
         told["older"] = older(shown, view)
+        # safety: what is there already may be newer than what was read just now.
+        told["removed"] = [] if told["older"] else _thin_out(job, folder)
     return told
 
 
@@ -124,7 +127,11 @@ def refuse(
             "Nothing was done. There is no other copy; `shoestring status` says what is wrong."
             if shown.is_vacant
             else f"Nothing was done. Say it on {peer}, or wait until both copies are the same."
-            + (f" {which.format(peer=peer)}" if is_older and not is_older_meant else ""),
+            + (
+                f" {which.format(peer=peer, guest=view.name)}"
+                if is_older and not is_older_meant
+                else ""
+            ),
         )
     if is_ours and view.is_in_sync and not is_here_meant:
         raise OperatorError(

@@ -297,7 +297,9 @@ def test_the_older_copy_is_read_if_a_person_means_it(
 ) -> None:
     agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=disk)))
     assert back_up(machine, places) == Exit.FAILED
-    assert "--older reads the copy here as it is" in " ".join(capsys.readouterr().err.split())
+    assert "`shoestring guest backup counter --older` reads the copy here as it is" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert back_up(machine, places, "--older") == Exit.PROTECTED
     told = " ".join(capsys.readouterr().out.split())
     assert "This is the copy on anna, which is not the newest, or may not be" in told
@@ -316,7 +318,7 @@ def test_of_a_part_what_was_before_is_read_if_a_person_means_it(
     agent.says(both(elsewhere, silent, PART))
     assert back_up(machine, places) == Exit.FAILED
     told = " ".join(capsys.readouterr().err.split())
-    assert "it is Inconsistent" in told and "--older reads what the copy here was before." in told
+    assert "it is Inconsistent" in told and "--older` reads what the copy here was before." in told
     assert back_up(machine, places, "--older") == Exit.PROTECTED
     told = " ".join(capsys.readouterr().out.split())
     assert "what the copy on anna was before it began to be written over. What was" in told
@@ -358,6 +360,17 @@ def test_what_never_was_a_disk_is_read_for_nobody(
     assert f"it is {disk}" in (told := " ".join(capsys.readouterr().err.split()))
     assert "--older" not in told
     assert (machine.read, machine.names()) == (0, [])
+
+
+def test_for_an_older_copy_nothing_is_removed(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured
+) -> None:
+    for _ in range(2):
+        assert back_up(machine, places, "--full") == Exit.PROTECTED
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=Disk.OUTDATED)))
+    assert back_up(machine, places, "--full", "--older", "--keep", "1") == Exit.PROTECTED
+    assert len(machine.names()) == 3
+    assert "Removed" not in capsys.readouterr().out
 
 
 def test_the_newest_copy_is_no_older_one(

@@ -61,7 +61,7 @@ def save_what_was_before(target: Machine) -> None:
     assert kept(target) == ["counter_resync"]
     plug_in_a_blank_stick(target)
     said = target.run("! shoestring guest backup counter 2>&1", timeout=READS)
-    assert "--older reads what the copy here was before" in " ".join(said.split()), said
+    assert "--older` reads what the copy here was before" in " ".join(said.split()), said
     said = target.run("shoestring guest backup counter --older", timeout=READS)
     assert "was before it began to be written over" in " ".join(said.split()), said
     said = target.run("shoestring backup verify counter", timeout=READS)
