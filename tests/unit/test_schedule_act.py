@@ -270,6 +270,14 @@ def test_one_that_a_person_makes_counts(night: Night, places: Places) -> None:
     assert night.machine.names() == [name]
 
 
+def test_one_of_an_older_copy_does_not_count(night: Night, places: Places, agent: Agent) -> None:
+    before = night.said(trouble="It is full.")
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING, disk=Disk.OUTDATED)))
+    argv = ["guest", "backup", "counter", "--older", "--to", str(night.machine.folder)]
+    assert shoestring.main(argv, places) == Exit.PROTECTED
+    assert len(night.machine.names()) == 1 and night.kept == before
+
+
 # What a person says.
 
 
