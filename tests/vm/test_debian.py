@@ -57,7 +57,9 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         for machine in (a, b):
             # What is on a guest's disk is the guest's: its LVM has a group of its own.
             assert machine.run("vgs --noheadings --options vg_name").split() == ["shoestring"]
-            assert "debian" not in machine.run("ls /dev /dev/mapper; blkid --output value; true")
+            seen = machine.run("ls /dev /dev/mapper; blkid --output value; true").split()
+            assert "shoestring-debian" in seen, "where LVM has the volume that all of it is in"
+            assert not {"debian", "debian-root", "debian-data"} & set(seen)
 
         plug_in_backups(b, lab, BACKUPS)
         before = list(committer.acknowledged)
