@@ -12,6 +12,15 @@ import pg8000.native
 
 PATIENCE = 20  # seconds for one answer
 MAKE = "create table if not exists numbers (number bigint primary key)"
+# Each row is something wrong: a page whose sum is not its content's, where the database checks
+# them; a row that is damaged (amcheck); and a row that the index does not have raises an error.
+INSPECT = (
+    "select name, setting from pg_settings where name = 'data_checksums' and setting <> 'on'",
+    "create extension if not exists amcheck",
+    "select blkno, offnum, msg from verify_heapam('numbers')",
+    "select 1 where bt_index_check('numbers_pkey', true) is null",
+    "select datname, checksum_failures from pg_stat_database where checksum_failures > 0",
+)
 
 
 @dataclass(slots=True)
@@ -53,6 +62,16 @@ class Committer:
         except (OSError, pg8000.exceptions.Error):
             return None
         return {int(number) for (number,) in rows or ()}
+
+    def damage(self) -> list[str]:
+        """What the database itself finds wrong with what it has, in its words; it must answer."""
+        connection = self._connect()
+        try:
+            return [str(row) for query in INSPECT for row in connection.run(query) or ()]
+        except pg8000.exceptions.DatabaseError as error:
+            return [str(error)]
+        finally:
+            connection.close()
 
     def _connect(self) -> pg8000.native.Connection:
         return pg8000.native.Connection(

@@ -78,6 +78,7 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         print(f"acknowledged commits: {len(committer.acknowledged)}, lost: {len(lost)}")
         print(f"longest time without one: {gap:.1f} s")
         assert not lost, lost
+        assert not committer.damage()
         story.return_of(a)
         b.run(START, timeout=TAKEOVER)
         story.audit(may_freeze=True)
@@ -93,3 +94,4 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
     restored = wait_until("what was committed before the backup", committer.present, STARTS, 2)
     print(f"commits before the backup: {len(before)}, on the third machine: {len(restored)}")
     assert before and set(before) <= restored
+    assert not committer.damage()
