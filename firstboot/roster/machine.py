@@ -144,7 +144,8 @@ class Changing(Serving):
 
     def take_disk(self, change: Change, *, waits: bool) -> None:
         guest = change.guest
-        self._growth(guest.name, guest.number).take(guest.size, waits=waits)
+        growth = self._growth(guest.name, guest.number)
+        growth.take(guest.size, waits=waits, is_only=_is_alone())
 
     def stop_mirror(self, guest: str) -> None:
         Drbd(limit=LIMIT, run=self._run).forget(guest)

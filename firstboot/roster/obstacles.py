@@ -139,14 +139,12 @@ def _of_resizing(guest: NewGuest, ground: Ground) -> str | None:
 
 def _of_its_mirror(name: str, ground: Ground) -> str | None:
     """What keeps DRBD from taking a larger disk (drbd_nl.c, drbd_adm_resize)."""
-    if ground.config.pair.is_vacant:
-        return (
-            "a disk grows on two machines, and there is no second one. A backup of it can be"
-            f" restored larger: `shoestring guest restore {name} --name NEW --disk SIZE`."
-        )
     view = ground.views.get(name)
     if view is None:
         return f"the agent of {ground.name} does not answer."
+    if ground.config.pair.is_vacant:
+        is_busy = view.phase not in (Phase.HOLDING, Phase.RELEASED)
+        return f"{name} is being started or ended." if is_busy else None
     if not view.runs_on:
         return (
             f"{name} is off, and the mirror takes a larger disk only while a guest runs."

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`shoestring guest resize`: a guest's disk becomes larger on both machines, while it runs on; of
-several the last one, for the others lie before it.
+"""`shoestring guest resize`: a guest's disk becomes larger on both machines, or on the only one,
+while it runs on; of several the last one, for the others lie before it.
 
 How it is done without a moment in which the guest is less protected: storage/growth.py.
 """
@@ -49,11 +49,15 @@ def resize(
     _refuse(name, now, wanted, whole)
     which = f"The last disk of {name}, {last.disk}," if others else f"The disk of {name}"
     number = next_number(pair, shown)
+    nodes = (shown.me,) if shown.is_vacant else (shown.me, shown.peer)
+    where = " and ".join(f"on {node}" for node in nodes)
+    goes_on = "" if shown.is_vacant else f" {name} runs on, and is protected all the time."
+    who = shown.me if shown.is_vacant else "each machine"
     tell(
-        f"{which} grows from {_words(now)} to {_words(wanted)}, on {shown.me} and on"
-        f" {shown.peer}, and never shrinks again. {name} runs on, and is protected all the time.",
-        "First each machine blanks its part. That takes as long as writing it does, a quarter of an"
-        " hour for 100 GiB on many disks, and makes the disks slower for the guests meanwhile.",
+        f"{which} grows from {_words(now)} to {_words(wanted)}, {where}, and never shrinks again."
+        f"{goes_on}",
+        f"First {who} blanks its part. That takes as long as writing it does, a quarter of an hour"
+        " for 100 GiB on many disks, and makes the disks slower for the guests meanwhile.",
         f"{SEEN_LATER if others else SEEN} Its partitions and file systems stay as they are: they"
         " are made larger from within.",
     )
@@ -61,16 +65,16 @@ def resize(
     guest = replace(as_it_is(name, found), size=volume_size(whole))
     _lead(pair, Change(number, Kind.RESIZED, guest))
     # DRBD shows what both of them have; each is read all the same.
-    sizes = {shown.me: pair.here.disk_size(name), shown.peer: pair.there.disk_size(name)}
-    for node, length in sizes.items():
+    for node, side in zip(nodes, (pair.here, pair.there), strict=False):
+        length = side.disk_size(name)
         if length is None or length < whole:
             shows = "none" if length is None else _words(length)
             raise OperatorError(
                 f"The disk of {name} was made larger, and DRBD on {node} shows {shows}.",
-                "`shoestring status` says whether the two copies are connected.",
+                "`shoestring status` says what is wrong with it.",
             )
     has = f"{_words(wanted)} of disk" + f" {last.disk}" * bool(others)
-    tell(f"{name} has {has}, on {shown.me} and on {shown.peer}.")
+    tell(f"{name} has {has}, {where}.")
     return Exit.PROTECTED
 
 

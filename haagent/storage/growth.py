@@ -25,6 +25,9 @@ done here because of it:
   (v08_move_internal_md_after_resize). So a step is never smaller than these data.
 - It resizes nothing that is not Primary on one of the two, nor while something is copied or
   compared (drbd_adm_resize). That is told before, by roster/obstacles.py.
+- Without a connection a device grows only if DRBD is told that the other machine has the room
+  (drbd_new_dev_size). On a machine that was set up alone it is: there is no other one, and a second
+  one makes its volume as large as that is by then, and gets a whole copy.
 
 If both machines lose their power while they blank, DRBD takes what is new when they meet, as it is.
 No guest has written there, and a copy that is brought up to date after such a night has it with the
@@ -107,16 +110,22 @@ class Growth:
             self._note(volume)
             self._blank(disk, usable(volume), show)
 
-    def take(self, target: int, *, waits: bool) -> None:
+    def take(self, target: int, *, waits: bool, is_only: bool = False) -> None:
         """DRBD has all that both machines have prepared, and nothing is copied: TARGET bytes of
-        volume, if this WAITS for it. Else the other machine is not there, and brings its own.
+        volume, if this WAITS for it. Else the other machine is not there, and brings its own. Or
+        this one IS the ONLY one that there ever was.
         """
         if (self.disk() or 0) >= usable(target):
             return  # also if the guest was stopped since, and DRBD would refuse to be asked
-        # Without a connection DRBD refuses the word (ERR_NEED_APV_93), and nothing grows.
-        argv = self._resize(*(("--assume-clean",) if waits else ()))
+        how: tuple[str, ...] = ()
+        if is_only:
+            # safety: of a pair this would be said about a disk that nobody has looked at.
+            how = ("--assume-peer-has-space",)
+        elif waits:
+            how = ("--assume-clean",)  # without a connection DRBD refuses it (ERR_NEED_APV_93)
+        argv = self._resize(*how)
         end = time.monotonic() + LIMIT
-        while waits and (self.disk() or 0) < usable(target):
+        while (waits or is_only) and (self.disk() or 0) < usable(target):
             if time.monotonic() >= end:
                 raise ToolError(argv, 0, f"the device has {self.disk()} bytes")
             time.sleep(0.2)  # the other machine says how large its own is; there is no event

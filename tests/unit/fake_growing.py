@@ -29,6 +29,7 @@ class Grower:
     written: list[range] = field(default_factory=list)  # by DRBD, with what was never blanked
     peer: "Grower | None" = None  # that it is connected to
     is_primary: bool = False
+    is_only: bool = False  # there never was another one
     is_off: bool = False
     cut: int | None = None  # after so many effects
     effects: int = 0
@@ -116,23 +117,28 @@ class Grower:
             assert name != "--assume-clean", "ERR_NEED_APV_93"
         else:
             assert name, "what is new would be copied"
-        assert (name, bool(size)) in (("--size", True), ("--assume-clean", False), ("", False))
+        if name == "--assume-peer-has-space":
+            assert self.is_only, "nobody has looked at the other machine's disk"
+        else:
+            assert (name, bool(size)) in (("--size", True), ("--assume-clean", False), ("", False))
         held = int(size[:-1]) * SECTOR if size else 0
         assert not held or held == self.device, "it would shrink"
         self.held = held
-        self._determine()
+        self._determine(has_room=name == "--assume-peer-has-space")
         if self.peer is not None:
             self.peer.held = held
             self.peer._determine()
             self._determine()
 
-    def _determine(self) -> None:
-        """drbd_determine_dev_size: its own data move, then the device grows."""
+    def _determine(self, *, has_room: bool = False) -> None:
+        """drbd_determine_dev_size: its own data move, then the device grows, also alone if the
+        other one HAS ROOM by its word.
+        """
         assert self.end == self.volume or self.end <= usable(self.volume), "they overlap"
         self.end = self.volume
-        if self.peer is None:
+        if self.peer is None and not has_room:
             return
-        most = min(usable(self.end), usable(self.peer.end))
+        most = min(usable(one.end) for one in (self, self.peer) if one is not None)
         new = self.held or most
         assert new >= self.device
         if new > self.device:

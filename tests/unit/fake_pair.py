@@ -67,13 +67,18 @@ class FakePair:
         return set(self.a.guests)
 
 
+def shown_disk(folder: Path) -> Path:
+    """FOLDER, as /sys/class/block shows the device of the first guest."""
+    (folder / "drbd0").mkdir(parents=True)
+    (folder / "drbd0/size").write_text(f"{NOW // 512}\n")
+    return folder
+
+
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePair:
     pair = FakePair()
     grow = resizing.resize
-    sysfs = tmp_path / "sys"
-    (sysfs / "drbd0").mkdir(parents=True)
-    (sysfs / "drbd0/size").write_text(f"{NOW // 512}\n")
+    sysfs = shown_disk(tmp_path / "sys")
     monkeypatch.setattr(resizing, "resize", lambda a, p: grow(a, p, pair.meet, sysfs))
     bring, restore, remove = coming.bring, coming.restore, going.remove
     clone, create = coming.clone, coming.create

@@ -48,6 +48,7 @@ class FakeHost:
     grown: dict[str, int] = field(default_factory=dict)  # volumes, in bytes
     disks: dict[str, int] = field(default_factory=dict)  # what DRBD has of them
     peer: "FakeHost | None" = None  # that DRBD is connected to
+    is_only: bool = False  # there never was another one
     in_the_way: str | None = None
     effects: int = 0
     cut: int | None = None  # after so many effects
@@ -107,6 +108,10 @@ class FakeHost:
 
     def take_disk(self, change: Change, *, waits: bool) -> None:
         guest = change.guest
+        if self.is_only:
+            assert self.grown[guest.name] == guest.size, "it is not ready"
+            self._effect(lambda: self.disks.update({guest.name: guest.size}))
+            return
         if not waits:
             self._effect(lambda: None)
             return

@@ -89,6 +89,41 @@ def test_both_grow_and_nothing_is_copied(tmp_path: Path) -> None:
     assert f"drbdsetup check-resize {MINOR}" in before
 
 
+def lone(root: Path) -> Grower:
+    return Grower(root, SMALL, is_primary=True, is_only=True)
+
+
+def grow_alone(one: Grower) -> None:
+    one.growth.prepare(LARGE, silent)
+    one.growth.take(LARGE, waits=True, is_only=True)
+
+
+def test_the_only_one_grows_wherever_its_power_fails(number: Callable[[], Path]) -> None:
+    whole = lone(number())
+    grow_alone(whole)
+    for cut in range(1, whole.effects + 1):
+        one = lone(number())
+        one.cut = cut
+        with contextlib.suppress(PowerCutError):
+            grow_alone(one)
+        assert one.is_off
+        one.boot()
+        grow_alone(one)
+        assert one.device == usable(LARGE) and one.volume == one.end == LARGE
+        assert one.held == 0 and one.written == []
+
+
+def test_of_a_pair_nobody_says_what_the_other_one_has_room_for(tmp_path: Path) -> None:
+    """Nor does it grow beside a machine that is away."""
+    two = Two(tmp_path)
+    two.a.loses()
+    two.b.growth.prepare(LARGE, silent)
+    two.b.growth.take(LARGE, waits=False)
+    assert two.b.device == usable(SMALL)
+    with pytest.raises(AssertionError, match="nobody has looked"):
+        two.b.growth.take(LARGE, waits=False, is_only=True)
+
+
 def test_what_was_blanked_is_not_blanked_again(tmp_path: Path) -> None:
     two = Two(tmp_path)
     two.b.growth.prepare(LARGE, silent)

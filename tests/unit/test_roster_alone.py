@@ -4,12 +4,14 @@ fails, and nobody is waited for or told.
 """
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
-from firstboot.roster import coming, editing, going
+from firstboot.roster import coming, editing, going, resizing
 from firstboot.roster import pair as pairs
 from firstboot.roster.change import Change, Kind
+from firstboot.roster.coming import volume_size
 from firstboot.roster.leading import lead, settle, settle_alone
 from firstboot.roster.nobody import Nobody
 from firstboot.roster.part import Part
@@ -19,10 +21,10 @@ from haagent.command import Exit, Places
 from haagent.core.model import Disk
 from haagent.errors import OperatorError
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
-from tests.unit.fake_pair import STOPPED, FakePair, brings, image
+from tests.unit.fake_pair import STOPPED, FakePair, brings, image, shown_disk
 from tests.unit.fake_roster import AFTER, BEFORE, FakeHost, PowerCutError, is_open
 from tests.unit.fake_state import WELL, both, look, resource, vacant
-from tests.unit.test_roster import ADD, EDIT, REMOVE
+from tests.unit.test_roster import ADD, EDIT, REMOVE, RESIZE
 from tests.unit.test_roster_acts import counter
 
 __all__ = ["agent", "image", "places", "systemctl"]  # fixtures
@@ -41,13 +43,13 @@ def assert_one(host: FakeHost, change: Change) -> bool:
     return is_made
 
 
-@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT], ids=str)
+@pytest.mark.parametrize("change", [ADD, REMOVE, EDIT, RESIZE], ids=str)
 def test_the_power_fails_after_every_single_effect(change: Change) -> None:
-    whole, outcomes = FakeHost("a"), []
+    whole, outcomes = FakeHost("a", is_only=True), []
     lead(change, Part(whole, print), Nobody(), lambda: None)
     assert assert_one(whole, change)
     for cut in range(1, whole.effects + 1):
-        host = FakeHost("a", cut=cut)
+        host = FakeHost("a", is_only=True, cut=cut)
         with contextlib.suppress(PowerCutError):
             lead(change, Part(host, print), Nobody(), lambda: None)
         assert host.is_off
@@ -125,6 +127,21 @@ def test_a_guest_is_edited_and_goes(
     assert shoestring.main(["guest", "remove", "counter"], places) == Exit.PROTECTED
     assert "on anna. All that is on it" in " ".join(screen.getvalue().split())
     assert "berta" not in screen.getvalue() and alone.a.volumes == set()
+
+
+def test_a_disk_becomes_larger(
+    alone: Alone, places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    grow, sysfs = resizing.resize, shown_disk(tmp_path / "sys")
+    monkeypatch.setattr(resizing, "resize", lambda a, p: grow(a, p, alone.meet, sysfs))
+    counter(alone.a)
+    alone.a.is_only = True
+    screen = types(monkeypatch, "yes\n")
+    assert shoestring.main(["guest", "resize", "counter", "--disk", "2G"], places) == Exit.PROTECTED
+    said = " ".join(screen.getvalue().split())
+    assert "grows from 1.0 GiB to 2.0 GiB, on anna, and never shrinks again. First anna" in said
+    assert said.endswith("counter has 2.0 GiB of disk, on anna.") and "berta" not in said
+    assert alone.a.disks == {"counter": volume_size(2 << 30)}
 
 
 def test_its_settings_say_that_nobody_is_to_be_asked(places: Places, agent: Agent) -> None:

@@ -247,6 +247,21 @@ def test_what_drbd_would_refuse_is_refused_before(
     assert sentence in (resizing(replace(mirrored, views={"counter": view})) or "")
 
 
+def test_where_there_is_no_second_machine_only_the_guests_own_haste_is_in_the_way(
+    mirrored: Ground,
+) -> None:
+    lone = replace(mirrored.config, pair=replace(mirrored.config.pair, is_vacant=True))
+    view = replace(mirrored.views["counter"], is_in_sync=False, peer_phase="")
+    for phase, why in (
+        ("holding", None),
+        ("released", None),
+        ("stopping", "counter is being started or ended."),
+    ):
+        views = {"counter": replace(view, phase=phase, runs_on=())}
+        assert resizing(replace(mirrored, config=lone, views=views)) == why
+    assert resizing(replace(mirrored, config=lone, views={})) == "the agent of b does not answer."
+
+
 def test_two_copies_that_are_compared_are_left_alone(mirrored: Ground) -> None:
     view = mirrored.views["counter"]
     busy = replace(view, verification=replace(view.verification, is_under_way=True))

@@ -19,6 +19,7 @@ from tests.vm.wait import wait_until
 
 READS = 600.0  # seconds; an emulated disk is slow
 NUMBERS = 20
+GROWN = 256 << 20  # bytes; each guest's disk has less at first
 NO_SECOND = "SHOE-309"
 FIRST = "10.0.2.51"  # of the guest that the set-up makes; the restored one has its own of before
 ANSWERS = """\
@@ -86,6 +87,17 @@ def shows(machine: Machine, **where: str) -> bool:
     return is_so and found == {name: [at] for name, at in where.items()}
 
 
+def grow(machine: Machine, guest: str) -> None:
+    """GUEST's disk, whether it runs or not."""
+    machine.run(f"shoestring guest resize {guest} --disk {GROWN >> 20}M --yes", timeout=READS)
+    assert_grown(machine, guest)
+
+
+def assert_grown(machine: Machine, guest: str) -> None:
+    size = machine.run(f"blockdev --getsize64 $(drbdadm sh-dev {guest})")
+    assert int(size) >= GROWN, f"{guest} has {size.strip()} bytes"
+
+
 def assert_well(machine: Machine) -> None:
     kernel = machine.run("journalctl -k -b --no-pager")
     assert audits.sick_kernel(kernel) == []
@@ -120,6 +132,12 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
     wait_until("both guests to run on c", lambda: shows(b, first="c", counter="c"), SETUP, 2)
     said = b.run("shoestring guest backup counter --json", timeout=READS)  # without --here
     assert json.loads(said)["base"], "it does not build on what was restored"
+    grow(b, "counter")
+    b.run("shoestring guest stop first --yes", timeout=TAKEOVER)
+    grow(b, "first")
+    b.run("shoestring guest start first", timeout=TAKEOVER)
+    wait_until("both guests to run on c", lambda: shows(b, first="c", counter="c"), SETUP, 2)
+    wait_until("a number", recorder.next, TAKEOVER)
     assert_well(b)
 
     b.power_cut(seed=7)
@@ -128,6 +146,8 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
     b.control.wait_for_boot(BOOT)
     wait_until("both to run again", lambda: shows(b, first="c", counter="c"), SETUP, 2)
     b.plug("lan")
+    for guest in ("first", "counter"):
+        assert_grown(b, guest)
     last = wait_until("a number", recorder.next, TAKEOVER)
     assert last > after
     assert_well(b)
