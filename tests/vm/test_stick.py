@@ -132,6 +132,34 @@ def test_the_standbys_stick_is_pulled_and_the_holder_dies(story: Story) -> None:
         story.audit()
 
 
+@pytest.mark.row("C11", "B2")
+def test_the_standbys_stick_is_pulled_and_the_crossover_is_out_for_a_while(story: Story) -> None:
+    """Its copy is brought up to date all the same, though no configuration of DRBD's is there."""
+    a, b = story.pair.both
+    assert story.lab.cables is not None
+    with story:
+        story.await_numbers(20)
+        start = story.beacons.heard[-1].epoch
+        pull(story, b)
+        b.run("! cat /state/etc/drbd.d/*.res")
+        story.lab.cables.unplug("xo")
+        story.await_line(a, "alone in term .*outdated")
+        story.await_numbers(20)
+        story.lab.cables.plug("xo")
+        wait_until("b's copy to be up to date", lambda: are_one(b), TAKEOVER, 2)
+        helper = "/usr/lib/shoestring/drbd-helper before-resync-target minor-0"
+        assert f"{helper} exit code 0" in b.run("journalctl -k -b --no-pager")
+        assert {one.epoch for one in story.beacons.heard} == {start}, "the guest was started anew"
+        b.power_cut(seed=14)
+        story.return_of(b)  # with its stick
+        story.audit(may_freeze=True)
+
+
+def are_one(machine: Machine) -> bool:
+    """Both copies of the guest, as DRBD on MACHINE has it; drbdadm has no configuration there."""
+    return "Connected ro:Secondary/Primary ds:UpToDate/UpToDate" in machine.run("cat /proc/drbd")
+
+
 @pytest.mark.row("C11")
 def test_a_guest_that_ends_by_itself_starts_again_without_the_stick(story: Story) -> None:
     """Xen needs no file on the stick, neither to end a domain nor to make one."""
