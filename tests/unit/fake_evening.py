@@ -162,6 +162,7 @@ class FakeAir:
         self.number = number
         self.peer: FakeAir | None = None
         self.is_cut = False
+        self.has_shown_cut = False  # to this machine: it looks once in a while
         self.has_router = False  # on the crossover
         self.has_one_card = False
         self.strangers: list[Announcement] = []  # heard through the crossover each second
@@ -173,6 +174,7 @@ class FakeAir:
         return self._bell.fileno()
 
     def look(self, at: float) -> tuple[Observation, ...]:
+        self.has_shown_cut |= self.is_cut
         lan = CardSeen(at, "enp2s0", CARDS[self.number][:-1] + "2", True, 1000)
         return (
             CardSeen(at, "enp1s0", CARDS[self.number], not self.is_cut, 1000),

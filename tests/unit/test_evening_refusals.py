@@ -256,13 +256,16 @@ def test_a_cable_that_is_no_crossover_is_told_and_mended(spoil: str, sentence: s
             machine.air.is_cut, machine.air.has_router = True, False
             machine.air.strangers = []
 
-    def plug() -> None:
+    def plug() -> str | None:
+        if not all(machine.air.has_shown_cut for machine in machines):
+            return None  # nobody moves a cable that fast
         for machine in machines:
             machine.air.is_cut = False
+        return ""
 
     asker.person.answers = [
         (sentence, enter(pull)),
-        ("Listening on every network card", enter(plug)),
+        ("Listening on every network card", plug),
         *happy(shower, asker),
     ]
     play(machines)

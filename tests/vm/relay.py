@@ -69,8 +69,9 @@ class Relay:
             for port in ports:
                 self._add_port(segment, port, [p for p in ports if p != port])
         self._control = socket.socket(socket.AF_UNIX)
-        self._control.bind(str(folder / "relay"))
+        self._control.bind(str(folder / "relay.new"))
         self._control.listen()
+        (folder / "relay.new").rename(folder / "relay")  # whoever sees it is answered
         self._selector.register(self._control, selectors.EVENT_READ, None)
 
     def _add_port(self, segment: str, port: str, others: list[str]) -> None:
