@@ -94,8 +94,8 @@ def grow(machine: Machine, guest: str) -> None:
 
 
 def assert_grown(machine: Machine, guest: str) -> None:
-    size = machine.run(f"blockdev --getsize64 $(drbdadm sh-dev {guest})")
-    assert int(size) >= GROWN, f"{guest} has {size.strip()} bytes"
+    size = machine.run(f"cat /sys/class/block/$(basename $(drbdadm sh-dev {guest}))/size")
+    assert 512 * int(size) >= GROWN, f"{guest} has {size.strip()} sectors"
 
 
 def assert_well(machine: Machine) -> None:
