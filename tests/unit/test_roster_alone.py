@@ -4,11 +4,12 @@ fails, and nobody is waited for or told.
 """
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from firstboot.roster import coming, editing, going, resizing
+from firstboot.roster import coming, editing, going, machine, resizing
 from firstboot.roster import pair as pairs
 from firstboot.roster.change import Change, Kind
 from firstboot.roster.coming import volume_size
@@ -19,7 +20,7 @@ from haagent import running, shoestring
 from haagent.backup import act as copies
 from haagent.command import Exit, Places
 from haagent.core.model import Disk
-from haagent.errors import OperatorError
+from haagent.errors import OperatorError, ToolError
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
 from tests.unit.fake_pair import STOPPED, FakePair, brings, image, shown_disk
 from tests.unit.fake_roster import AFTER, BEFORE, FakeHost, PowerCutError, is_open
@@ -142,6 +143,24 @@ def test_a_disk_becomes_larger(
     assert "grows from 1.0 GiB to 2.0 GiB, on anna, and never shrinks again. First anna" in said
     assert said.endswith("counter has 2.0 GiB of disk, on anna.") and "berta" not in said
     assert alone.a.disks == {"counter": volume_size(2 << 30)}
+
+
+@pytest.mark.parametrize(
+    ("is_alone", "word"), [(False, "--assume-clean"), (True, "--assume-peer-has-space")]
+)
+def test_drbd_is_told_of_room_elsewhere_only_where_nobody_else_is(
+    is_alone: bool, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        asked.append(tuple(argv))
+        raise ToolError(argv, 10, "it is seen")
+
+    monkeypatch.setattr(machine, "_is_alone", lambda: is_alone)
+    with pytest.raises(ToolError):
+        machine.Changing(run).take_disk(RESIZE, waits=True)
+    assert asked == [("drbdsetup", "resize", str(RESIZE.guest.number), word)]
 
 
 def test_its_settings_say_that_nobody_is_to_be_asked(places: Places, agent: Agent) -> None:
