@@ -96,8 +96,7 @@ class Story:
 
     def return_of(self, machine: Machine) -> None:
         """Switches MACHINE on again and waits until both are protected."""
-        machine.power_on()
-        machine.control.wait_for_boot(BOOT)
+        switch_on(machine)
         self.await_protected()
 
     def audit(self, *, may_freeze: bool = False, may_wake: bool = False) -> None:
@@ -139,6 +138,14 @@ def ailing(pair: Pair, *, may_freeze: bool = False) -> list[str]:
     if len(identities) == 2:
         found += audits.shared_identities(*identities)
     return found
+
+
+def switch_on(*machines: Machine) -> None:
+    """At once; they are up when their shells answer."""
+    for machine in machines:
+        machine.power_on()
+    for machine in machines:
+        machine.control.wait_for_boot(BOOT)
 
 
 def await_stopped(machine: Machine) -> str:

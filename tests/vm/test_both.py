@@ -8,7 +8,7 @@ from tests.vm.incidents.standing import Standing, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import lone_holder, status
-from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, switch_on
 from tests.vm.wait import wait_until
 
 
@@ -21,11 +21,6 @@ def story(lab: Lab) -> Story:
 def lone(lab: Lab) -> Story:
     """It begins when the standby has died, and the holder has written without it."""
     return Story(lab, lone_holder(lab))
-
-
-def switch_on(machine: Machine) -> None:
-    machine.power_on()
-    machine.control.wait_for_boot(BOOT)
 
 
 def await_off(machine: Machine) -> None:
@@ -238,10 +233,7 @@ def test_both_are_switched_off_at_once(story: Story) -> None:
             begin(machine, POWER_OFF)
         for machine in (b, a):
             await_off(machine)
-        for machine in (b, a):
-            machine.power_on()
-        for machine in (b, a):
-            machine.control.wait_for_boot(BOOT)
+        switch_on(b, a)
         story.await_numbers(10)
         story.await_protected()
         assert len(starts(story)) == 2, "it was started more than once"

@@ -12,7 +12,7 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import Limit
 from tests.vm.pair import SETUP, status
-from tests.vm.story import BOOT, Story, await_stopped
+from tests.vm.story import BOOT, Story, await_stopped, switch_on
 from tests.vm.test_backup import READS
 from tests.vm.test_pages import plug_in_a_blank_stick
 from tests.vm.test_replace import agree, await_alone, begin_replacing, make_blank
@@ -80,8 +80,7 @@ def expect_only_the_source_to_serve(
     expect_no_start_from_a_part(b)
     meanwhile(b)
     story.lab.cables.mend("xo", SLOW)
-    a.power_on()
-    a.control.wait_for_boot(BOOT)
+    switch_on(a)
     story.await_numbers(10)
     story.await_protected()
     assert runs_on(b) == ["a"]
@@ -114,8 +113,7 @@ def test_the_power_goes_during_the_first_copy(story: Story) -> None:
         assert not kept(b), "a blank copy was kept"
         b.power_cut(seed=52)
         story.await_numbers(10)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         await_copied(b, 10)
         story.await_numbers(10)
         before.assert_guest_stayed()

@@ -36,7 +36,7 @@ from tests.vm.incidents.standing import (
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, Story, await_stopped
+from tests.vm.story import BOOT, Story, await_stopped, switch_on
 from tests.vm.test_stick import NOTICED, says_so
 from tests.vm.wait import wait_until
 
@@ -186,8 +186,7 @@ def test_the_holder_is_back_with_its_stale_disk_and_the_crossover_is_dead(story:
         story.lab.cables.plug("lan")
         await_stopped(b)
         a.heal("data")
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_line(a, "forfeiting -> released: our copy is Outdated")
         story.await_line(b, "promoting: peer off: agreed; our copy: peer-outdated")
         story.await_numbers(10)
@@ -231,8 +230,7 @@ def test_the_holders_state_partition_is_read_only(story: Story) -> None:
         assert status(b)["guests"][0]["blocker"] == "a cannot write to its stick any more"
         b.power_cut(seed=32)
         assert "a cannot write to its stick any more" in await_stopped(a)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         story.await_numbers(10)
         a.power_cut(seed=33)  # its kernel has told of its stick, and rightly so
         story.await_numbers(10)
@@ -302,8 +300,7 @@ def test_the_standby_is_started_with_a_disk_of_another_pair(story: Story) -> Non
         b.run(ANOTHER_PAIRS, 300)
         b.power_cut()
         story.await_numbers(10)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         wait_until(
             "DRBD to refuse it", lambda: "Unrelated data, aborting" in b.run("dmesg"), BOOT, 2
         )
@@ -317,8 +314,7 @@ def test_the_standby_is_started_with_a_disk_of_another_pair(story: Story) -> Non
 
         a.power_cut(seed=34)
         assert "a has a newer copy than this one" in await_stopped(b)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_numbers(10)
         assert runs_on(a) == ["a"]
         assert len(starts(story)) == 2, "it was started without need"
@@ -338,15 +334,11 @@ def test_both_are_started_and_one_has_a_disk_of_another_pair(story: Story) -> No
             machine.power_cut(seed=40)
         disk, own = b.disks[1].file(b.folder), b.folder / "own.raw"
         copy(disk, own)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         b.run(ANOTHER_PAIRS, 300)
         b.power_cut()
 
-        for machine in (a, b):
-            machine.power_on()
-        for machine in (a, b):
-            machine.control.wait_for_boot(BOOT)
+        switch_on(a, b)
         story.await_line(b, "a is heard")
         await_time(b, 2 * TIMING.take)  # by then it has asked
         assert runs_on(b) != ["b"], "it was started from another pair's disk"
@@ -354,8 +346,7 @@ def test_both_are_started_and_one_has_a_disk_of_another_pair(story: Story) -> No
 
         b.power_cut()
         copy(own, disk)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         story.await_numbers(10)
         story.await_protected()
         story.audit()
@@ -373,8 +364,7 @@ def test_drbds_own_data_on_the_standbys_disk_are_damaged(story: Story) -> None:
         place = superblock(b.run("dmsetup table shoestring-counter"))
         b.power_cut(seed=35)
         b.rot("data", place, BLOCK)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         await_failed(story, b)
         story.await_numbers(20)
         before.assert_guest_stayed()
@@ -383,8 +373,7 @@ def test_drbds_own_data_on_the_standbys_disk_are_damaged(story: Story) -> None:
         await_stopped(b)
         assert "our copy has no working disk" in status(b)["guests"][0]["unstartable"]
         b.run(NEW_METADATA, 300)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_numbers(10)
         story.await_protected()
         assert len(starts(story)) == 2, "it was started without need"

@@ -4,27 +4,17 @@
 import pytest
 
 from tests.vm import audits
-from tests.vm.incidents.standing import starts
+from tests.vm.incidents.standing import boot_id, is_gone, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, switch_on
 from tests.vm.wait import wait_until
 
 
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def boot_id(machine: Machine) -> str:
-    return machine.run("cat /proc/sys/kernel/random/boot_id").strip()
-
-
-def runs_on(machine: Machine) -> list[str]:
-    """Where the guest runs, as MACHINE sees it."""
-    found: list[str] = status(machine)["guests"][0]["runs_on"]
-    return found
 
 
 @pytest.mark.row("A2")
@@ -76,8 +66,7 @@ def test_the_standbys_cards_die_and_later_the_holder(story: Story) -> None:
         story.lab.cables.plug("xo")
         story.lab.cables.plug("lan")
         await_stopped(b)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_numbers(10)
         story.await_protected()
         story.audit(may_freeze=True)
@@ -101,8 +90,7 @@ def test_the_gateway_dies_then_the_standby_then_the_lone_one_reboots(story: Stor
         story.await_beacons(20)
         assert boot_id(a) == before
         a.power_cut(seed=8)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_line(a, "promoting.*alone")
         story.lab.cables.plug("lan")
         story.await_numbers(10)
@@ -126,10 +114,6 @@ def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
         assert runs_on(a) == ["b"]
         assert len(starts(story)) == 2, "it was started more than once"
         story.audit(may_freeze=True, may_wake=True)
-
-
-def is_gone(machine: Machine) -> bool:
-    return machine.control.try_run("xl list counter").rc != 0
 
 
 def cut_both_cables(story: Story) -> None:

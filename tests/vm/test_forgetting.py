@@ -9,7 +9,7 @@ from tests.vm.incidents.network import await_complaint
 from tests.vm.incidents.standing import runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.person import MENU, Person
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
 
 FIRST_PAGE = "Press Enter to look at the hardware again"
 LEFT_OF_A_PAIR = "find /state/etc/shoestring /state/haagent* -type f 2>/dev/null || true"
@@ -55,8 +55,7 @@ def test_one_half_of_a_pair_becomes_a_blank_machine(story: Story) -> None:
         await_complaint(a, "b is silent")
         b.power_cut(seed=86)  # what must hold for half of a pair is not asked of it
         a.power_cut(seed=87)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_numbers(20)
         assert runs_on(a) == ["a"]
         story.audit(may_freeze=True)

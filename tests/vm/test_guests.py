@@ -13,7 +13,7 @@ from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, 
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
 from tests.vm.wait import wait_until
 
 DEFINITION = "/run/shoestring/guests/counter.cfg"  # that the agent has xl start it from
@@ -195,8 +195,7 @@ def test_the_other_machine_has_no_memory_for_the_guest(story: Story) -> None:
         expect_reason(b)
         await_complaint(b, TRIED_IN_VAIN)
         assert len(starts(story)) == 2
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         await_short_of_memory(story)
         story.await_numbers(20)
         assert runs_on(a) == runs_on(b) == ["a"]

@@ -6,7 +6,7 @@ import pytest
 from tests.vm import evening
 from tests.vm.lab import Hardware, Lab, data, stick
 from tests.vm.pair import SETUP, blank_pair, flash, set_up, status
-from tests.vm.story import BOOT, Story
+from tests.vm.story import Story, switch_on
 
 VIRTIO = "virtio-net-pci"
 PAIRS = {
@@ -108,8 +108,6 @@ def test_a_stick_is_found_at_whatever_port_it_is(
     lab: Lab, built: tuple[Hardware, Hardware]
 ) -> None:
     a, b = lab.unlike(a=built[0], b=built[1])
+    switch_on(a, b)
     for machine in (a, b):
-        machine.power_on()
-    for machine in (a, b):
-        machine.control.wait_for_boot(BOOT)
         machine.run("findmnt /state")

@@ -9,7 +9,7 @@ from tests.vm.incidents.programs import move
 from tests.vm.incidents.standing import Standing, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.story import BOOT, Story, await_stopped
+from tests.vm.story import BOOT, Story, await_stopped, switch_on
 from tests.vm.wait import wait_until
 
 STOPS = "holding -> stopping: a person moves it to b"
@@ -131,8 +131,7 @@ def test_the_taker_dies_before_its_guest_starts_and_is_back_first(story: Story) 
         a.power_cut(seed=65)
         story.await_line(b, STARTS)
         b.power_cut(seed=66)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         story.await_line(b, "promoting: peer off: alone; our copy: left-behind")
         story.await_numbers(10)
         assert runs_on(b) == ["b"]
@@ -152,11 +151,9 @@ def test_the_taker_dies_when_its_guest_has_started_and_the_other_is_back_first(
         story.await_line(b, "creating -> holding")
         story.await_numbers(10)
         b.power_cut(seed=68)
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         assert "nothing proves that b has written nothing" in await_stopped(a)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         story.await_numbers(10)
         story.await_protected()
         assert runs_on(a) == ["b"]

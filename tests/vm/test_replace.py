@@ -13,7 +13,7 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, SETUP, Pair, healthy_pair, lone_holder, prepare, status
 from tests.vm.person import Person
-from tests.vm.story import BOOT, Story
+from tests.vm.story import Story, switch_on
 from tests.vm.wait import wait_until
 
 ALONE = 300  # seconds; generous
@@ -207,8 +207,7 @@ def new_machine_dies_twice(story: Story, person: Person) -> int:
 
 def switch_off_and_on(machine: Machine, seed: int) -> None:
     machine.power_cut(seed=seed)
-    machine.power_on()
-    machine.control.wait_for_boot(BOOT)
+    switch_on(machine)
 
 
 def await_end(machine: Machine) -> None:

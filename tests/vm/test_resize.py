@@ -14,7 +14,7 @@ from tests.vm.incidents.disks import await_same_copies
 from tests.vm.incidents.standing import Standing, runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
 from tests.vm.test_verification import SAME, marked, verify
 from tests.vm.wait import wait_until
 
@@ -150,8 +150,7 @@ def test_power_fails_when_the_volume_has_grown(story: Story, name: str) -> None:
         story.await_numbers(20)
         assert runs_on(lives) == [lives.name]
         assert disk(lives) == small
-        dies.power_on()
-        dies.control.wait_for_boot(BOOT)
+        switch_on(dies)
         wait_until(f"{name}'s DRBD to find its own data", partial(has_moved, dies), BOOT, 2)
         await_grown(story)
         story.await_protected()

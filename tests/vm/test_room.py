@@ -9,7 +9,7 @@ from tests.vm.incidents.standing import Standing
 from tests.vm.lab import DATA, Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
 from tests.vm.test_copying import BEGAN
 from tests.vm.test_import import FILLS, WEB, await_guests, guests, left_behind
 from tests.vm.wait import wait_until
@@ -122,8 +122,7 @@ def test_a_copy_catches_up_with_a_guest_that_writes_without_end(story: Story) ->
         b.power_cut(seed=91)
         wait_until("a to go on alone", lambda: are_alone(a, "counter", "web"), TAKEOVER, 1)
         await_written(a, 2 * WRITES)
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
 
         def begun() -> int:
             """What was written until the copy began, about."""

@@ -10,11 +10,11 @@ from haagent.keeping import LOOK, LOOK_LIMIT
 from tests.vm.chaos.faults import signal
 from tests.vm.disk_faults import READS, Effect, Fault
 from tests.vm.incidents.programs import await_anew, main_pid, move, signal_all
-from tests.vm.incidents.standing import Standing, runs_on
+from tests.vm.incidents.standing import Standing, boot_id, runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import Pair, blank_pair, set_up, status
-from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, switch_on
 from tests.vm.wait import wait_until
 
 SECTOR = 512  # bytes; what sysfs counts in
@@ -66,10 +66,6 @@ def pull(story: Story, machine: Machine) -> None:
         NOTICED,
         2,
     )
-
-
-def boot_id(machine: Machine) -> str:
-    return machine.run("cat /proc/sys/kernel/random/boot_id").strip()
 
 
 @pytest.mark.row("C11")
@@ -124,8 +120,7 @@ def test_the_standbys_stick_is_pulled_and_the_holder_dies(story: Story) -> None:
         a.power_cut(seed=12)
         told = await_stopped(b)
         assert "b cannot write to its stick any more" in told
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         story.await_numbers(10)
         b.power_cut(seed=13)
         story.return_of(b)

@@ -18,6 +18,7 @@ from tests.vm.incidents.standing import (
     Standing,
     await_time,
     boot_id,
+    is_gone,
     runs_on,
     starts,
 )
@@ -139,10 +140,6 @@ def pull_the_crossover(story: Story, before: Standing, handler: str) -> None:
     before.await_line(b, "our copy is Outdated")
     await_time(a, TIMING.dead / 4)  # by then it has heard of that
     assert len(story.recorder.acknowledged) == written, "it wrote on by itself"
-
-
-def is_gone(machine: Machine) -> bool:
-    return machine.control.try_run("xl list counter").rc != 0
 
 
 @pytest.mark.row("D10")

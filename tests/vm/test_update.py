@@ -17,7 +17,7 @@ from tests.vm import stick, tools
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, prepare, status
-from tests.vm.story import BOOT, TAKEOVER, Story
+from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
 from tests.vm.wait import wait_until
 
 UPDATE = tools.BUILD / "shoestring-next.update"  # the test flavour, one release later
@@ -31,8 +31,7 @@ def blank(lab: Lab) -> Machine:
     """One machine without a pair, up and marked good."""
     machine = lab.machine("a")
     prepare(machine, SCALE, "1" * 32)
-    machine.power_on()
-    machine.control.wait_for_boot(BOOT)
+    switch_on(machine)
     await_intent(machine, Intent("a"))
     return machine
 
@@ -239,8 +238,7 @@ def test_a_power_cut_while_it_is_written(blank: Machine, lab: Lab, seed: int | N
     begin(blank)
     wait_until("the slot to be written", lambda: "Writing ..." in said(blank), TAKEOVER, 0.2)
     blank.power_cut(seed=seed)
-    blank.power_on()
-    blank.control.wait_for_boot(BOOT)
+    switch_on(blank)
     assert release(blank) == before
     assert "Slot b is empty." in blank.run("shoestring update --status", 120)
     await_intent(blank, Intent("a"))

@@ -15,7 +15,7 @@ from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import Which
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, find, lines
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, find, lines, switch_on
 from tests.vm.wait import wait_until
 
 REFUSED = "a message that is not signed with this pair's key"
@@ -69,8 +69,7 @@ def test_old_words_are_played_again(story: Story) -> None:
 
         for cable in ("xo", "lan"):
             cables.cut_between(cable, "a", "b")
-        a.power_on()
-        a.control.wait_for_boot(BOOT)
+        switch_on(a)
         wait_until("a's agent", lambda: status(a), BOOT, 1)
         play(story, words["b"], "ear")
         story.await_line(a, "b is heard")

@@ -14,7 +14,7 @@ from tests.vm.incidents.wiring import exchange_cables, joined
 from tests.vm.lab import Lab
 from tests.vm.mishaps import Which
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, Story
+from tests.vm.story import Story, switch_on
 
 STORM = 3  # times the usual frames; a switch carries those for everybody to twice as many cards
 
@@ -46,8 +46,7 @@ def test_the_cables_of_the_standby_are_exchanged_while_it_is_off(story: Story) -
         exchange_cables(b)
         for port in ("a", "b"):
             cables.record("lan", port, Which(tcp=DRBD))
-        b.power_on()
-        b.control.wait_for_boot(BOOT)
+        switch_on(b)
         await_said(story, "The two cables of b are exchanged")
         assert status(a)["verdict"] == "NOT PROTECTED"
         await_time(b, 1.5 * TIMING.take)

@@ -82,10 +82,10 @@ def power(scene: Scene, machine: Machine) -> Mend:
     if not machine.is_on:
         raise CameToNothing(f"{machine.name} is off")
     machine.power_cut(seed=scene.seed)
-    return partial(switch_on, machine)
+    return partial(give_power, machine)
 
 
-def switch_on(machine: Machine) -> None:
+def give_power(machine: Machine) -> None:
     if not machine.is_on:
         machine.power_on()
 

@@ -20,6 +20,11 @@ def runs_on(machine: Machine) -> list[str]:
     return found
 
 
+def is_gone(machine: Machine) -> bool:
+    """Xen on MACHINE has no domain of the guest."""
+    return machine.control.try_run("xl list counter").rc != 0
+
+
 def holder(story: Story) -> Machine:
     """The machine that the guest runs on, as soon as it is one."""
     pair = story.pair
