@@ -4,87 +4,23 @@ later.
 """
 
 import json
-import secrets
 
-from tests.vm import audits, evening, stick
+from tests.vm import audits, evening
 from tests.vm.cables import GATEWAY, GUEST
+from tests.vm.incidents.lone import set_up_alone, shows
+from tests.vm.incidents.replacing import begin_replacing
+from tests.vm.incidents.sticks import plug_in_backups
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import typing
-from tests.vm.pair import CROSSOVER, SETUP, blank_pair, healthy_pair, status
+from tests.vm.pair import SETUP, blank_pair, healthy_pair, status
 from tests.vm.person import Person
 from tests.vm.story import BOOT, TAKEOVER
-from tests.vm.test_replace import begin_replacing, make_blank
 from tests.vm.wait import wait_until
 
 READS = 600.0  # seconds; an emulated disk is slow
 NUMBERS = 20
 GROWN = 320 << 20  # bytes; each guest's disk has less at first, the restored one 260 MiB
-NO_SECOND = "SHOE-309"
-FIRST = "10.0.2.51"  # of the guest that the set-up makes; the restored one has its own of before
-ANSWERS = """\
-version: 1
-arm: erase the disks named here
-part: alone
-names: [c]
-data-disk:
-  serial: {serial}
-crossover:
-  mac: {crossover}
-  address: {address}/24
-lan:
-  mac: {lan}
-  address: {ours}/24
-  gateway: {gateway}
-secret: {secret}
-guests:
-  first:
-    built-in: true
-    mac: 00:16:3e:00:00:09
-    address: {first}/24
-    memory: 192
-    disk: 192M
-"""
-
-
-def answers(machine: Machine) -> str:
-    macs = {nic.segment: nic.mac for nic in machine.nics}
-    return ANSWERS.format(
-        serial=f"{machine.name}-data".upper(),
-        crossover=macs["xo"],
-        lan=macs["lan"],
-        address=CROSSOVER[0],
-        ours=evening.LAN[0],
-        gateway=GATEWAY,
-        secret=secrets.token_hex(32),
-        first=FIRST,
-    )
-
-
-def plug_in(machine: Machine, lab: Lab, size: int = 64 << 20) -> None:
-    """The USB disk of SIZE bytes with the backups, which is the same one at every machine."""
-    image = lab.folder / "backups.fat"
-    if not image.exists():
-        stick.make_blank(image, size)
-    machine.plug_in_stick(image)
-    wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
-
-
-def set_up_alone(machine: Machine) -> None:
-    """It is another PC from here on, c, which has nobody beside it."""
-    make_blank(machine)
-    stick.put(machine.disks[0].file(machine.folder), "answers.yaml", answers(machine))
-    machine.power_on()
-    wait_until("c to be alone, and to serve", lambda: shows(machine, first="c"), SETUP, 2)
-
-
-def shows(machine: Machine, **where: str) -> bool:
-    """It is NOT PROTECTED for being alone, and nothing else; its guests run WHERE they should."""
-    now = status(machine)
-    codes = [complaint["code"] for complaint in now.get("complaints", [])]
-    found = {guest["name"]: guest["runs_on"] for guest in now.get("guests", [])}
-    is_so = codes == [NO_SECOND] and now["verdict"] == "NOT PROTECTED"
-    return is_so and found == {name: [at] for name, at in where.items()}
 
 
 def grow(machine: Machine, guest: str) -> None:
@@ -113,7 +49,7 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
     for _ in range(NUMBERS):
         wait_until("a number", recorder.next, TAKEOVER)
     promised = list(recorder.acknowledged)
-    plug_in(b, lab)
+    plug_in_backups(b, lab)
     told = json.loads(b.run("shoestring guest backup counter --json", timeout=READS))
     assert told["guest"] == "counter"
     assert "every sum is right" in b.run("shoestring backup verify counter", timeout=READS)
@@ -121,7 +57,7 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
     for number, machine in enumerate(pair.both):
         machine.power_cut(seed=number)
     set_up_alone(b)
-    plug_in(b, lab)
+    plug_in_backups(b, lab)
     said = b.run(typing("shoestring guest restore counter", "yes"), timeout=READS)
     words = " ".join(said.split())
     assert "counter comes to c, from counter-" in words and "counter is on c." in words

@@ -2,15 +2,14 @@
 """A guest is backed up while it writes, and what was acknowledged before is in the file."""
 
 import json
-import zlib
 
+from tests.vm.incidents.saved import READS, numbers_in
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import TAKEOVER, Story
 
 PLACE = "/state/backups"
 BACK_UP = f"shoestring guest backup counter --to {PLACE}"
-READS = 600.0  # seconds; an emulated disk is slow
 
 
 def back_up(machine: Machine, *more: str) -> dict[str, object]:
@@ -18,16 +17,6 @@ def back_up(machine: Machine, *more: str) -> dict[str, object]:
         machine.run(" ".join((BACK_UP, "--json", *more)), timeout=READS)
     )
     return told
-
-
-def numbers_in(machine: Machine, disk: str) -> set[int]:
-    """What the guest's file system in the raw DISK has, once it is mounted as after a power cut. A
-    line is a number and its sum; one that was cut short is no number.
-    """
-    look = f"mkdir -p /run/look && mount -t ext4 -o loop {disk} /run/look"
-    text = machine.run(f"{look} && tr -d '\\000' </run/look/numbers && umount /run/look")
-    lines = [line.partition(" ") for line in text.splitlines()]
-    return {int(n) for n, _, told in lines if told == f"{zlib.crc32(n.encode()):08x}"}
 
 
 def test_a_guest_is_backed_up_while_it_writes(lab: Lab) -> None:

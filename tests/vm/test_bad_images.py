@@ -9,13 +9,12 @@ from tests.unit import fake_images
 from tests.unit.fake_images import changed, content, ovf, qcow2, stream_vmdk, sums, tar
 from tests.vm import stick
 from tests.vm.incidents.arrivals import PLACE, bring
+from tests.vm.incidents.roster import WEB, left_behind
 from tests.vm.incidents.standing import Standing
+from tests.vm.incidents.sticks import FULL, plug_in
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story
-from tests.vm.test_disks import FULL
-from tests.vm.test_import import WEB, left_behind
-from tests.vm.wait import wait_until
 
 DISK = content()
 GOOD = qcow2(DISK)
@@ -56,7 +55,7 @@ IMAGES = {
 }
 
 
-def plug_in(machine: Machine, folder: Path) -> str:
+def plug_in_images(machine: Machine, folder: Path) -> str:
     """A USB stick with all of IMAGES, and a good one; where its files are."""
     files = []
     for name, data in {**{n: d for n, (d, _) in IMAGES.items()}, "good.qcow2": GOOD}.items():
@@ -64,8 +63,7 @@ def plug_in(machine: Machine, folder: Path) -> str:
         files[-1].write_bytes(data)
     image = folder / "images.fat"
     stick.make_with(image, *files)
-    machine.plug_in_stick(image)
-    wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
+    plug_in(machine, image)
     device = machine.run("lsblk --noheadings --paths -o NAME,TRAN | awk '$2 == \"usb\" {print $1}'")
     machine.run(f"mkdir /run/images && mount -o ro {device.strip()} /run/images")
     return "/run/images"
@@ -89,7 +87,7 @@ def test_what_cannot_be_taken_in_leaves_nothing(lab: Lab, tmp_path: Path) -> Non
         story.await_numbers(20)
         before = Standing(story)
         settings = [machine.run(f"cat {SETTINGS}") for machine in (a, b)]
-        images = plug_in(b, tmp_path)
+        images = plug_in_images(b, tmp_path)
         for name, (_, why) in IMAGES.items():
             refuse(b, bring(f"{images}/{name}", WEB), why)
         good = f"{images}/good.qcow2"

@@ -23,6 +23,7 @@ from tests.vm.incidents.network import (
     is_two_way,
 )
 from tests.vm.incidents.standing import Standing, await_time, runs_on
+from tests.vm.incidents.sticks import plug_in_a_blank_one
 from tests.vm.incidents.words import claims
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -30,7 +31,6 @@ from tests.vm.mishaps import CUT, Corrupt, Delay, Duplicate, Limit, Lose, Mishap
 from tests.vm.pages import commands
 from tests.vm.pair import TIMING, status
 from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped
-from tests.vm.test_pages import plug_in_a_blank_stick
 from tests.vm.wait import wait_until
 
 LARGE = 1280  # bytes; a word of the agents is smaller, and a full frame of DRBD larger
@@ -313,7 +313,7 @@ def test_the_crossover_is_pulled_and_later_the_holder_dies(story: Story) -> None
         told = await_stopped(b)
         assert "a has a newer copy than this one" in told
         assert "last the same on" in told, "it does not say since when"
-        plug_in_a_blank_stick(b)
+        plug_in_a_blank_one(b)
         for typed in commands("replace-a-machine"):
             if typed.at == "older":
                 print(b.run(typed.words, TAKEOVER))

@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from tests.vm.chaos.faults import signal
+from tests.vm.incidents.programs import SET_CLOCK_RIGHT
 from tests.vm.incidents.standing import Standing, await_time, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -13,7 +14,6 @@ from tests.vm.pair import TIMING, lone_holder
 from tests.vm.story import BOOT, Story, await_stopped
 
 JUMPS = ("+1 hour", "-2 hours", "1970-01-02")  # as date(1) takes them
-RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"  # the battery's clock went on
 LONG_AGO = datetime(2001, 1, 1)  # of a clock whose battery is empty
 # All that the agent knows of what it promised. One that is stopped does not write it down again.
 # And the time that systemd begins with where the battery's clock is behind it (systemd(1)).
@@ -58,7 +58,7 @@ def test_the_wall_clock_jumps_on_either_machine(story: Story) -> None:
             for jump in JUMPS:
                 machine.run(f"date --set='{jump}'")
                 await_time(machine, 2 * TIMING.dead)
-            machine.run(RIGHT)
+            machine.run(SET_CLOCK_RIGHT)
             await_time(machine, 2 * TIMING.dead)
         story.await_numbers(20)
         story.await_protected()

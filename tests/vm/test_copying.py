@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: MIT
 """A copy is under way, over a cable that is slow enough to do something to it meanwhile."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 
+from tests.vm.incidents.compared import BEGAN
 from tests.vm.incidents.disks import await_same_copies
+from tests.vm.incidents.replacing import agree, await_alone, begin_replacing, make_blank
+from tests.vm.incidents.saved import READS
 from tests.vm.incidents.standing import Standing, runs_on, starts
+from tests.vm.incidents.sticks import plug_in_a_blank_one
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import Limit
 from tests.vm.pair import SETUP, status
 from tests.vm.story import BOOT, Story, await_stopped, switch_on
-from tests.vm.test_backup import READS
-from tests.vm.test_pages import plug_in_a_blank_stick
-from tests.vm.test_replace import agree, await_alone, begin_replacing, make_blank
 from tests.vm.wait import wait_until
 
 SLOW = Limit(bits_per_second=4e6)  # the guest's disk takes some minutes
-BEGAN = re.compile(r"Began resync as SyncTarget \(will sync (\d+) KB")  # drbd_start_resync
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def kept(machine: Machine) -> list[str]:
 def save_what_was_before(target: Machine) -> None:
     """A person at TARGET, who takes the other machine's data for lost."""
     assert kept(target) == ["counter_resync"]
-    plug_in_a_blank_stick(target)
+    plug_in_a_blank_one(target)
     said = target.run("! shoestring guest backup counter 2>&1", timeout=READS)
     assert "--older` reads what the copy here was before" in " ".join(said.split()), said
     said = target.run("shoestring guest backup counter --older", timeout=READS)

@@ -4,17 +4,15 @@ restored on a machine that never knew it.
 """
 
 import json
-from pathlib import Path
 
-from tests.vm import audits, debian_guest, stick
+from tests.vm import audits, debian_guest
 from tests.vm.cables import DATABASE
 from tests.vm.database import Committer
+from tests.vm.incidents.lone import set_up_alone, shows
+from tests.vm.incidents.roster import await_guests
+from tests.vm.incidents.sticks import plug_in_backups, plug_in_files
 from tests.vm.lab import Lab
-from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story
-from tests.vm.test_alone import plug_in as plug_in_backups
-from tests.vm.test_alone import set_up_alone, shows
-from tests.vm.test_import import await_guests
 from tests.vm.wait import wait_until
 
 FILLS = 3600.0  # seconds; a disk of 1400 MiB, emulated, over an emulated cable
@@ -30,14 +28,6 @@ def await_commits(committer: Committer, count: int, deadline: float = TAKEOVER) 
     )
 
 
-def plug_in(machine: Machine, image: Path) -> None:
-    """A USB stick with IMAGE, as a file of it."""
-    plugged = machine.folder / "images.fat"
-    stick.make_with(plugged, image)
-    machine.plug_in_stick(plugged)
-    wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
-
-
 def test_a_debian_with_postgresql(lab: Lab) -> None:
     image = debian_guest.qcow2()
     story = Story(lab)
@@ -47,7 +37,7 @@ def test_a_debian_with_postgresql(lab: Lab) -> None:
         story.await_numbers(20)
         story.end_asking()
         a.run(STOP, timeout=TAKEOVER)  # an emulated processor is too slow for both
-        plug_in(a, image)
+        plug_in_files(a, image)
         bring = f"shoestring guest import {image.name} --memory 384 --address {DATABASE} --yes"
         print(a.run(bring, timeout=FILLS))
         await_guests(a, counter="", debian="a")

@@ -33,11 +33,11 @@ from tests.vm.incidents.standing import (
     runs_on,
     starts,
 )
+from tests.vm.incidents.sticks import FULL, NOTICED, says_so
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import TIMING, status
 from tests.vm.story import BOOT, Story, await_stopped, switch_on
-from tests.vm.test_stick import NOTICED, says_so
 from tests.vm.wait import wait_until
 
 
@@ -236,17 +236,6 @@ def test_the_holders_state_partition_is_read_only(story: Story) -> None:
         story.await_numbers(10)
         assert len(starts(story)) == 3, "it was started without need"
         story.audit(may_freeze=True)
-
-
-FULL = """
-mkdir /state/full
-number=0
-for size in 64M 1M 64K 4K 1K; do
-    while fallocate --length $size /state/full/$number; do number=$((number + 1)); done
-done 2>/dev/null
-sync --file-system /state
-! head --bytes=100K /dev/zero >/state/full/more
-"""
 
 
 @pytest.mark.row("C9")

@@ -13,21 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.vm.cables import FILES
-from tests.vm.incidents.arrivals import PLACE, bring, make_image
+from tests.vm.incidents.arrivals import PLACE, begin_to_bring, bring, fate, make_image
+from tests.vm.incidents.roster import FILLS, WEB, await_nothing_left, guests, left_behind, remove
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import answering
 from tests.vm.ssh_server import USER, SshServer
 from tests.vm.story import BOOT, TAKEOVER, Story
-from tests.vm.test_import import (
-    FILLS,
-    WEB,
-    await_nothing_left,
-    fate,
-    guests,
-    left_behind,
-    remove,
-)
 from tests.vm.wait import wait_until
 
 # As the set-up proposes them where no other network is known, for `a` and `b`.
@@ -79,7 +71,7 @@ def is_fetching(machine: Machine) -> bool:
 
 
 def begin_to_fetch(machine: Machine, command: str) -> None:
-    machine.run(f"systemd-run --unit=bring --property=RemainAfterExit=yes -- {command}")
+    begin_to_bring(machine, command)
     wait_until(f"{machine.name} to fetch", partial(is_fetching, machine), TAKEOVER, 1)
 
 

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.vm import audits
+from tests.vm.incidents.hole import cut_both_cables, mend_both_cables, says_split
 from tests.vm.incidents.standing import boot_id, is_gone, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -114,23 +115,6 @@ def test_a_holder_that_stood_still_with_its_clocks(story: Story) -> None:
         assert runs_on(a) == ["b"]
         assert len(starts(story)) == 2, "it was started more than once"
         story.audit(may_freeze=True, may_wake=True)
-
-
-def cut_both_cables(story: Story) -> None:
-    """The hole: no word passes between the two any more, and both see the gateway."""
-    assert story.lab.cables is not None
-    story.lab.cables.cut_between("xo", "a", "b")
-    story.lab.cables.cut_between("lan", "a", "b")
-
-
-def mend_both_cables(story: Story) -> None:
-    assert story.lab.cables is not None
-    story.lab.cables.plug("xo")
-    story.lab.cables.plug("lan")
-
-
-def says_split(machine: Machine) -> bool:
-    return any("split brain" in c["what"] for c in status(machine).get("complaints", []))
 
 
 def links(*machines: Machine) -> set[str]:

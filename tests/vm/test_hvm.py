@@ -9,11 +9,11 @@ import pytest
 from tests.vm import pc_cd, pc_guest
 from tests.vm.cables import GATEWAY
 from tests.vm.evening import LAN
+from tests.vm.incidents.roster import FILLS, await_guests, await_nothing_left, remove
+from tests.vm.incidents.sticks import plug_in_files
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story
-from tests.vm.test_debian import plug_in
-from tests.vm.test_import import FILLS, await_guests, await_nothing_left, remove
 from tests.vm.wait import wait_until
 
 PC = "10.0.2.61"
@@ -62,7 +62,7 @@ def test_a_pc_comes_is_taken_over_restarts_and_goes(story: Story, tmp_path: Path
     with story:
         story.await_numbers(20)
         story.beacons.set_apart(PC)
-        plug_in(a, image)
+        plug_in_files(a, image)
         bring = f"shoestring guest import {image.name} --type hvm --memory 256 --address {PC} --yes"
         print(a.run(bring, timeout=FILLS))
         await_guests(a, counter="a", pc="a")
@@ -99,7 +99,7 @@ def test_an_installer_starts_from_its_cd_once(story: Story, tmp_path: Path) -> N
     iso.write_bytes(pc_cd.image())
     with story:
         story.await_numbers(20)
-        plug_in(a, iso)
+        plug_in_files(a, iso)
         create = f"shoestring guest create pc --memory 128 --disk 64M --cdrom {iso.name} --yes"
         print(a.run(create, timeout=FILLS))
         await_guests(a, counter="a", pc="a")

@@ -3,67 +3,31 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 
-from tests.vm.incidents.arrivals import PLACE, bring, make_image
+from tests.vm.incidents.arrivals import PLACE, begin_to_bring, bring, fate, make_image
+from tests.vm.incidents.roster import (
+    FILLS,
+    WEB,
+    await_guests,
+    await_nothing_left,
+    guests,
+    left_behind,
+    remove,
+)
+from tests.vm.incidents.saved import numbers_in
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pages import typing
-from tests.vm.pair import status
-from tests.vm.story import BOOT, TAKEOVER, Story, lines
-from tests.vm.test_backup import numbers_in
+from tests.vm.story import TAKEOVER, Story, lines
 from tests.vm.wait import wait_until
 
-LIST = "/state/etc/shoestring/change.json"  # is there as long as a change of the list is open
-FILLS = 900.0  # seconds; every block of a disk, emulated, over an emulated cable
-TAKEN_BACK = 300.0  # seconds
-
-WEB = "10.0.2.51"
 OTHERS = {"web": WEB, "mail": "10.0.2.52", "db": "10.0.2.53"}
 
 
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def guests(machine: Machine) -> dict[str, list[str]]:
-    """Where each runs, as MACHINE sees it."""
-    return {guest["name"]: guest["runs_on"] for guest in status(machine).get("guests", ())}
-
-
-def await_guests(machine: Machine, **where: str) -> None:
-    """They run there, and no others."""
-    wanted = {name: [node] if node else [] for name, node in where.items()}
-    wait_until(f"{machine.name} to see {wanted}", lambda: guests(machine) == wanted, BOOT, 2)
-
-
-def left_behind(machine: Machine, *names: str) -> list[str]:
-    """What is there beside the guests called NAMES and their files."""
-    volumes = machine.run("lvs --noheadings --options lv_name").split()
-    mirrors = machine.run("drbdsetup show | sed -n 's/^resource \\([^ ]*\\) .*/\\1/p'").split()
-    odd = machine.run(f"ls {LIST} /run/shoestring/passing-* 2>/dev/null; true").split()
-    return [*(set(volumes + mirrors) ^ set(names)), *odd]
-
-
-def is_clean(machine: Machine, *names: str) -> bool:
-    return not left_behind(machine, *names)
-
-
-def await_nothing_left(story: Story, *names: str) -> None:
-    for machine in story.pair.both:
-        wait_until(
-            f"{machine.name} to have nothing but {', '.join(names)}",
-            partial(is_clean, machine, *names),
-            TAKEN_BACK,
-            2,
-        )
-
-
-def remove(name: str) -> str:
-    return typing(f"shoestring guest remove {name}", name)
 
 
 def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
@@ -172,7 +136,7 @@ def test_an_import_that_is_interrupted_leaves_nothing(
     with story:
         story.await_numbers(20)
         command = bring(make_image(a, "web", WEB), WEB)
-        a.run(f"systemd-run --unit=bring --property=RemainAfterExit=yes -- {command}")
+        begin_to_bring(a, command)
         wait_until("the disk to be filled", lambda: filling(b), TAKEOVER, 1)
         happens(story)
         if happens is cut_who_leads:
@@ -192,10 +156,6 @@ def test_an_import_that_is_interrupted_leaves_nothing(
 def filling(machine: Machine) -> bool:
     """Whether another machine's writes reach the disk of the guest that comes."""
     return "peer role:Primary" in machine.run("drbdsetup status web 2>/dev/null; true")
-
-
-def fate(machine: Machine) -> str:
-    return machine.control.try_run("systemctl is-failed bring").out
 
 
 def test_four_guests_are_taken_over_in_their_order(story: Story) -> None:

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The menu behind the Enter key, at a serial line: what takes the password, what comes of it."""
 
-import re
 import time
 
 import pytest
 
 from tests.vm import stick
 from tests.vm.evening import PASSWORD
+from tests.vm.incidents.sticks import plug_in
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
 from tests.vm.person import MENU, Person
 from tests.vm.story import TAKEOVER, Story
-from tests.vm.wait import wait_until
 
 
 @pytest.fixture
@@ -91,12 +90,7 @@ def test_the_report_goes_onto_a_stick_that_is_plugged_in(story: Story) -> None:
     person.opens_menu()
     person.commands("save-report", PASSWORD)
     person.reads("There is no USB stick")
-    a.plug_in_stick(image)
-
-    def is_seen() -> bool:
-        return re.search(r"usb +vfat", a.run("lsblk --noheadings --output TRAN,FSTYPE")) is not None
-
-    wait_until("a to see the stick", is_seen, 120, 1)
+    plug_in(a, image)
     person.reads(MENU)
     person.commands("save-report", PASSWORD, is_admitted=True)
     name = person.reads(r"(shoestring-a-[0-9-]+\.txt) is on the stick")[1]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The pages of docs/, typed as they stand."""
 
-from tests.vm import stick
 from tests.vm.incidents.arrivals import FILES, MAKE, PLACE
+from tests.vm.incidents.roster import FILLS, WEB, await_guests
+from tests.vm.incidents.sticks import plug_in_a_blank_one
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pages import commands, typing
 from tests.vm.story import TAKEOVER, Story
-from tests.vm.test_import import FILLS, WEB, await_guests
 from tests.vm.wait import wait_until
 
 USB = "$(lsblk --noheadings --paths -o NAME,TRAN | awk '$2 == \"usb\" {print $1}')"
@@ -32,13 +32,6 @@ OVF = """<?xml version="1.0"?>
  </VirtualSystem>
 </Envelope>
 """
-
-
-def plug_in_a_blank_stick(machine: Machine) -> None:
-    image = machine.folder / "blank.fat"
-    stick.make_blank(image)
-    machine.plug_in_stick(image)
-    wait_until("the stick", lambda: "usb" in machine.run("lsblk --noheadings -o TRAN"), 120, 1)
 
 
 def export_a_machine(machine: Machine) -> None:
@@ -90,7 +83,7 @@ def test_the_pages_do_what_they_say(lab: Lab) -> None:
     with story:
         story.await_numbers(20)
         story.beacons.set_apart(WEB)
-        plug_in_a_blank_stick(a)
+        plug_in_a_blank_one(a)
         export_a_machine(a)
         print(said := read("bring-a-virtual-machine", a=a))
         assert "web comes to a and b, from web.ova (ova), and starts on a." in " ".join(
@@ -99,7 +92,7 @@ def test_the_pages_do_what_they_say(lab: Lab) -> None:
         story.await_beacons(20, of=WEB)
         await_guests(b, counter="a", web="a")
 
-        plug_in_a_blank_stick(b)
+        plug_in_a_blank_one(b)
         print(said := read("back-up-and-restore", b=b))
         words = " ".join(said.split())
         assert "with what changed since web-" in words and "every sum is right" in words

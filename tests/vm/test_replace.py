@@ -7,16 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from tests.vm import evening
+from tests.vm.incidents.replacing import (
+    agree,
+    await_alone,
+    begin_replacing,
+    flash_anew,
+    make_anew,
+    make_blank,
+)
 from tests.vm.incidents.standing import runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SCALE, SETUP, Pair, healthy_pair, lone_holder, prepare, status
+from tests.vm.pair import SETUP, Pair, healthy_pair, lone_holder, status
 from tests.vm.person import Person
 from tests.vm.story import Story, switch_on
 from tests.vm.wait import wait_until
 
-ALONE = 300  # seconds; generous
 DECIDED = "The replacement is agreed on, and goes on by itself"
 WHAT_WAS_AGREED = "/state/setup/agreement.json"
 # The agent's, heartbeat's and DRBD's, of which nothing else is printed.
@@ -36,51 +42,6 @@ def pair(lab: Lab) -> Iterator[Pair]:
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def make_blank(machine: Machine) -> None:
-    """Another PC: a stick flashed anew, and a data disk that never held anything."""
-    make_anew(machine, 1)
-    flash_anew(machine)
-
-
-def flash_anew(machine: Machine) -> None:
-    make_anew(machine, 0)
-    prepare(machine, SCALE, "3" * 32)
-
-
-def make_anew(machine: Machine, index: int) -> None:
-    disk = machine.disks[index]
-    disk.file(machine.folder).unlink()
-    disk.create(machine.folder)
-
-
-def is_alone(machine: Machine) -> bool:
-    guests = status(machine).get("guests", [])
-    return bool(guests) and all(guest["is_alone"] for guest in guests)
-
-
-def await_alone(machine: Machine) -> None:
-    wait_until("the survivor to be alone", lambda: is_alone(machine), ALONE, 2)
-
-
-def begin_replacing(survivor: Machine, blank: Machine) -> Person:
-    """A person at SURVIVOR, once both machines are sure of each other."""
-    person = Person(survivor)
-    person.opens_menu()
-    person.commands("replace", evening.PASSWORD)
-    code = evening.Seats(Person(blank), person).read_code()
-    person.answers("Type it here", code)
-    return person
-
-
-def agree(person: Person) -> None:
-    """From the page about both machines to the consent, the usual way."""
-    person.reads("Press Enter to go on")
-    person.types()
-    for question in (r"\(1 of 4", r"\(2 of 4", r"\(3 of 4"):
-        person.answers(question)
-    person.answers(r"\(4 of 4", "DATA")
 
 
 def test_a_blank_machine_takes_the_place_of_a_dead_one(pair: Pair) -> None:

@@ -10,19 +10,19 @@ import pytest
 
 from haagent.command import Exit
 from haagent.storage.growth import usable
+from tests.vm.incidents.compared import SAME, marked, verify
 from tests.vm.incidents.disks import await_same_copies
+from tests.vm.incidents.roster import LIST
 from tests.vm.incidents.standing import Standing, runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
-from tests.vm.test_verification import SAME, marked, verify
 from tests.vm.wait import wait_until
 
 MIB = 1 << 20
 WANTED = 256 * MIB  # the guest of the set-up has a volume of 192
 GROWS = 900.0  # seconds; blanking, emulated, on both machines
 RESIZE = f"shoestring guest resize counter --disk {WANTED // MIB}M --yes"
-LIST = "/state/etc/shoestring/change.json"  # is there as long as a change of the list is open
 
 # Whoever flushes a guest's volume from now on does so, and never comes back: the first one has just
 # made it larger.

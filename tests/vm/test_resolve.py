@@ -4,13 +4,13 @@
 import pytest
 
 from tests.vm.evening import PASSWORD
+from tests.vm.incidents.hole import cut_both_cables, mend_both_cables, says_split
 from tests.vm.incidents.standing import runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
 from tests.vm.person import Person
 from tests.vm.story import TAKEOVER, Story
-from tests.vm.test_faults import cut_both_cables, mend_both_cables, says_split
 from tests.vm.wait import wait_until
 
 KEPT = "lvs --noheadings --options lv_name --select 'lv_name=~counter-before-' shoestring"

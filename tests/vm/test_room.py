@@ -5,13 +5,13 @@ import pytest
 
 from haagent.command import Exit
 from tests.vm.incidents.arrivals import FILES, bring, make_image
+from tests.vm.incidents.compared import BEGAN
+from tests.vm.incidents.roster import FILLS, WEB, await_guests, guests, left_behind
 from tests.vm.incidents.standing import Standing
 from tests.vm.lab import DATA, Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
 from tests.vm.story import BOOT, TAKEOVER, Story, switch_on
-from tests.vm.test_copying import BEGAN
-from tests.vm.test_import import FILLS, WEB, await_guests, guests, left_behind
 from tests.vm.wait import wait_until
 
 MIB = 1 << 20

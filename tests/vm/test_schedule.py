@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 from haagent.console.alarms import Alarm
+from tests.vm.incidents.programs import SET_CLOCK_RIGHT
+from tests.vm.incidents.saved import READS
+from tests.vm.incidents.sticks import plug_in_a_blank_one
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import status
 from tests.vm.story import Story
-from tests.vm.test_backup import READS
-from tests.vm.test_clocks import RIGHT
-from tests.vm.test_pages import plug_in_a_blank_stick
 from tests.vm.wait import wait_until
 
 SCHEDULE = "shoestring guest schedule counter"
@@ -60,7 +60,7 @@ def test_a_guest_is_backed_up_by_itself(lab: Lab) -> None:
         assert [status(machine)["verdict"] for machine in (a, b)] == ["PROTECTED"] * 2
         assert not note(a), "it is b's own"
 
-        plug_in_a_blank_stick(b)
+        plug_in_a_blank_one(b)
         b.run("date --set='+61 minutes'")
         first = await_another(b, None)
         assert ".full." in first["file"] and not first["is_due"]
@@ -77,6 +77,6 @@ def test_a_guest_is_backed_up_by_itself(lab: Lab) -> None:
         b.run(f"{SCHEDULE} --off && test ! -e /run/shoestring/backups.json")
         assert "backs no guest up by itself" in " ".join(b.run("shoestring guest schedule").split())
         print(b.run("journalctl --boot --no-pager --quiet --unit=shoestring-backup"))
-        b.run(RIGHT)
+        b.run(SET_CLOCK_RIGHT)
         story.return_of(a)
         story.audit(may_freeze=True)

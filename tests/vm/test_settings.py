@@ -8,7 +8,7 @@ from haagent.core.model import Path
 from tests.vm.chaos.faults import signal
 from tests.vm.incidents.generations import heartbeat_said, reception
 from tests.vm.incidents.network import is_two_way
-from tests.vm.incidents.programs import await_anew, main_pid, signal_all
+from tests.vm.incidents.programs import SET_CLOCK_RIGHT, await_anew, main_pid, signal_all
 from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -32,7 +32,6 @@ MAKE_ZEROS = f"head --bytes=16 /dev/zero > {GENERATION} && sync"
 LOSE_BOTH = f"rm --force {GENERATION} {GENERATION}.highest && sync"
 # As of a battery that is empty; its clock itself goes on, or the machine would seem to have slept.
 SET_LONG_AGO = "date --set=2001-01-01"
-SET_RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"
 
 
 def codes(machine: Machine) -> set[str]:
@@ -149,7 +148,7 @@ def test_heartbeats_generation_goes_back(lab: Lab) -> None:
         await_anew(b, "heartbeat", process)
         before.await_line(b, "heartbeat: signed on as")
         assert generation(b) < was
-        b.run(SET_RIGHT)
+        b.run(SET_CLOCK_RIGHT)
         found = wait_until(
             "a's heartbeat to follow that of b",
             lambda: reception(heartbeat_said(a)[said:], b.name),

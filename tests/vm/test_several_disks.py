@@ -8,10 +8,7 @@ import json
 
 from tests.unit import fake_images
 from tests.vm.incidents.arrivals import FILES, PLACE, bring, make_image
-from tests.vm.lab import Lab
-from tests.vm.machine import Machine
-from tests.vm.story import TAKEOVER, Story
-from tests.vm.test_import import (
+from tests.vm.incidents.roster import (
     WEB,
     await_guests,
     await_nothing_left,
@@ -19,6 +16,9 @@ from tests.vm.test_import import (
     left_behind,
     remove,
 )
+from tests.vm.lab import Lab
+from tests.vm.machine import Machine
+from tests.vm.story import TAKEOVER, Story
 
 FILLS = 1800.0  # seconds; every block of 260 MiB, emulated, over an emulated cable
 SYSTEM = "/run/system"  # the guest's files, on the machine where its disks are made

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from haagent.console.alarms import Alarm
-from haagent.keeping import LOOK, LOOK_LIMIT
 from tests.vm.chaos.faults import signal
 from tests.vm.disk_faults import READS, Effect, Fault
 from tests.vm.incidents.programs import await_anew, main_pid, move, signal_all
 from tests.vm.incidents.standing import Standing, boot_id, runs_on
+from tests.vm.incidents.sticks import NOTICED, says_so
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import Pair, blank_pair, set_up, status
@@ -27,8 +26,6 @@ echo 3 > /proc/sys/vm/drop_caches
 nice --adjustment=19 find /usr/bin /usr/sbin /usr/lib/python3* /usr/lib/xen* /usr/lib/grub-xen \
     -type f -exec cat {} + > /dev/null
 """
-
-NOTICED = 5 * (LOOK + LOOK_LIMIT)  # seconds; a generous deadline for a slow, busy host
 
 
 @pytest.fixture
@@ -48,14 +45,6 @@ def pair_on_usb_sticks(lab: Lab) -> Pair:
         lab.save(checkpoint)
     wait_until("a number from the guest", pair.recorder.next, 120)
     return pair
-
-
-def says_so(machine: Machine, whose: str) -> bool:
-    """MACHINE tells that the stick of WHOSE is gone."""
-    return any(
-        complaint["code"] == Alarm.STICK_LOST and complaint["what"].startswith(whose)
-        for complaint in status(machine).get("complaints", [])
-    )
 
 
 def pull(story: Story, machine: Machine) -> None:

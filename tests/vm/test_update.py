@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Updates of one machine, on emulated ones: taken, refused, given up, and cut short."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ from haagent.update.archive import Reader
 from haagent.update.grubenv import NotABlock, parse
 from haagent.update.manifest import Manifest
 from haagent.update.slots import Intent
-from tests.vm import stick, tools
+from tests.vm import tools
+from tests.vm.incidents.sticks import plug_in_files
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, prepare, status
@@ -56,24 +56,6 @@ def await_intent(machine: Machine, wanted: Intent, deadline: float = MARKED) -> 
         lambda: intent(machine) == wanted,
         deadline,
         5,
-    )
-
-
-def bring(machine: Machine, update: Path, folder: Path) -> None:
-    """UPDATE on a USB stick that is plugged in."""
-    image = folder / f"{update.name}.img"
-    size = (update.stat().st_size + (64 << 20)) // stick.SECTOR
-    subprocess.run(
-        tools.command("mformat", "-C", "-F", "-T", str(size), "-i", image, "::"), check=True
-    )
-    subprocess.run(tools.command("mcopy", "-i", image, update, f"::/{update.name}"), check=True)
-    machine.plug_in_stick(image)
-    listing = "lsblk --noheadings --output TRAN,FSTYPE"
-    wait_until(
-        "the stick to be seen",
-        lambda: re.search(r"usb +vfat", machine.run(listing)),
-        120,
-        1,
     )
 
 
@@ -127,10 +109,10 @@ def repacked(update: Path, folder: Path, flipped: str) -> Path:
     return output
 
 
-def test_a_good_one_is_taken_and_marked(blank: Machine, lab: Lab) -> None:
+def test_a_good_one_is_taken_and_marked(blank: Machine) -> None:
     before = release(blank)
     assert "from slot a" in before
-    bring(blank, UPDATE, lab.folder)
+    plug_in_files(blank, UPDATE)
     begin(blank)
     blank.control.wait_for_boot(TAKEOVER + BOOT)
     told = blank.run("journalctl --boot=-1 --unit=updating --output=cat --no-pager")
@@ -149,7 +131,7 @@ def test_a_flipped_byte_is_refused_and_nothing_changes(blank: Machine, lab: Lab)
                 chunk = chunk[:at] + bytes([chunk[at] ^ 1]) + chunk[at + 1 :]
             at -= len(chunk)
             out.write(chunk)
-    bring(blank, damaged, lab.folder)
+    plug_in_files(blank, damaged)
     refused = blank.control.try_run("shoestring update --yes", TAKEOVER)
     assert refused.rc == 70 and "it is not whole" in refused.out, refused.out
     assert intent(blank) == Intent("a")
@@ -169,7 +151,7 @@ def test_a_bad_one_is_given_up_and_that_is_told(lab: Lab) -> None:
         before = release(b)
         await_intent(b, Intent("a"))
         bad = repacked(UPDATE, lab.folder, "root")
-        bring(b, bad, lab.folder)
+        plug_in_files(b, bad)
         begin(b, "--here")
         # What does not start has no shell that would say so: the next one is after the fall-back.
         b.control.wait_for_boot(TAKEOVER + GIVEN_UP)
@@ -200,7 +182,7 @@ def test_a_pair_is_updated_by_one_command(lab: Lab) -> None:
             await_intent(machine, Intent("a"))
         starts = {beacon.epoch for beacon in story.beacons.heard}
         assert len(starts) == 1
-        bring(a, UPDATE, lab.folder)
+        plug_in_files(a, UPDATE)
         begin(a)
         b.control.wait_for_boot(TAKEOVER + BOOT)
         wait_until("a to hear of the new release", lambda: differs(a, str(wanted)), BOOT, 2)
@@ -232,9 +214,9 @@ def differs(machine: Machine, wanted: str) -> bool:
 
 @pytest.mark.row("G9")
 @pytest.mark.parametrize("seed", [None, 7])
-def test_a_power_cut_while_it_is_written(blank: Machine, lab: Lab, seed: int | None) -> None:
+def test_a_power_cut_while_it_is_written(blank: Machine, seed: int | None) -> None:
     before = release(blank)
-    bring(blank, UPDATE, lab.folder)
+    plug_in_files(blank, UPDATE)
     begin(blank)
     wait_until("the slot to be written", lambda: "Writing ..." in said(blank), TAKEOVER, 0.2)
     blank.power_cut(seed=seed)

@@ -5,30 +5,22 @@ import pytest
 
 from haagent.command import Exit
 from haagent.console.alarms import Alarm
-from haagent.storage.resync import apart
-from tests.vm.control import Result
+from tests.vm.incidents.compared import SAME, marked, verify
 from tests.vm.incidents.disks import BLOCK, await_same_copies, complaint, restart, superblock
 from tests.vm.incidents.standing import Standing, runs_on
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
-from tests.vm.pair import SETUP, status
+from tests.vm.pair import status
 from tests.vm.story import TAKEOVER, Story
 from tests.vm.wait import wait_until
 
 TABLE = "dmsetup table shoestring-counter"
-VERIFY = "shoestring guest verify counter"
-SAME = "The two copies of counter are the same."
 DIFFER = "4 KiB differ between the two copies of counter."
 
 
 @pytest.fixture
 def story(lab: Lab) -> Story:
     return Story(lab)
-
-
-def verify(machine: Machine) -> Result:
-    """What a person is told who has both copies compared at MACHINE."""
-    return machine.control.try_run(f"{VERIFY} 2>&1", SETUP)
 
 
 def rotten(machine: Machine) -> int:
@@ -47,11 +39,6 @@ def content(machine: Machine, block: int) -> str:
     """The sum of what MACHINE's copy has there."""
     volume = f"dd if=/dev/shoestring/counter iflag=direct bs={BLOCK} skip={block} count=1"
     return machine.run(f"set -o pipefail; {volume} status=none | sha256sum")
-
-
-def marked(machine: Machine) -> int | None:
-    """KiB that DRBD on MACHINE knows to differ; None if the two are not one."""
-    return apart(machine.run("cat /proc/drbd"), {"counter": (0,)}).get("counter")
 
 
 def await_said(machine: Machine, what: str) -> str:

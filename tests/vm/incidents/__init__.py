@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What happens inside one machine, and what must not have happened to the pair because of it."""
+"""What more than one scenario tells: faults, a person's acts, and how a pair stands after them."""

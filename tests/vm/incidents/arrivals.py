@@ -22,3 +22,13 @@ def make_image(
 def bring(image: str, address: str, *more: str) -> str:
     options = f"--memory 192 --type pv --address {address}"  # its kernel is unpacked
     return " ".join(("shoestring guest import", image, options, *more, "--yes"))
+
+
+def begin_to_bring(machine: Machine, command: str) -> None:
+    """COMMAND is given to MACHINE, and nobody waits for its end; what it says is in the journal."""
+    machine.run(f"systemd-run --unit=bring --property=RemainAfterExit=yes -- {command}")
+
+
+def fate(machine: Machine) -> str:
+    """Of that command: what systemd calls its state."""
+    return machine.control.try_run("systemctl is-failed bring").out

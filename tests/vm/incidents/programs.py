@@ -29,6 +29,8 @@ HOLD_THE_DISK = (
 )
 LET_THE_DISK_GO = "systemctl stop holds-the-disk"
 
+SET_CLOCK_RIGHT = "date --set=@$(cat /sys/class/rtc/rtc0/since_epoch)"  # its battery went on
+
 # It takes all of the memory that there is, and touches it, a MiB at a time.
 EAT_MEMORY = (
     "systemd-run --quiet --collect --unit=eats-memory python3 -c '"
