@@ -4,42 +4,55 @@
 It looks only at names, in no folder, and leaves no stick mounted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from haagent import saving
+from haagent import usb
 from haagent.errors import OperatorError
-from haagent.mounting import LIMIT, mounted
+from haagent.mounting import mounted
 from haagent.run import Run
-from haagent.saving import Stick
+from haagent.usb import READABLE, Stick, plugged
 
 
-def on_sticks(run: Run, is_meant: Callable[[Path], bool]) -> list[tuple[Stick, str]]:
-    """Every file on a stick that is plugged in and that IS_MEANT by its name. Raises ToolError."""
-    listed: list[tuple[Stick, str]] = []
-    for stick in saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT)):
-        with mounted(stick.device, stick.kind, saving.POINT, run=run) as place:
-            names = sorted(
-                file.name for file in place.iterdir() if is_meant(file) and file.is_file()
-            )
-        listed += [(stick, name) for name in names]
-    return listed
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person is told: a word for such files, and what to do if there is NONE, or SEVERAL."""
+
+    what: str
+    none: str
+    several: str
 
 
 def the_only(
-    listed: Sequence[tuple[Stick, str]], wanted: str | None, what: str, none: str, several: str
+    run: Run, is_meant: Callable[[Path], bool], wanted: str | None, words: Words
 ) -> tuple[Stick, str]:
-    """The one of LISTED that is WANTED, by its name if there is one. WHAT is a word for such files,
-    NONE and SEVERAL say what to do. Raises OperatorError.
+    """The file on a stick that IS_MEANT by its name, and has the name WANTED if that is given; and
+    the stick. Raises OperatorError and ToolError.
     """
-    fitting = [one for one in listed if wanted in (None, one[1])]
+    found = plugged(run, READABLE)
+    fitting = [
+        (stick, name)
+        for stick in found.fit
+        for name in _names(stick, run, is_meant)
+        if wanted in (None, name)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        missing = what if wanted is None else wanted
-        raise OperatorError(f"There is no {missing} on a USB stick. Nothing was changed.", none)
+        missing = words.what if wanted is None else shown(wanted)
+        raise OperatorError(
+            f"There is no {missing} on a USB stick.{found.remark} Nothing was changed.", words.none
+        )
     names = ", ".join(shown(name) for _, name in fitting)
-    raise OperatorError(f"There are several {what}s: {names}. Nothing was changed.", several)
+    raise OperatorError(
+        f"There are several {words.what}s: {names}. Nothing was changed.", words.several
+    )
+
+
+def _names(stick: Stick, run: Run, is_meant: Callable[[Path], bool]) -> list[str]:
+    with mounted(stick.device, stick.kind, usb.POINT, run=run) as place:
+        return sorted(file.name for file in place.iterdir() if is_meant(file) and file.is_file())
 
 
 def shown(name: str) -> str:

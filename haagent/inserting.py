@@ -9,6 +9,7 @@ from pathlib import Path
 
 from haagent import carrying, config, running
 from haagent.asking import tell
+from haagent.carrying import Words
 from haagent.command import Exit, Places
 from haagent.console.snapshot import GuestView, Snapshot
 from haagent.errors import OperatorError, ToolError
@@ -21,10 +22,10 @@ STICKS = Path("/run/shoestring/cd-sticks")  # each by its device
 # ECMA-119: the first volume descriptor is in the sector 16, and this is its second to sixth byte.
 MARK, AT = b"CD001", 16 * 2048 + 1
 NO_STICK = (
-    "Plug in a USB stick (FAT or exFAT) with the image, not in a folder, wait a few seconds and say"
-    " it again; or name a file with its folder, or the disk that it was written to: /dev/..."
+    "Plug in a USB stick (FAT, exFAT or NTFS) with the image, not in a folder, wait a few seconds"
+    " and say it again; or name a file with its folder, or the disk that it was written to:"
+    " /dev/..."
 )
-SEVERAL = "Pull out the sticks that are not meant."
 
 
 def within_reach(wanted: str, run: Run) -> Path:
@@ -55,8 +56,8 @@ def _on_stick(name: str, run: Run) -> Path:
     for old in sorted(STICKS.glob("*")):
         with contextlib.suppress(ToolError):  # it is in a guest's drive, or was not mounted
             run(("umount", str(old)), timeout=LIMIT)
-    listed = carrying.on_sticks(run, lambda file: file.name == name)
-    stick, name = carrying.the_only(listed, name, "image", NO_STICK, SEVERAL)
+    words = Words("image", NO_STICK, "Pull out the sticks that are not meant.")
+    stick, name = carrying.the_only(run, lambda file: file.name == name, name, words)
     point = STICKS / stick.device
     mount(stick.device, stick.kind, point, run=run)
     return point / name

@@ -8,6 +8,7 @@ from pathlib import Path
 from haagent.run import Run, run
 
 LIMIT = 120.0  # seconds for one program; a bad stick is slow
+DRIVERS = {"ntfs": "ntfs3"}  # that of the kernel, as mount(8) names it
 
 
 @contextlib.contextmanager
@@ -27,10 +28,13 @@ def mounted(
 def mount(
     device: str, kind: str, point: Path, *, is_writable: bool = False, run: Run = run
 ) -> None:
-    """/dev/DEVICE, a FAT or exFAT file system as mount(8) names its KIND, is the folder POINT.
-    Raises ToolError.
+    """/dev/DEVICE, a file system of this KIND of lsblk(8)'s that knows no users, is the folder
+    POINT. Raises ToolError.
     """
     point.mkdir(parents=True, exist_ok=True)
-    # safety: what is in there may be a secret, and FAT knows no modes.
+    # safety: what is in there may be a secret, and nothing of it says who may read it.
     options = f"{'rw' if is_writable else 'ro'},nosuid,nodev,noexec,umask=0077"
-    run(("mount", "-t", kind, "-o", options, f"/dev/{device}", str(point)), timeout=LIMIT)
+    run(
+        ("mount", "-t", DRIVERS.get(kind, kind), "-o", options, f"/dev/{device}", str(point)),
+        timeout=LIMIT,
+    )

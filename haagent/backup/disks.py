@@ -25,7 +25,7 @@ LOST = (
 HINTS = {  # what to do, by what failed
     errno.ENOSPC: "It is full: make room, or take another one.",
     errno.EDQUOT: "There is no room left for us: ask for more, or take another one.",
-    errno.EFBIG: "FAT has no files of 4 GiB or more: format it with exFAT or ext4.",
+    errno.EFBIG: "FAT has no files of 4 GiB or more: format it with exFAT, or take a disk that is.",
     errno.EACCES: "Who this machine's root is there may not write: allow it (NFS: no_root_squash).",
     errno.EROFS: "It is read-only: look for a switch on it.",
     errno.EPIPE: "Whoever should have taken it has ended: look there.",

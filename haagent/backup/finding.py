@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from haagent import saving
 from haagent.alone import alone
 from haagent.backup import catalogue
 from haagent.backup.layout import title
@@ -14,6 +13,7 @@ from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
 from haagent.mounting import LIMIT, mounted
 from haagent.run import Run
+from haagent.usb import WRITABLE, Plugged, Stick, plugged
 
 POINT = Path("/run/shoestring/backups")
 
@@ -58,20 +58,20 @@ def usb_disk(what: str, run: Run, *, is_writable: bool) -> Iterator[Path]:
             yield place
 
 
-def _only(what: str, sticks: list[saving.Stick]) -> saving.Stick:
-    if len(sticks) == 1:
-        return sticks[0]
-    seen = " and ".join(stick.title for stick in sticks) or "none"
+def _only(what: str, found: Plugged) -> Stick:
+    if len(found.fit) == 1:
+        return found.fit[0]
     raise OperatorError(
-        f"{what} the one USB disk that is plugged in, and there is {seen}. Nothing was done.",
+        f"{what} the one USB disk that is plugged in, and there is {found.seen}.{found.remark}"
+        " Nothing was done.",
         "Plug in one (exFAT: FAT ends at 4 GiB a file), or name a folder, or an address:"
         " nfs://HOST/FOLDER, ssh://USER@HOST/FOLDER.",
     )
 
 
-def usb_disks(run: Run) -> list[saving.Stick]:
-    """Raises ToolError."""
-    return saving.sticks(saving.LIST, run(saving.LIST, timeout=LIMIT))
+def usb_disks(run: Run) -> Plugged:
+    """Those that backups are written to. Raises ToolError."""
+    return plugged(run, WRITABLE)
 
 
 @contextlib.contextmanager

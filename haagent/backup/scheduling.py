@@ -118,11 +118,12 @@ def _in_the_way(made: Schedule, shown: Snapshot, places: Places) -> list[str]:
     """What keeps a backup that would be due now from being made."""
     if made.to is not None or finding.POINT.is_mount():  # another backup has it just now
         return []
-    sticks = finding.usb_disks(places.run)
-    if len(sticks) == 1:
+    found = finding.usb_disks(places.run)
+    if len(found.fit) == 1:
         return []
-    seen = " and ".join(stick.title for stick in sticks) or "none"
-    return [f"There must be one USB disk in {shown.me} then. Now there is {seen}."]
+    return [
+        f"There must be one USB disk in {shown.me} then. Now there is {found.seen}.{found.remark}"
+    ]
 
 
 def _end(arguments: argparse.Namespace, places: Places, schedules: Schedules) -> Exit:

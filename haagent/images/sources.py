@@ -19,6 +19,7 @@ from typing import Protocol
 from haagent import carrying, fetching
 from haagent.asking import tell
 from haagent.backup.files import SettledFile
+from haagent.carrying import Words
 from haagent.console.sizes import size
 from haagent.elsewhere import address
 from haagent.elsewhere.address import Address
@@ -32,12 +33,13 @@ from haagent.storage import passing
 POINT = Path("/run/shoestring/images")  # the folder for sticks, each by its device
 SUFFIXES = (".ova", ".vmdk", ".qcow2", ".vdi", ".raw", ".img")
 SHA256 = re.compile("[0-9a-fA-F]{64}", re.ASCII)
-NO_STICK = (
-    "Plug in a USB stick (FAT or exFAT) with the image, not in a folder, wait a few seconds and say"
-    " it again; or name a file with its folder, a disk as /dev/..., or an address:"
-    " http://192.168.1.5/..."
+STICKS = Words(
+    "image",
+    "Plug in a USB stick (FAT, exFAT or NTFS) with the image, not in a folder, wait a few seconds"
+    " and say it again; or name a file with its folder, a disk as /dev/..., or an address:"
+    " http://192.168.1.5/...",
+    "Name one, or pull out the sticks that are not meant.",
 )
-SEVERAL = "Name one, or pull out the sticks that are not meant."
 
 # A device of so many bytes at least, that is gone afterwards.
 Volume = Callable[[int], contextlib.AbstractContextManager[Path]]
@@ -72,8 +74,7 @@ class OnStick:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Blob]:
-        listed = carrying.on_sticks(self.run, self._is_meant)
-        stick, name = carrying.the_only(listed, self.name, "image", NO_STICK, SEVERAL)
+        stick, name = carrying.the_only(self.run, self._is_meant, self.name, STICKS)
         # safety: for hours. At the place where others mount for a moment, they would unmount it.
         point = POINT / stick.device
         with mounted(stick.device, stick.kind, point, run=self.run) as place:

@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from haagent import carrying, fetching, saving
+from haagent import carrying, fetching, usb
+from haagent.carrying import Words
 from haagent.errors import OperatorError
 from haagent.mounting import mounted
 from haagent.run import Run
@@ -22,8 +23,8 @@ FETCHED = Path("/state/update")  # the folder for what comes over the network
 NAME = f"fetched{SUFFIX}"
 SPARE = 64 << 20  # bytes that stay free on the state partition: the agent writes there
 NO_STICK = (
-    "Plug in a USB stick (FAT or exFAT) with the file, not in a folder, wait a few seconds and say"
-    " it again; or name a file or an address: `shoestring update http://192.168.1.5/...`."
+    "Plug in a USB stick (FAT, exFAT or NTFS) with the file, not in a folder, wait a few seconds"
+    " and say it again; or name a file or an address: `shoestring update http://192.168.1.5/...`."
 )
 SEVERAL = (
     f"Name one behind the command, as in `shoestring update shoestring-0.2.0{SUFFIX}`, or pull out"
@@ -52,9 +53,9 @@ def found(wanted: str | None, run: Run, folder: Path, progress: Progress) -> Ite
             raise OperatorError(f"There is no file {wanted}.", f"Nothing was changed. {NO_STICK}")
         yield Path(wanted)
     else:
-        listed = carrying.on_sticks(run, lambda file: file.suffix == SUFFIX)
-        stick, name = carrying.the_only(listed, wanted, "update", NO_STICK, SEVERAL)
-        with mounted(stick.device, stick.kind, saving.POINT, run=run) as place:
+        words = Words("update", NO_STICK, SEVERAL)
+        stick, name = carrying.the_only(run, lambda file: file.suffix == SUFFIX, wanted, words)
+        with mounted(stick.device, stick.kind, usb.POINT, run=run) as place:
             yield place / name
 
 

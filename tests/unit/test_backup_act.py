@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from haagent import saving, shoestring
+from haagent import shoestring, usb
 from haagent.backup import act, finding, layout
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
@@ -431,7 +431,7 @@ def test_the_one_usb_disk_is_taken(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    plugged: list[saving.Stick] = []
+    plugged: list[usb.Stick] = []
 
     @contextlib.contextmanager
     def mounted(*_: object, **__: object) -> Iterator[Path]:
@@ -440,13 +440,13 @@ def test_the_one_usb_disk_is_taken(
     def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         return ""
 
-    monkeypatch.setattr(saving, "sticks", lambda argv, text: plugged)
+    monkeypatch.setattr(usb, "sticks", lambda argv, text: plugged)
     monkeypatch.setattr(finding, "mounted", mounted)
     monkeypatch.setattr(finding, "POINT", tmp_path / "run/backups")
     without = Places(places.file, places.cmdline, places.folder, places.socket, run)
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.FAILED
     assert "there is none. Nothing was done." in " ".join(capsys.readouterr().err.split())
-    plugged.append(saving.Stick("sdb1", "exfat", "a disk"))
+    plugged.append(usb.Stick("sdb1", "exfat", "a disk"))
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
     [first] = machine.names()
     machine.writes(0, b"later")

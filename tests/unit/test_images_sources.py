@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from haagent import saving
+from haagent import usb
 from haagent.elsewhere import share
 from haagent.elsewhere.address import parse
 from haagent.elsewhere.share import Reach
@@ -185,7 +185,7 @@ class Sticks:
 
 @pytest.fixture
 def sticks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sticks:
-    monkeypatch.setattr(saving, "POINT", tmp_path / "usb")
+    monkeypatch.setattr(usb, "POINT", tmp_path / "usb")
     monkeypatch.setattr(sources, "POINT", tmp_path / "images")
     for name in ("sdb", "sdc"):
         (tmp_path / name).mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from haagent import inserting, saving, shoestring
+from haagent import inserting, shoestring, usb
 from haagent.command import Exit, Places
 from haagent.core.events import WishAsked
 from haagent.core.model import Phase
@@ -139,7 +139,7 @@ def test_what_is_no_cd_is_refused(tmp_path: Path, name: str, data: bytes | None,
 
 
 def test_one_on_a_stick_stays_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "POINT", tmp_path / "usb")
+    monkeypatch.setattr(usb, "POINT", tmp_path / "usb")
     monkeypatch.setattr(inserting, "STICKS", tmp_path / "held")
     for name in ("sdb", "sdc"):
         (tmp_path / name).mkdir()

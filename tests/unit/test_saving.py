@@ -9,34 +9,11 @@ from typing import Any
 
 import pytest
 
-from haagent import saving, shoestring
+from haagent import shoestring, usb
 from haagent.command import Exit, Places
-from haagent.errors import ParseError, ToolError
-from haagent.saving import LIST, sticks
-
-
-def part(name: str, kind: str | None = None, **more: Any) -> dict[str, Any]:
-    """A row of `lsblk --json`, as util-linux 2.41 prints it."""
-    row = {"name": name, "tran": None, "fstype": kind, "partlabel": None, "mountpoints": [None]}
-    return {**row, "model": None, "size": "4G", **more}
-
-
-def disk(
-    name: str, *parts: dict[str, Any], tran: str | None = "usb", **more: Any
-) -> dict[str, Any]:
-    children = {"children": list(parts)} if parts else {}
-    return {**part(name, tran=tran, model="Cruzer Blade", size="7.5G"), **children, **more}
-
-
-STICK = disk("sdc", part("sdc1", "vfat"))
-OTHERS = (
-    disk("sda", part("sda1"), part("sda2", "vfat", partlabel="shoestring-esp")),
-    disk("nvme0n1", part("nvme0n1p1", "vfat", partlabel="EFI System"), tran="nvme"),
-    disk("vda", part("vda1", "vfat"), tran=None),
-    disk("sdb", fstype="LVM2_member"),
-    disk("sdd", part("sdd1", "ntfs")),
-    disk("sde", part("sde1", "vfat", mountpoints=["/mnt"])),
-)
+from haagent.errors import ToolError
+from haagent.usb import LIST
+from tests.unit.fake_usb import OTHERS, STICK, disk, part
 
 
 class Programs:
@@ -62,38 +39,13 @@ class Programs:
 
 @pytest.fixture
 def point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(saving, "POINT", tmp_path / "usb")
+    monkeypatch.setattr(usb, "POINT", tmp_path / "usb")
     return tmp_path / "usb"
 
 
 def save(programs: Programs, tmp_path: Path) -> int:
     places = Places(tmp_path / "none", tmp_path / "none", tmp_path, tmp_path / "none", programs)
     return shoestring.main(["save-report"], places)
-
-
-def test_the_stick_that_was_plugged_in_is_found_among_all_others() -> None:
-    (found,) = sticks(LIST, json.dumps({"blockdevices": [*OTHERS, STICK]}))
-    assert (found.device, found.kind) == ("sdc1", "vfat")
-    assert found.title == "Cruzer Blade, 7.5G (sdc1)"
-
-
-def test_so_is_one_without_partitions() -> None:
-    """Whatever the kernel takes its beginning for."""
-    odd = disk("sdc", part("sdc1", "exfat"), fstype="exfat")
-    (found,) = sticks(LIST, json.dumps({"blockdevices": [odd]}))
-    assert (found.device, found.kind) == ("sdc", "exfat")
-
-
-def test_a_name_on_a_stick_is_no_order_to_a_terminal() -> None:
-    odd = disk("sdc", part("sdc1", "vfat"), model="\x1b[2Jgone")
-    (found,) = sticks(LIST, json.dumps({"blockdevices": [odd]}))
-    assert found.title.startswith("?[2Jgone")
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"blockdevices": [{}]}', "[1]"])
-def test_what_is_no_list_is_not_guessed_at(text: str) -> None:
-    with pytest.raises(ParseError):
-        sticks(LIST, text)
 
 
 def test_it_is_written_and_read_back(

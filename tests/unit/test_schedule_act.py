@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from haagent import cli, saving, shoestring
+from haagent import cli, shoestring, usb
 from haagent.backup import act, news, schedule
 from haagent.backup.nightly import Nightly
 from haagent.backup.retention import Policy
@@ -282,10 +282,10 @@ def test_one_of_an_older_copy_does_not_count(night: Night, places: Places, agent
 
 
 @pytest.fixture
-def plugged(monkeypatch: pytest.MonkeyPatch) -> list[saving.Stick]:
+def plugged(monkeypatch: pytest.MonkeyPatch) -> list[usb.Stick]:
     """The USB disks of the machine; there is one."""
-    found = [saving.Stick("sdb1", "exfat", "a disk")]
-    monkeypatch.setattr(saving, "sticks", lambda argv, text: found)
+    found = [usb.Stick("sdb1", "exfat", "a disk")]
+    monkeypatch.setattr(usb, "sticks", lambda argv, text: found)
     monkeypatch.setattr(schedule, "local_zone", lambda: UTC)
     return found
 
@@ -294,7 +294,7 @@ Says = Callable[..., str]
 
 
 @pytest.fixture
-def says(places: Places, plugged: Sequence[saving.Stick], agent: Agent, capsys: Captured) -> Says:
+def says(places: Places, plugged: Sequence[usb.Stick], agent: Agent, capsys: Captured) -> Says:
     def says(*words: str, code: Exit = Exit.PROTECTED) -> str:
         assert shoestring.main(["guest", "schedule", *words], places) == code
         told = capsys.readouterr()
@@ -343,7 +343,7 @@ def test_what_was_made_is_shown(says: Says, places: Places) -> None:
 
 
 def test_where_the_guest_runs_it_says_what_that_costs(
-    says: Says, agent: Agent, plugged: list[saving.Stick]
+    says: Says, agent: Agent, plugged: list[usb.Stick]
 ) -> None:
     agent.says(both())
     plugged.clear()
@@ -354,7 +354,7 @@ def test_where_the_guest_runs_it_says_what_that_costs(
     assert "It keeps all of them, until the disk is full" in told
 
 
-def test_onto_a_folder(says: Says, tmp_path: Path, plugged: list[saving.Stick]) -> None:
+def test_onto_a_folder(says: Says, tmp_path: Path, plugged: list[usb.Stick]) -> None:
     plugged.clear()
     told = says("counter", "--at", "02:30", "--to", str(tmp_path), "--keep", "3")
     assert f"onto {tmp_path}" in told and "Now there is" not in told

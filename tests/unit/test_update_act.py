@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from haagent import handover, progress, saving, shoestring
+from haagent import handover, progress, shoestring, usb
 from haagent.command import Exit, Places
 from haagent.console.snapshot import Snapshot
 from haagent.core.model import Measured
@@ -88,7 +88,7 @@ class Owner:
 def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Owner:
     made = Owner(tmp_path, FakeStick().holds("a", OLD).intends(Intent("a")))
     PACK.write_public(KEY, tmp_path / "update.pub")
-    monkeypatch.setattr(saving, "POINT", tmp_path / "usb")
+    monkeypatch.setattr(usb, "POINT", tmp_path / "usb")
     monkeypatch.setattr(act.update, "__defaults__", (made.ground,))
     return made
 
@@ -307,14 +307,14 @@ def test_room_counts_what_is_written_over(owner: Owner) -> None:
     assert machine.room(owner.stick, "b") == before
 
 
-def usb(*parts: str) -> dict[str, Any]:
+def plugged_in(*parts: str) -> dict[str, Any]:
     row = {"fstype": None, "partlabel": None, "mountpoints": [None], "size": "4G"}
     children = [{**row, "name": name, "fstype": "vfat"} for name in parts]
     return {**row, "name": "sdc", "tran": "usb", "model": "Cruzer", "children": children}
 
 
 def test_the_only_one_on_a_stick_is_taken_from_it_read_only(owner: Owner) -> None:
-    owner.disks = [usb("sdc1")]
+    owner.disks = [plugged_in("sdc1")]
     (owner.folder / "usb").mkdir()
     update_file(owner.folder).rename(owner.folder / "usb/shoestring-0.2.0.update")
     assert owner.says("--yes") == Exit.PROTECTED
@@ -340,7 +340,7 @@ def test_nothing_is_guessed(
     told: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    owner.disks = [usb("sdc1")]
+    owner.disks = [plugged_in("sdc1")]
     (owner.folder / "usb").mkdir()
     for name in names:
         (owner.folder / "usb" / name).touch()

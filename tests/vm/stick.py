@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads and changes what is on a stick, as a person would on another PC: files of its FAT, which is
-the ESP on one that was just flashed. mtools does it; neither root nor a loop device is needed.
+the ESP on one that was just flashed. mtools does it, and ntfs-3g for NTFS; neither root nor a loop
+device is needed.
 """
 
 import json
@@ -44,6 +45,15 @@ def make_with(image: Path, *files: Path) -> None:
     size = sum(file.stat().st_size for file in files) + (64 << 20)
     _mtools("mformat", "-C", "-F", "-T", str(size // SECTOR), "-i", str(image), "::")
     _mtools("mcopy", "-i", str(image), *map(str, files), "::/")
+
+
+def make_ntfs(image: Path, *files: Path) -> None:
+    """A disk without partitions as a Windows computer formats it, with FILES."""
+    with image.open("wb") as disk:
+        disk.truncate(sum(file.stat().st_size for file in files) + (64 << 20))
+    subprocess.run(tools.command("mkntfs", "--quiet", "--fast", "--force", image), check=True)
+    for file in files:
+        subprocess.run(tools.command("ntfscp", "--quiet", image, file, file.name), check=True)
 
 
 def read(image: Path, name: str) -> str:

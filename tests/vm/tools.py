@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Programs of the mkosi tools tree (QEMU, nbdkit, OVMF, mtools), run on a host that has none of
-them.
+"""Programs of the mkosi tools tree (QEMU, nbdkit, OVMF, mtools, ntfs-3g), run on a host that has
+none of them.
 """
 
 import sys

@@ -34,13 +34,15 @@ def says_so(machine: Machine, whose: str) -> bool:
     )
 
 
-def plug_in(machine: Machine, image: Path) -> None:
-    """A USB stick with the content of IMAGE, a FAT without partitions, until MACHINE sees it."""
+def plug_in(machine: Machine, image: Path, kind: str = "vfat") -> None:
+    """A USB stick with the content of IMAGE, a file system of this KIND without partitions, until
+    MACHINE sees it.
+    """
     machine.plug_in_stick(image)
     listing = "lsblk --noheadings --output TRAN,FSTYPE"
     wait_until(
         f"{machine.name} to see the stick",
-        lambda: re.search("usb +vfat", machine.run(listing)),
+        lambda: re.search(f"usb +{kind}", machine.run(listing)),
         120,
         1,
     )
