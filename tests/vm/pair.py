@@ -90,7 +90,7 @@ def status(machine: Machine) -> dict[str, Any]:
     that may be starting anew.
     """
     try:
-        answer = json.loads(machine.control.try_run("haagent status --json").out)
+        answer = json.loads(machine.control.try_haagent("status", "--json").out)
     except (TimeoutError, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}

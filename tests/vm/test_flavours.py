@@ -16,6 +16,7 @@ KIT = {
     "etc/systemd/system/sysinit.target.wants/shoestring-test-control.service",
     "usr/lib/shoestring-test",
     "usr/lib/shoestring-test/control",
+    "usr/lib/shoestring-test/warm",
     "usr/lib/systemd/system-preset/00-shoestring-test.preset",
     "usr/lib/systemd/system/shoestring-test-control.service",
 }
