@@ -33,6 +33,7 @@ from haagent.storage.drbd import Drbd
 LIMIT = 120.0  # seconds for one program
 LONG_LIMIT = 1800.0  # for making the guest's disk: its writes wait while the peer is away
 ADDRESSES_WITHIN = 120  # seconds that systemd-networkd gets
+DOOR = "shoestring-update.socket"
 MAKE_DISK = "/usr/share/shoestring/guest/make-disk"
 WAIT_ONLINE = "/usr/lib/systemd/systemd-networkd-wait-online"
 HEAD = str(1 << 20)  # bytes of a volume; drbdmeta looks at less
@@ -262,7 +263,10 @@ class Appliance:
         _flush(Path(device))
 
     def hand_over(self) -> None:
-        self._run(("systemctl", "--no-block", "start", "multi-user.target"), timeout=LIMIT)
+        """All of the pair's units start. The door for updates comes with its card, and is said too:
+        before there were settings it was skipped.
+        """
+        self._run(("systemctl", "--no-block", "start", "multi-user.target", DOOR), timeout=LIMIT)
 
     def restart(self) -> None:
         """It only asks for it: whatever waits for us is not started any more."""

@@ -98,6 +98,11 @@ def test_a_unit_that_systemd_leaves_out_is_seen() -> None:
     assert audits.cycles("systemd[1]: Started c.\n") == []
 
 
+def test_what_was_waited_for_in_vain_is_seen() -> None:
+    said = "systemd[1]: Timed out waiting for device /sys/subsystem/net/devices/crossover.\n"
+    assert audits.timed_out(f"systemd[1]: Started c.\n{said}") == [said.strip()]
+
+
 def test_failed_units_are_named() -> None:
     assert audits.failed_units("\n") == []
     assert audits.failed_units("haagent.service loaded failed failed The agent\n") == [

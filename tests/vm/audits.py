@@ -99,6 +99,11 @@ def cycles(journal: str) -> list[str]:
     return [line for line in journal.splitlines() if "to break ordering cycle" in line]
 
 
+def timed_out(journal: str) -> list[str]:
+    """What systemd waited for in vain. It says so on the console, where a person may be typing."""
+    return [line for line in journal.splitlines() if "Timed out waiting for" in line]
+
+
 def managers(processes: str) -> list[str]:
     """Of PROCESSES, of `ps -eo comm=`, those that would manage guests beside the agent, or what is
     missing to hear the peer: heartbeat carries liveness and messages, and nothing else.

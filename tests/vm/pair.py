@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from haagent.core.timing import Timing
-from tests.vm import evening, stick
+from tests.vm import audits, evening, stick
 from tests.vm.cables import GATEWAY, GUEST
 from tests.vm.counter import Recorder
 from tests.vm.evening import LAN
@@ -216,3 +216,6 @@ def set_up(pair: Pair, *, is_typed: bool) -> None:
         evening.type_all(*pair.both)
     wait_until("the guest's first number", pair.first_number, SETUP, 2)
     pair.await_protected(SETUP)
+    for machine in pair.both:
+        said = audits.timed_out(machine.run("journalctl --boot --no-pager --quiet _PID=1"))
+        assert not said, f"{machine.name} disturbed the person at it: {said}"
