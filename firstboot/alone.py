@@ -21,7 +21,7 @@ from firstboot.description import Description
 from firstboot.faces import line, pager
 from firstboot.interview import address_of, interface_of
 from firstboot.probe import Disk, Nic
-from firstboot.prompts import Again, Prompt, Refused, ask
+from firstboot.prompts import BACK, Again, Prompt, Refused, ask
 from firstboot.proposal import HOST_NAMES, choose_disk, crossover_network, in_words
 from firstboot.question import TELLING, consent
 from firstboot.refusals import of_one
@@ -100,11 +100,11 @@ def choose(terminals: Terminals, describe: Callable[[], Description]) -> Agreeme
         for number, refusal in enumerate(found, 1):
             lines += [f"{number}. {refusal.sentence}", f"   -> {refusal.remedy}"]
         screens.show("\n".join([*lines, "", f"{MEND} {FIRST_PAGE}"]))
-        if screens.read().strip().lower() in ("back", "b"):
+        if screens.read().strip().lower() == BACK:
             return None
         here = describe()
     screens.show("\n".join([line.details(here.machine), "", MEANS, "", f"{GO_ON} {FIRST_PAGE}"]))
-    if screens.read().strip().lower() in ("back", "b"):
+    if screens.read().strip().lower() == BACK:
         return None
     made = Made(secrets.token_hex(32), secrets.token_bytes(16), guest_mac())
     asking = Asking(here, made)

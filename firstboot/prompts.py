@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-BACK = ("back", "b")
+BACK = "back"  # and nothing shorter: a machine may be called b
 FIRST = "This is the first question."
 
 
@@ -59,7 +59,7 @@ def ask(
             default = typed.get(len(given), prompt.default)
             screens.show("\n".join([*([told] if told else []), "", *prompt.lines]))
             line, told = _read(screens, prompt, default), ""
-            if line.lower() in BACK:
+            if line.lower() == BACK:
                 told, given = "" if given else FIRST, given[:-1]
                 continue
             answer = prompt.take(line or default)

@@ -19,7 +19,7 @@ from firstboot import addresses, neighbours
 from firstboot.addresses import Present, Wanted
 from firstboot.appliance import hidden
 from firstboot.interview import lan_of
-from firstboot.prompts import Refused
+from firstboot.prompts import BACK, Refused
 from firstboot.rendering import CROSSOVER, LAN
 from firstboot.serving import Serving
 from firstboot.taking_up import TakingUp
@@ -38,7 +38,7 @@ NOTHING = "Nothing was changed, on neither machine."
 GOES_ON = "The change goes on by itself; if the new addresses do not work, both keep the old ones."
 LOCK = Path("/run/shoestring/lan.lock")
 REST_WITHIN = 30.0  # seconds for what the agent is at, before it is restarted
-LEAVE = ("", "back", "b", "no")
+LEAVE = ("", BACK, "no")
 
 
 class Relocating(Serving):

@@ -4,10 +4,9 @@
 from dataclasses import dataclass
 
 from firstboot.interview import Interview
-from firstboot.prompts import Refused
+from firstboot.prompts import BACK, Refused
 from firstboot.question import Question, Topic
 
-BACK = ("back", "b")
 HELP = ("?", "help")
 
 
@@ -48,7 +47,7 @@ def reply(interview: Interview, typed: str) -> Reply:
     word = typed.strip().lower()
     if word in HELP:
         return Reply(interview, question.help)
-    if word in BACK:
+    if word == BACK:
         before = interview.back()
         is_first = before == interview
         return Reply(before, "This is the first question." if is_first else "")

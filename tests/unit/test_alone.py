@@ -67,7 +67,7 @@ def test_two_machines_have_no_secret_in_common() -> None:
     assert first is not None and second is not None and first.secret != second.secret
 
 
-@pytest.mark.parametrize("read", ["back", "B"])
+@pytest.mark.parametrize("read", ["back", "BACK"])
 def test_the_page_leads_back_to_the_first_one(read: str) -> None:
     screen = Typist(read)
     assert alone.choose(screen, here) is None
@@ -92,6 +92,13 @@ def test_a_slip_is_told_and_asked_again(number: int, typed: str, told: str) -> N
     agreement, page = asked(*RIGHT[:number], typed, *RIGHT[number:])
     assert agreement is not None
     assert told in " ".join(page.split())
+
+
+def test_a_machine_may_be_called_b() -> None:
+    """It went back to the question before, which is another word."""
+    agreement, _ = asked(READ, "b", *RIGHT[2:])
+    assert agreement is not None
+    assert answer_file.read(agreement.answers).names[0] == "b"
 
 
 def test_another_password_is_chosen_anew() -> None:

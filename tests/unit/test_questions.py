@@ -37,6 +37,7 @@ def test_a_question_mark_explains(word: str) -> None:
 def test_back_goes_back_and_says_so_where_it_cannot() -> None:
     assert reply(after(""), "back").interview == Interview(FACTS)
     assert reply(Interview(FACTS), "back").said == "This is the first question."
+    assert "Two names" in reply(Interview(FACTS), "b").said, "it is short for nothing"
 
 
 def test_what_is_refused_says_why_and_asks_again() -> None:
