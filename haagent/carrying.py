@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haagent import usb
-from haagent.errors import OperatorError
+from haagent.errors import OperatorError, ToolError
 from haagent.mounting import mounted
 from haagent.run import Run
 from haagent.usb import READABLE, Stick, plugged
@@ -28,21 +28,26 @@ def the_only(
     run: Run, is_meant: Callable[[Path], bool], wanted: str | None, words: Words
 ) -> tuple[Stick, str]:
     """The file on a stick that IS_MEANT by its name, and has the name WANTED if that is given; and
-    the stick. Raises OperatorError and ToolError.
+    the stick. One that cannot be read is told of if nothing is found on the others. Raises
+    OperatorError and ToolError.
     """
     found = plugged(run, READABLE)
-    fitting = [
-        (stick, name)
-        for stick in found.fit
-        for name in _names(stick, run, is_meant)
-        if wanted in (None, name)
-    ]
+    fitting: list[tuple[Stick, str]] = []
+    remark = found.remark
+    for stick in found.fit:
+        try:
+            there = _names(stick, run, is_meant)
+        except (OSError, ToolError) as error:
+            why = error.stderr.strip() if isinstance(error, ToolError) else ""
+            remark += f" {stick.title} cannot be read: {(why or str(error)).rstrip('.')}."
+            continue
+        fitting += [(stick, name) for name in there if wanted in (None, name)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
         missing = words.what if wanted is None else shown(wanted)
         raise OperatorError(
-            f"There is no {missing} on a USB stick.{found.remark} Nothing was changed.", words.none
+            f"There is no {missing} on a USB stick.{remark} Nothing was changed.", words.none
         )
     names = ", ".join(shown(name) for _, name in fitting)
     raise OperatorError(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The sticks and disks that are plugged in by USB, as far as a person may mean them.
 
-Neither the stick that the machine runs from is one, nor a data disk: they have partitions with our
-names, or no file system that is mounted.
+Neither the stick that the machine runs from is one, nor a data disk: the one has partitions with
+our names, and the other is LVM's.
 """
 
 import json

@@ -162,11 +162,14 @@ class Sticks:
         self.folder, self.names = folder, names
         self.options: list[str] = []
         self.mounted: list[str] = []
+        self.unreadable = ""  # the one whose file system is none
 
     def __call__(self, argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
         match argv:
             case ("lsblk", *_):
                 return json.dumps({"blockdevices": [stick(name) for name in self.names]})
+            case ("mount", *_, device, _) if device == f"/dev/{self.unreadable}":
+                raise ToolError(argv, 32, "mount: wrong fs type, bad superblock.")
             case ("mount", "-t", "exfat", "-o", options, device, point):
                 self.options.append(options)
                 Path(point).rmdir()
@@ -229,6 +232,19 @@ def test_without_just_one_nothing_is_taken(
     with pytest.raises(OperatorError, match=says), OnStick(wanted, sticks).opened():
         raise AssertionError("it was taken")
     assert sticks.mounted == []
+
+
+def test_a_stick_that_cannot_be_read_is_in_nobodys_way(sticks: Sticks, tmp_path: Path) -> None:
+    """And is told of, where it may have what is missed."""
+    sticks.unreadable = "sdb"
+    with (
+        pytest.raises(OperatorError, match=r"Cruzer, 60G \(sdb\) cannot be read: mount: wrong fs"),
+        OnStick(None, sticks).opened(),
+    ):
+        raise AssertionError("it was taken")
+    (tmp_path / "sdc/disk.raw").write_bytes(IMAGE)
+    with OnStick(None, sticks).opened() as blob:
+        assert content_of(blob) == IMAGE
 
 
 def test_a_link_on_a_stick_leads_nowhere(sticks: Sticks, tmp_path: Path) -> None:
