@@ -70,6 +70,9 @@ def _disk(machine: Machine) -> str:
 
 @pytest.mark.row("A9")
 def test_the_holder_is_rebooted_in_order(story: Story) -> None:
+    """The one machine is in its first boot, with its set-up, and the other one in its second: the
+    door for updates is open on both.
+    """
     a, b = story.pair.both
     with story:
         story.await_numbers(20)
@@ -80,6 +83,8 @@ def test_the_holder_is_rebooted_in_order(story: Story) -> None:
         a.control.wait_for_boot(BOOT)
         story.await_protected()
         assert status(b)["guests"][0]["runs_on"] == ["b"], "it failed back"
+        for machine in (a, b):
+            machine.run("systemctl is-active shoestring-update.socket")
         story.audit()
 
 
