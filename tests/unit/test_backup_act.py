@@ -431,7 +431,7 @@ def test_the_one_usb_disk_is_taken(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    plugged: list[usb.Stick] = []
+    plugged = [usb.Stick("sdc1", "ntfs", "A large disk")]  # nothing is written there
 
     @contextlib.contextmanager
     def mounted(*_: object, **__: object) -> Iterator[Path]:
@@ -445,7 +445,8 @@ def test_the_one_usb_disk_is_taken(
     monkeypatch.setattr(finding, "POINT", tmp_path / "run/backups")
     without = Places(places.file, places.cmdline, places.folder, places.socket, run)
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.FAILED
-    assert "there is none. Nothing was done." in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "there is none. A large disk has ntfs, which is not taken for this. Nothing" in said
     plugged.append(usb.Stick("sdb1", "exfat", "a disk"))
     assert shoestring.main(["guest", "backup", "counter"], without) == Exit.PROTECTED
     [first] = machine.names()

@@ -4,15 +4,17 @@
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from firstboot import agreement, apply, forgetting
+from firstboot.appliance import DOOR, Appliance
 from firstboot.apply import COMPLETE
 from firstboot.installing import mark
-from firstboot.rendering import SETTINGS
+from firstboot.rendering import CROSSOVER, SETTINGS
 from haagent.backup import news, schedule
 from haagent.command import Exit
 from haagent.console import menu
@@ -34,6 +36,23 @@ def settings(path: Path) -> dict[str, list[str]]:
         if equals and not line.startswith("#"):
             found.setdefault(name, []).append(value)
     return found
+
+
+def test_the_door_comes_with_its_card_and_after_a_set_up_in_any_case() -> None:
+    """A start of multi-user.target would wait for a card that a blank machine has not, and say on
+    its console that it did so in vain (systemd.socket(5), BindToDevice=).
+    """
+    door = settings(UNITS / DOOR)
+    assert door["BindToDevice"] == [CROSSOVER]
+    assert door["WantedBy"] == [f"sys-subsystem-net-devices-{CROSSOVER}.device"]
+    ran: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        ran.append(argv)
+        return ""
+
+    Appliance(run).hand_over()
+    assert ran == [("systemctl", "--no-block", "start", "multi-user.target", DOOR)]
 
 
 def test_a_set_up_that_dies_comes_back_however_often() -> None:

@@ -3,7 +3,7 @@
 
 from tests.vm import evening
 from tests.vm.machine import Machine
-from tests.vm.pair import SCALE, prepare, status
+from tests.vm.pair import SCALE, is_alone, prepare
 from tests.vm.person import Person
 from tests.vm.wait import wait_until
 
@@ -25,11 +25,6 @@ def make_anew(machine: Machine, index: int) -> None:
     disk = machine.disks[index]
     disk.file(machine.folder).unlink()
     disk.create(machine.folder)
-
-
-def is_alone(machine: Machine) -> bool:
-    guests = status(machine).get("guests", [])
-    return bool(guests) and all(guest["is_alone"] for guest in guests)
 
 
 def await_alone(machine: Machine) -> None:
