@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from haagent import password
+from haagent.answering import note
 from haagent.errors import OperatorError
 from haagent.folding import folded
 
@@ -31,8 +32,9 @@ class NobodyThere(OperatorError):
 
 
 def tell(*lines: str) -> None:
-    """LINES, folded as a terminal shows them best."""
+    """LINES, folded as a terminal shows them best; they are what a program is answered, too."""
     for line in lines:
+        note(line)
         print("\n".join(folded(line)))
     sys.stdout.flush()
 

@@ -26,7 +26,7 @@ FENCE_CODES = f"{CODES} `haagent fence-peer` has DRBD's: 4, 7, or 1."
 
 def main(argv: list[str], places: Places | None = None) -> int:
     """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
-    program = CommandLine("haagent", "One half of a Shoestring pair.", FENCE_CODES)
+    program = CommandLine("haagent", "One half of a Shoestring pair.", FENCE_CODES, has_json=False)
     shoestring.add_status(program)
     shoestring.add_start(program)
     add = program.add

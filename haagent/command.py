@@ -6,6 +6,7 @@ It must not know any command.
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from haagent import __version__, client, config, control, state
+from haagent.answering import Answer, answering
 from haagent.client import AgentSilent
 from haagent.console.guard import Guard
 from haagent.console.snapshot import Snapshot, Verdict, from_dict, is_stale
@@ -54,6 +56,8 @@ CODES = (
     "exit codes: 0 PROTECTED, or done; 1 NOT PROTECTED; 2 STOPPED; 3 the agent does not answer; "
     "64 wrong usage; 70 anything else failed, or did not come about; 130 interrupted."
 )
+
+JSON = "for programs: one answer on standard output, and all else on standard error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +103,56 @@ def ended_as_by_ctrl_c() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+class Add(Protocol):
+    """How a command is added, as CommandLine.add."""
+
+    def __call__(
+        self, name: str, run: Command, help: str, example: str, *, has_json: bool | None = None
+    ) -> Parser: ...
+
+
 class CommandLine:
     """A program of several commands."""
 
-    def __init__(self, name: str, description: str, codes: str = CODES) -> None:
-        self._name, self._codes = name, codes
+    def __init__(
+        self, name: str, description: str, codes: str = CODES, *, has_json: bool = True
+    ) -> None:
+        """HAS_JSON: whether its commands take --json, but for those that are added otherwise."""
+        self._name, self._codes, self._has_json = name, codes, has_json
         self._parser = Parser(prog=name, description=description, epilog=codes)
         self._parser.add_argument("--version", action="version", version=f"{name} {__version__}")
         self._commands = self._parser.add_subparsers(
             dest="command", required=True, metavar="COMMAND"
         )
 
-    def add(self, name: str, run: Command, help: str, example: str = "") -> Parser:
-        return self._add(self._commands, name, run, help, example)
+    def add(
+        self, name: str, run: Command, help: str, example: str = "", *, has_json: bool | None = None
+    ) -> Parser:
+        return self._add(self._commands, name, run, help, example, has_json=has_json)
 
-    def group(self, name: str, help: str) -> Callable[[str, Command, str, str], Parser]:
+    def group(self, name: str, help: str) -> Add:
         """What adds a command `NAME VERB`, as `add` does."""
         parser = self._commands.add_parser(name, help=help, description=help, epilog=self._codes)
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         return partial(self._add, verbs)
 
-    def _add(self, to: Any, name: str, run: Command, help: str, example: str) -> Parser:
+    def _add(
+        self,
+        to: Any,
+        name: str,
+        run: Command,
+        help: str,
+        example: str,
+        *,
+        has_json: bool | None = None,
+    ) -> Parser:
         shown = f"example: {example}  --  " if example else ""
         command: Parser = to.add_parser(
             name, help=help, description=help, epilog=f"{shown}{self._codes}"
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, json=False)
+        if self._has_json if has_json is None else has_json:
+            command.add_argument("--json", action="store_true", help=JSON)
         return command
 
     def all(self) -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -138,29 +166,41 @@ class CommandLine:
     def run(self, argv: list[str], places: Places | None = None) -> int:
         """Runs one command; the exit code. Raises SystemExit for --help and wrong usage."""
         arguments = self.parse(argv)
-        command: Command = arguments.run
         try:
-            code = command(arguments, places or Places())
-            sys.stdout.flush()
-        except AgentSilent as error:
-            return self._complain(error, Exit.SILENT)
-        except Interrupted as error:
-            return self._complain(error, Exit.INTERRUPTED)
-        except KeyboardInterrupt:
-            print()
-            return Exit.INTERRUPTED
-        except (ShoestringError, TimingError) as error:
-            return self._complain(error, Exit.FAILED)
+            if not arguments.json:
+                return self._run(arguments, places or Places(), Answer())
+            with answering() as answer:
+                code = self._run(arguments, places or Places(), answer)
+            print(json.dumps(answer.ended_with(code), indent=2), flush=True)
         except BrokenPipeError:
             # Whoever read it has seen enough; the rest goes nowhere, also at the interpreter's end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return Exit.FAILED
         return code
 
-    def _complain(self, error: Exception, code: Exit) -> Exit:
+    def _run(self, arguments: argparse.Namespace, places: Places, answer: Answer) -> Exit:
+        command: Command = arguments.run
+        try:
+            code = command(arguments, places)
+            sys.stdout.flush()
+        except AgentSilent as error:
+            return self._complain(error, Exit.SILENT, answer)
+        except Interrupted as error:
+            return self._complain(error, Exit.INTERRUPTED, answer)
+        except KeyboardInterrupt:
+            print()
+            answer.error = "It was interrupted."
+            return Exit.INTERRUPTED
+        except (ShoestringError, TimingError) as error:
+            return self._complain(error, Exit.FAILED, answer)
+        return code
+
+    def _complain(self, error: Exception, code: Exit, answer: Answer) -> Exit:
         sys.stdout.flush()
+        answer.error = str(error)
         said = [f"{self._name}: {error}"]
         if isinstance(error, OperatorError):
+            answer.hint = error.hint
             said.append(f"  {error.hint}")
         for text in said:
             print("\n".join(folded(text)) if sys.stderr.isatty() else text, file=sys.stderr)

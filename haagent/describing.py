@@ -5,13 +5,13 @@ It must not decide anything, and changes nothing.
 """
 
 import argparse
-import json
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from haagent import config
+from haagent.answering import give
 from haagent.asking import tell
 from haagent.command import Exit, Places, is_at_a_terminal, look
 from haagent.config import Config, GuestConfig
@@ -32,7 +32,7 @@ def show(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -> 
     found = config.load(places.file, places.cmdline)
     if arguments.json:
         [state] = [one for one in data["guests"] if one["name"] == view.name]
-        print(json.dumps({"settings": settings(found, view.name, sysfs), "state": state}, indent=2))
+        give({"settings": settings(found, view.name, sysfs), "state": state})
     else:
         said = misnamed(view.name, places.run) if shown.me in view.runs_on else []
         print("\n".join([*lines(shown, view, found, sysfs), *said]))

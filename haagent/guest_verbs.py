@@ -6,10 +6,9 @@ does.
 """
 
 import argparse
-from collections.abc import Callable
 
 from haagent import describing, handover, running, verifying
-from haagent.command import Command, CommandLine, Exit, Parser, Places
+from haagent.command import Add, Command, CommandLine, Exit, Parser, Places
 from haagent.core.ordering import USUAL
 
 CD = "for this start of a PC: an image of a CD, here or on a USB stick"
@@ -26,15 +25,14 @@ def add_guest(program: CommandLine, listed: Command) -> None:
     help = "say all that is set about a guest, and how it is"
     command = add("show", describing.show, help, "shoestring guest show web")
     command.add_argument("guest", metavar="GUEST")
-    command.add_argument("--json", action="store_true", help="for programs")
     help = "its text console, where it runs; Ctrl-] ends it"
-    add("console", describing.console, help, "shoestring guest console web").add_argument(
-        "guest", metavar="GUEST"
-    )
+    example = "shoestring guest console web"
+    command = add("console", describing.console, help, example, has_json=False)
+    command.add_argument("guest", metavar="GUEST")
     help = "the screen of a PC, for one viewer of VNC's on the LAN, with a password for this once"
-    add("screen", view_screen, help, "shoestring guest screen web").add_argument(
-        "guest", metavar="GUEST"
-    )
+    example = "shoestring guest screen web"
+    command = add("screen", view_screen, help, example, has_json=False)
+    command.add_argument("guest", metavar="GUEST")
     for verb, act, help in (
         ("start", running.start, "start a guest that is off, on this machine if it can"),
         ("stop", running.stop, "shut a guest down, on either machine, and leave it off"),
@@ -60,7 +58,7 @@ def add_guest(program: CommandLine, listed: Command) -> None:
     add_list_of(add)
 
 
-def add_list_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+def add_list_of(add: Add) -> None:
     help = "bring a virtual machine in: an image (raw, qcow2, vmdk, vdi, OVA) becomes a guest here"
     command = add("import", bring, help, "shoestring guest import web.qcow2 --memory 2048")
     help = (
@@ -163,7 +161,7 @@ def add_numbers(command: Parser, otherwise: str, *, is_pc: bool = False) -> None
     command.add_argument("--more-than-one-machine-can-hold", action="store_true", help=help)
 
 
-def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+def add_backup_of(add: Add) -> None:
     help = "write a guest's disk into a file, from this machine's copy, while it runs on"
     command = add("backup", back_up, help, "shoestring guest backup web --to /mnt --daily 7")
     command.add_argument("guest", metavar="GUEST")
@@ -175,7 +173,6 @@ def add_backup_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     command.add_argument("--plain", action="store_true", help=help)
     add_reading(command)
     add_retention(command)
-    command.add_argument("--json", action="store_true", help="what was done, for programs")
     add_schedule_of(add)
     help = "write each of a guest's disks into a file for another hypervisor, while it runs on"
     command = add("export", export, help, "shoestring guest export web --format vmdk")
@@ -202,7 +199,7 @@ def add_retention(command: Parser) -> None:
         command.add_argument(f"--{period}", metavar="N", type=int, help=help)
 
 
-def add_schedule_of(add: Callable[[str, Command, str, str], Parser]) -> None:
+def add_schedule_of(add: Add) -> None:
     help = "have this machine back a guest up by itself; without a guest: say what it does"
     example = "shoestring guest schedule web --at 02:30 --daily 7 --weekly 4"
     command = add("schedule", schedule, help, example)
@@ -216,7 +213,6 @@ def add_schedule_of(add: Callable[[str, Command, str, str], Parser]) -> None:
     help = "a folder, or nfs://HOST/FOLDER; without it, the one USB disk that is plugged in then"
     command.add_argument("--to", metavar="FOLDER", help=help)
     add_retention(command)
-    command.add_argument("--json", action="store_true", help="for programs")
 
 
 def add_backup(program: CommandLine) -> None:
@@ -225,7 +221,6 @@ def add_backup(program: CommandLine) -> None:
     command = add("show", show_backup, "say what is in it", f"shoestring backup show {file}")
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)
     add_host_key(command)
-    command.add_argument("--json", action="store_true", help="for programs")
     help = "read every byte of it, and of what it builds on"
     command = add("verify", verify_backup, help, f"shoestring backup verify {file}")
     command.add_argument("file", metavar="FILE|GUEST", help=BACKUP)

@@ -95,9 +95,9 @@ def maintenance(arguments: argparse.Namespace, places: Places) -> Exit:
         limit = MOVE_LIMIT * _scale(places) * max(1, len(goers))
         client.follow(watch.sees, limit, places.socket)
     now = watch.newest
-    print(f"{now.me} is {'in' if _is_resting(now) else 'not in'} maintenance.")
+    tell(f"{now.me} is {'in' if _is_resting(now) else 'not in'} maintenance.")
     for guest in prospects.here(now) if is_on else ():
-        print(f"{guest.name} stays on {now.me}: {guest.blocker or 'it waits for its turn'}.")
+        tell(f"{guest.name} stays on {now.me}: {guest.blocker or 'it waits for its turn'}.")
     code = _verdict(watch, goers)
     return code if _is_resting(now) is is_on else Exit.FAILED
 
@@ -137,7 +137,7 @@ def go_down(shown: Snapshot, places: Places, verb: str) -> Exit:
             f"It has signed off: `systemctl reboot` brings it back, `systemctl {verb}` switches it "
             "off all the same.",
         )
-    print(f"{shown.me} has signed off, and goes down now.", flush=True)
+    tell(f"{shown.me} has signed off, and goes down now.")
     places.run(("systemctl", verb), timeout=SYSTEMCTL_LIMIT)
     return code
 
@@ -179,10 +179,10 @@ def _verdict(watch: Watch, goers: Sequence[GuestView]) -> Exit:
         if view.runs_on:
             told += f", term {view.newest_term}"
         if _has_arrived(now, before):
-            print(f"{told}.")
+            tell(f"{told}.")
         else:
             code = Exit.FAILED
-            print(f"{view.name} did not get to {now.peer}: {told}.")
+            tell(f"{view.name} did not get to {now.peer}: {told}.")
     return code
 
 

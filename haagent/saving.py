@@ -10,6 +10,7 @@ import socket
 import time
 
 from haagent import report, usb
+from haagent.asking import tell
 from haagent.command import Exit, Places
 from haagent.errors import OperatorError, ToolError
 from haagent.mounting import mounted
@@ -27,7 +28,7 @@ def save_report(arguments: argparse.Namespace, places: Places) -> Exit:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     name = f"shoestring-{socket.gethostname()}-{stamp}.txt"
     _write(stick, name, data, places.run)
-    print(f"{name} is on the stick, and was read back. It holds no keys. You can pull it out.")
+    tell(f"{name} is on the stick, and was read back. It holds no keys. You can pull it out.")
     return Exit.PROTECTED
 
 

@@ -5,13 +5,13 @@ It must not decide anything: it asks the agent, and tells what the agent shows.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 from pathlib import Path
 
 from haagent import client, guest_verbs, handover, password, report, resolution, running, saving
+from haagent.answering import give
 from haagent.asking import ask, ask_unseen, new_password
 from haagent.command import (
     VERDICTS,
@@ -41,32 +41,37 @@ def command_line() -> CommandLine:
     """All of our commands."""
     program = CommandLine("shoestring", "What your pair does, and the everyday acts.")
     add_status(program)
-    program.add("guests", guests, "list the guests, where each can go, and the memory for them")
+    help = "list the guests, where each can go, and the memory for them"
+    program.add("guests", guests, help, "shoestring guests")
     guest_verbs.add_guest(program, guests)
     guest_verbs.add_backup(program)
-    move = program.add("move", handover.move, "shut a guest down here and start it on the other")
+    help = "shut a guest down here and start it on the other"
+    move = program.add("move", handover.move, help, "shoestring move web")
     move.add_argument("guest", metavar="GUEST")
     rest = program.add(
         "maintenance",
         handover.maintenance,
         "empty this machine and let nothing start on it by itself; or end that",
+        "shoestring maintenance on",
     )
     rest.add_argument("switch", choices=("on", "off"))
-    down = program.add(
-        "shutdown", handover.shutdown, "hand the guests over, then switch this machine off"
-    )
-    again = program.add(
-        "reboot", handover.reboot, "hand the guests over, then restart this machine"
-    )
+    help = "hand the guests over, then switch this machine off"
+    down = program.add("shutdown", handover.shutdown, help, "shoestring shutdown")
+    help = "hand the guests over, then restart this machine"
+    again = program.add("reboot", handover.reboot, help, "shoestring reboot")
     for act in (move, rest, down, again):
         act.add_argument("--yes", action="store_true", help="do not ask; for scripts")
     add_resolve(program)
     add_start(program)
-    program.add("replace", replace, "give the place of the other machine, which died, to a new one")
-    program.add("install", install, "put the system on an internal disk; the stick is free then")
-    program.add("lan", lan, "give both machines other addresses on the LAN, and another gateway")
+    for name, at_a_terminal, help in (
+        ("replace", replace, "give the place of the other machine, which died, to a new one"),
+        ("install", install, "put the system on an internal disk; the stick is free then"),
+        ("lan", lan, "give both machines other addresses on the LAN, and another gateway"),
+    ):
+        program.add(name, at_a_terminal, help, f"shoestring {name}", has_json=False)
     add_report(program)
-    program.add("save-report", saving.save_report, "write the report onto a USB stick")
+    help = "write the report onto a USB stick"
+    program.add("save-report", saving.save_report, help, "shoestring save-report")
     add_password(program)
     add_factory_reset(program)
     add_update(program)
@@ -74,19 +79,21 @@ def command_line() -> CommandLine:
 
 
 def add_status(program: CommandLine) -> None:
-    command = program.add("status", status, "say whether the pair is protected, and what is wrong")
-    command.add_argument("--json", action="store_true", help="everything there is, for programs")
+    help = "say whether the pair is protected, and what is wrong"
+    program.add("status", status, help, "shoestring status", has_json=True)
 
 
 def add_resolve(program: CommandLine) -> None:
     help = "end a split brain: choose which of two copies counts, and keep the other aside"
-    command = program.add("resolve", resolution.resolve, help)
+    example = "shoestring resolve web"
+    command = program.add("resolve", resolution.resolve, help, example, has_json=False)
     command.add_argument("guest", metavar="GUEST", nargs="?")
 
 
 def add_start(program: CommandLine) -> None:
     help = "start a guest in spite of what the agent misses, or one that was stopped"
-    command = program.add("start", start, help)
+    example = "shoestring start web --anyway"
+    command = program.add("start", start, help, example, has_json=False)
     command.add_argument("guest", metavar="GUEST")
     command.add_argument(
         "--anyway",
@@ -98,12 +105,15 @@ def add_start(program: CommandLine) -> None:
 
 def add_report(program: CommandLine) -> None:
     help = "print all there is to know about this machine, without keys"
-    command = program.add("report", tell_all, help)
+    example = "shoestring report /mnt/report.txt"
+    command = program.add("report", tell_all, help, example, has_json=False)
     command.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a new file to write")
 
 
 def add_password(program: CommandLine) -> None:
-    command = program.add("password", change_password, "change the password of this machine")
+    help = "change the password of this machine"
+    example = "shoestring password"
+    command = program.add("password", change_password, help, example, has_json=False)
     command.add_argument(
         "--print",
         action="store_true",
@@ -113,12 +123,13 @@ def add_password(program: CommandLine) -> None:
 
 def add_factory_reset(program: CommandLine) -> None:
     help = "make this machine leave the pair and forget it"
-    program.add("factory-reset", forget_the_pair, help)
+    example = "shoestring factory-reset"
+    program.add("factory-reset", forget_the_pair, help, example, has_json=False)
 
 
 def add_update(program: CommandLine) -> None:
     help = "install another release on both machines of the pair, one after the other"
-    command = program.add("update", update, help)
+    command = program.add("update", update, help, "shoestring update")
     help = "the file, or where it is (http://ADDRESS/...); without it, the one on a USB stick"
     command.add_argument("source", metavar="FILE|URL", nargs="?", help=help)
     command.add_argument("--here", action="store_true", help="only on this machine")
@@ -132,7 +143,7 @@ def add_update(program: CommandLine) -> None:
 def status(arguments: argparse.Namespace, places: Places) -> Exit:
     data, shown = look(places)
     if arguments.json:
-        print(json.dumps(data, indent=2))
+        give(data)
     else:
         for line in render(shown, WIDTH, sys.maxsize, time.monotonic()):
             print(line)
@@ -140,7 +151,10 @@ def status(arguments: argparse.Namespace, places: Places) -> Exit:
 
 
 def guests(arguments: argparse.Namespace, places: Places) -> Exit:
-    _, shown = look(places)
+    data, shown = look(places)
+    if arguments.json:
+        give({"guests": data["guests"], "nodes": data["nodes"]})
+        return Exit.PROTECTED
     column = max((len(guest.name) for guest in shown.guests), default=0)
     for guest in shown.guests:
         print(guest_line(shown, guest, column))

@@ -8,7 +8,6 @@ written to here; or a person's, that an older one is wanted.
 
 import argparse
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from haagent import config
+from haagent.answering import give
 from haagent.asking import tell
 from haagent.backup import catalogue, chain, finding, plain, showing, writing
 from haagent.backup import restoring as restores
@@ -77,7 +77,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
         is_plain=arguments.plain,
         is_here_meant=arguments.here,
         is_older_meant=arguments.older,
-        is_shown=not arguments.json,
+        is_shown=True,
     )
     began = time.time()
     told = make(job, places, share.of(arguments, places), sysfs)
@@ -86,10 +86,8 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
         schedule = None if told["older"] else schedules.read(job.guest)
         if schedule is not None:
             schedules.change(schedule.succeeded(began, Path(str(told["file"])).name))
-    if arguments.json:
-        print(json.dumps(told, indent=2))
-    else:
-        tell(*sentences(told))
+    give(told)
+    tell(*sentences(told))
     return Exit.PROTECTED
 
 
@@ -325,7 +323,10 @@ def policy_of(arguments: argparse.Namespace) -> Policy | None:
 def show(arguments: argparse.Namespace, places: Places) -> Exit:
     with finding.meant(arguments.file, share.of(arguments, places)) as path, Backup(path) as backup:
         told = showing.summary(backup)
-    print(json.dumps(told, indent=2) if arguments.json else "\n".join(showing.lines(told)))
+    if arguments.json:
+        give(told)
+    else:
+        print("\n".join(showing.lines(told)))
     return Exit.PROTECTED
 
 

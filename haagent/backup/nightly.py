@@ -39,7 +39,7 @@ class Nightly:
         self._zone = zone or schedule.local_zone()
         self._sysfs = sysfs
         # Nobody is there to be asked anything.
-        self._reach = Reach(places.run, may_ask=False, is_silent=True)
+        self._reach = Reach(places.run, may_ask=False)
         self._schedules = Schedules(places.file.parent)
         self._note = places.socket.with_name(news.NAME)
         self._news = dict(news.read(self._note))

@@ -2,13 +2,13 @@
 """`shoestring guest schedule`: when this machine backs a guest up by itself."""
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 
+from haagent.answering import give
 from haagent.asking import tell
 from haagent.backup import finding, schedule
 from haagent.backup.act import policy_of
@@ -69,8 +69,7 @@ def _begin(arguments: argparse.Namespace, places: Places, schedules: Schedules) 
     if schedules.read(view.name) != made:
         raise BugError(f"another schedule of {view.name} is on the stick than was said")
     Nightly(places).look()
-    if arguments.json:
-        return _print_json([made], schedule.local_zone())
+    _give([made], schedule.local_zone())
     tell(*_said(made, shown, view), *in_the_way)
     return Exit.PROTECTED
 
@@ -135,8 +134,7 @@ def _end(arguments: argparse.Namespace, places: Places, schedules: Schedules) ->
         )
     schedules.remove(guest)
     Nightly(places).look()
-    if arguments.json:
-        return _print_json([], schedule.local_zone())
+    _give([], schedule.local_zone())
     tell(f"{guest} is not backed up by itself any more. The backups that there are stay.")
     return Exit.PROTECTED
 
@@ -155,7 +153,8 @@ def _show(arguments: argparse.Namespace, places: Places, schedules: Schedules) -
     if arguments.json:
         if bad:
             raise bad[0]
-        return _print_json(found, zone)
+        _give(found, zone)
+        return Exit.PROTECTED
     for trouble in bad:
         tell(f"{trouble} {trouble.hint}")
     for one in found:
@@ -206,7 +205,6 @@ def _moment(at: float, zone: tzinfo) -> str:
     return datetime.fromtimestamp(at, zone).strftime("%a %Y-%m-%d %H:%M %Z")
 
 
-def _print_json(found: Sequence[Schedule], zone: tzinfo) -> Exit:
+def _give(found: Sequence[Schedule], zone: tzinfo) -> None:
     now = time.time()
-    print(json.dumps([schedule.to_dict(one, now, zone) for one in found], indent=2))
-    return Exit.PROTECTED
+    give([schedule.to_dict(one, now, zone) for one in found])

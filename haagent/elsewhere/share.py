@@ -40,7 +40,6 @@ class Reach:
     run: Run
     host_key: str | None = None  # of an SSH server, as a person gave it
     may_ask: bool = True  # a person, whether that is the right server
-    is_silent: bool = False  # what is printed is for programs
     have_own_mounts: Callable[[Run], None] = names.have_own_mounts
     check_answers: Callable[[str, int], None] = names.check_answers
 
@@ -64,12 +63,6 @@ class Reach:
             raise _refused(address, error, NFS_HINTS) from error
 
     def _mount_ssh(self, address: Address, mode: str) -> None:
-        if self.is_silent:
-            raise OperatorError(
-                f"{address} asks for a password, and nothing is asked with --json. Nothing was"
-                " changed.",
-                "Leave --json out, or take a folder over NFS, which asks for none.",
-            )
         key = host_key.agreed(address, self.run, self.host_key, may_ask=self.may_ask)
         password = ask_unseen(f"The password of {address.user} on {address.host}: ")
         known = POINT.with_name(f"known-host-{os.getpid()}")
@@ -96,12 +89,8 @@ class Reach:
 
 def of(arguments: argparse.Namespace, places: Places) -> Reach:
     """As a person has said it on the command line."""
-    return Reach(
-        places.run,
-        arguments.host_key,
-        may_ask=not getattr(arguments, "yes", False),
-        is_silent=getattr(arguments, "json", False),
-    )
+    may_ask = not getattr(arguments, "yes", False)
+    return Reach(places.run, arguments.host_key, may_ask=may_ask)
 
 
 def nfs_argv(address: Address, mode: str) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def update(arguments: argparse.Namespace, places: Places, ground: Ground = HERE)
         refuse(machine.of_machine(places, ground))
         with line.watched(INTERRUPTED, GOES_ON):
             put_in(path, key, manifest, places, ground, line.shows)
-    print(f"{manifest.release} is on the stick, and was read back.")
+    tell(f"{manifest.release} is on the stick, and was read back.")
     return _restart(manifest, arguments.yes, places)
 
 
@@ -133,10 +133,10 @@ def put_in(
 
 def _restart(manifest: Manifest, is_agreed: bool, places: Places) -> Exit:
     if not is_agreed and ask("Type yes to restart this machine now: ").lower() != "yes":
-        print(f"{manifest.release} waits for the next start: `shoestring reboot`.")
+        tell(f"{manifest.release} waits for the next start: `shoestring reboot`.")
         return Exit.PROTECTED
     machine.restart(places)
-    print(f"This machine restarts with {manifest.release}.")
+    tell(f"This machine restarts with {manifest.release}.")
     return Exit.PROTECTED
 
 
@@ -151,9 +151,9 @@ def _dismiss(places: Places, ground: Ground) -> Exit:
     with ground.medium(is_writable=True) as medium:
         found = standing(medium, places.cmdline.read_text())
         if not found.intent.fallen:
-            print("No update was given up: there is nothing to put aside.")
+            tell("No update was given up: there is nothing to put aside.")
             return Exit.PROTECTED
         installing.dismiss_fallen(medium, found)
         news.write(news.of(standing(medium, places.cmdline.read_text())), ground.news)
-    print(f"{machine.current(found)} stays, and no screen tells of the other one any more.")
+    tell(f"{machine.current(found)} stays, and no screen tells of the other one any more.")
     return Exit.PROTECTED

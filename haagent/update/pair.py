@@ -78,7 +78,7 @@ def update(
             _update_there(plan, peer, path, line, is_older_wanted=arguments.older)
         await_well(plan, peer, places, clock or Clock())
         if not plan.is_due_here:
-            print(f"Both machines run {manifest.release}.")
+            tell(f"Both machines run {manifest.release}.")
             return Exit.PROTECTED
         _shown(places, ground)
         try:
@@ -91,7 +91,7 @@ def update(
                 f"{shown.peer} runs {manifest.release}, and {shown.me} does not: {error.message}",
                 f"Plug the stick in again, if it was pulled. {AGAIN}",
             ) from error
-    print(f"{manifest.release} is on the stick of {shown.me}, too.", flush=True)
+    tell(f"{manifest.release} is on the stick of {shown.me}, too.")
     return handover.go_down(_shown(places, ground), places, "reboot")
 
 
@@ -174,7 +174,7 @@ def _update_there(plan: Plan, peer: Peer, path: Path, line: Line, *, is_older_wa
             f"{there} was lost on the way: {error}.",
             f"Nothing was changed on {me}, and {there} still starts. {AGAIN}",
         ) from error
-    print(f"{plan.manifest.release} is on the stick of {there}, which restarts.", flush=True)
+    tell(f"{plan.manifest.release} is on the stick of {there}, which restarts.")
 
 
 def await_well(plan: Plan, peer: Peer, places: Places, clock: Clock) -> None:

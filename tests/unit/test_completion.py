@@ -63,7 +63,7 @@ def test_every_command_is_in_it() -> None:
         (["guest", "export", "web", "--format", "v"], ["vmdk", "vdi"]),
         (["guest", "import", "--memory", ""], []),
         (["maintenance", ""], ["on", "off"]),
-        (["maintenance", "-"], ["--help", "--yes"]),
+        (["maintenance", "-"], ["--help", "--json", "--yes"]),
         (["status", ""], []),
         (["nonsense", "gu"], ["guests", "guest"]),
         (["$(touch here)", "`touch here`", "@", "]", "gu"], ["guests", "guest"]),
@@ -132,4 +132,4 @@ def test_an_option_with_one_letter_is_not_offered() -> None:
         return Exit.PROTECTED
 
     program.add("act", nothing, "").add_argument("-q", "--quiet", metavar="HOW")
-    assert '["shoestring act"]="--help --quiet:HOW"' in completion.script(program)
+    assert '["shoestring act"]="--help --json --quiet:HOW"' in completion.script(program)

@@ -202,15 +202,6 @@ def test_a_key_that_was_given_is_not_asked_about(
     assert (RSA in net.known) == (given == RSA_SUM)
 
 
-def test_with_json_nothing_is_asked(point: Path) -> None:
-    net = Net()
-    silent = replace(reach(net), is_silent=True)
-    with pytest.raises(OperatorError, match="nothing is asked with --json"):  # noqa: SIM117
-        with silent.folder(parse(NAS), is_writable=True):
-            pass
-    assert net.ran == []
-
-
 @pytest.mark.parametrize(
     ("wanted", "line", "why"),
     [

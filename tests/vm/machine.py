@@ -4,13 +4,14 @@ hurt it.
 """
 
 import contextlib
+import json
 import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tests.vm import tools
 from tests.vm.control import Control
@@ -376,6 +377,10 @@ class Machine:
 
     def run(self, script: str, timeout: float = 60) -> str:
         return self.control.run(script, timeout)
+
+    def answer(self, command: str, timeout: float = 60) -> Any:
+        """What COMMAND answers a program: what it takes from standard output with --json."""
+        return json.loads(self.run(f"{command} --json 2>/dev/null", timeout))
 
     def journal(self) -> str:
         """That of the boot before, as far as it was kept, and of the running one; or why it cannot

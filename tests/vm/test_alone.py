@@ -3,8 +3,6 @@
 later.
 """
 
-import json
-
 from tests.vm import audits, evening
 from tests.vm.cables import GATEWAY, GUEST
 from tests.vm.incidents.lone import set_up_alone, shows
@@ -50,7 +48,7 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
         wait_until("a number", recorder.next, TAKEOVER)
     promised = list(recorder.acknowledged)
     plug_in_backups(b, lab)
-    told = json.loads(b.run("shoestring guest backup counter --json", timeout=READS))
+    told = b.answer("shoestring guest backup counter", READS)
     assert told["guest"] == "counter"
     assert "every sum is right" in b.run("shoestring backup verify counter", timeout=READS)
 
@@ -66,8 +64,8 @@ def test_both_machines_are_gone_and_a_third_one_serves_their_guest(lab: Lab) -> 
     after = wait_until("a number", recorder.next, TAKEOVER)
     assert after > max(promised)
     wait_until("both guests to run on c", lambda: shows(b, first="c", counter="c"), SETUP, 2)
-    said = b.run("shoestring guest backup counter --json", timeout=READS)  # without --here
-    assert json.loads(said)["base"], "it does not build on what was restored"
+    told = b.answer("shoestring guest backup counter", READS)  # without --here
+    assert told["base"], "it does not build on what was restored"
     grow(b, "counter")
     b.run("shoestring guest stop first --yes", timeout=TAKEOVER)
     grow(b, "first")

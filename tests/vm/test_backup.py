@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest is backed up while it writes, and what was acknowledged before is in the file."""
 
-import json
-
 from tests.vm.incidents.saved import READS, numbers_in
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
@@ -13,9 +11,7 @@ BACK_UP = f"shoestring guest backup counter --to {PLACE}"
 
 
 def back_up(machine: Machine, *more: str) -> dict[str, object]:
-    told: dict[str, object] = json.loads(
-        machine.run(" ".join((BACK_UP, "--json", *more)), timeout=READS)
-    )
+    told: dict[str, object] = machine.answer(" ".join((BACK_UP, *more)), READS)
     return told
 
 

@@ -6,7 +6,6 @@ On the crossover: the gateway of the emulated LAN hears every frame there (QEMU'
 no notice of whom one is for), and refuses each TCP connection that it may not make.
 """
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -141,11 +140,11 @@ def test_backups_go_to_a_share_and_come_from_there(story: Story) -> None:
         assert nobody.rc and "nothing answers at its port 2049" in nobody.out, nobody.out
         a.run(EXPORT, timeout=TAKEOVER)
 
-        back_up = f"shoestring guest backup counter --to {SHARE} --json"
-        full = json.loads(b.run(back_up, timeout=FILLS))
+        back_up = f"shoestring guest backup counter --to {SHARE}"
+        full = b.answer(back_up, FILLS)
         assert full["base"] is None and full["file"].startswith(SHARE)
         story.await_numbers(20)
-        changed = json.loads(b.run(back_up, timeout=FILLS))
+        changed = b.answer(back_up, FILLS)
         assert changed["base"] == full["file"].rpartition("/")[2]
         said = b.run(f"shoestring backup verify {changed['file']}", timeout=FILLS)
         assert "every sum is right" in said
@@ -166,9 +165,7 @@ def test_backups_go_to_a_share_and_come_from_there(story: Story) -> None:
 
 
 def test_a_guest_and_its_backups_are_kept_over_ssh(story: Story, tmp_path: Path) -> None:
-    """By whoever has the password, and on the computer that was meant. Programs are told how, and
-    nothing is asked of them.
-    """
+    """By whoever has the password, and on the computer that was meant."""
     b = story.pair.b
     assert story.lab.cables is not None
     (tmp_path / "kept").mkdir()
@@ -180,7 +177,6 @@ def test_a_guest_and_its_backups_are_kept_over_ssh(story: Story, tmp_path: Path)
         unseen = (f"The password of {USER}", server.password, True)
         known = f"--host-key {server.fingerprint}"
         for command, why in (
-            (f"{back_up} --json", "nothing is asked with --json"),
             (
                 answering(back_up, ("Is it the same?", "no", False)),
                 f"{FILES} shows the key {server.fingerprint}",
@@ -197,7 +193,9 @@ def test_a_guest_and_its_backups_are_kept_over_ssh(story: Story, tmp_path: Path)
             assert refused.rc and why in said, refused
             assert not [*(tmp_path / "kept").iterdir()]
 
-        said = b.run(answering(back_up, ("Is it the same?", "yes", False), unseen), timeout=FILLS)
+        asked = ("Is it the same?", "yes", False), unseen
+        said = b.run(answering(f"{back_up} --json", *asked), timeout=FILLS)
+        assert '"base": null' in said
         print(said)
         [file] = (tmp_path / "kept").iterdir()
         assert server.password not in said + b.run("cat /proc/[0-9]*/cmdline; journalctl --boot")

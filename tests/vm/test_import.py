@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A virtual machine is brought in as an image, is taken over like any other, and goes again."""
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -99,9 +98,7 @@ def test_a_guest_is_edited_restored_beside_itself_and_renamed(story: Story) -> N
 
 
 def memory(machine: Machine) -> int:
-    found: int = json.loads(machine.run("shoestring guest show counter --json"))["settings"][
-        "memory"
-    ]
+    found: int = machine.answer("shoestring guest show counter")["settings"]["memory"]
     return found
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A guest is backed up without anybody's doing, and the screen says when it was not."""
 
-import json
 from typing import Any
 
 from haagent.console.alarms import Alarm
@@ -20,7 +19,7 @@ LOOKS = 600.0 + READS  # seconds: the timer looks every five minutes of the mach
 
 def kept(machine: Machine) -> dict[str, Any]:
     """What MACHINE knows of its only schedule."""
-    [one] = json.loads(machine.run(f"{SCHEDULE} --json"))
+    [one] = machine.answer(SCHEDULE)
     assert isinstance(one, dict)
     return one
 

@@ -4,8 +4,6 @@ is on the first one, and the numbers that it counts are on the second: a beacon 
 there.
 """
 
-import json
-
 from tests.unit import fake_images
 from tests.vm.incidents.arrivals import FILES, PLACE, bring, make_image
 from tests.vm.incidents.roster import (
@@ -51,8 +49,8 @@ def slices(machine: Machine) -> list[str]:
 
 
 def back_up(machine: Machine, folder: str, *more: str) -> str:
-    command = f"mkdir -p {folder} && shoestring guest backup web --to {folder} --json"
-    told: dict[str, str] = json.loads(machine.run(" ".join((command, *more)), timeout=FILLS))
+    command = f"mkdir -p {folder} && shoestring guest backup web --to {folder}"
+    told: dict[str, str] = machine.answer(" ".join((command, *more)), FILLS)
     return told["file"]
 
 
@@ -81,7 +79,7 @@ def test_a_guest_with_two_disks_is_taken_over_and_restored(lab: Lab) -> None:
             assert guests(machine) == {"counter": ["a"], "web": ["a"]}
         story.await_beacons(20, of=WEB)
         assert (slices(a), slices(b)) == (["xvda", "xvdb"], [])
-        shown = json.loads(b.run("shoestring guest show web --json"))["settings"]["disks"]
+        shown = b.answer("shoestring guest show web")["settings"]["disks"]
         assert shown["xvda"] == 192 << 20 and shown["xvdb"] >= SIZE
         a.run("udevadm settle")
         assert LABEL not in a.run("ls /dev/disk/by-label; udevadm info --export-db")
