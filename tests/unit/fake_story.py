@@ -10,7 +10,8 @@ from haagent.core.model import Phase
 from tests.vm.beacons import Beacon
 from tests.vm.chaos.faults import ALIVE
 from tests.vm.control import Result
-from tests.vm.story import Line, Story
+from tests.vm.journal import Line
+from tests.vm.story import Story
 
 
 class FakeMachine:

@@ -7,10 +7,10 @@ import pytest
 
 from haagent.core.model import PeerOff
 from haagent.core.timing import Timing
-from tests.vm.bench.courses import Course, NotTold, course, parse_journal, proof_needs, shutdown
+from tests.vm.bench.courses import Course, NotTold, course, proof_needs, shutdown
 from tests.vm.bench.figures import Verdict
 from tests.vm.bench.takeovers import Sample, figures
-from tests.vm.story import Line
+from tests.vm.journal import Line, parse
 
 AHEAD = 1_700_000_000.0  # of the wall clock, against this host's
 TIMING = Timing().scaled(4)
@@ -86,10 +86,12 @@ def test_a_journal_is_read_with_its_moments() -> None:
     text = (
         "1795391234.250000 a systemd[1]: Started haagent.service.\n"
         "1795391240.500000 a haagent[700]: counter: stopping -> released: farewell\n"
+        " 978307203.000000 a haagent[700]: its clock is of long ago\n"
         "-- No entries --\n"
     )
-    assert parse_journal(text)[-1] == Line(1795391240.5, "counter: stopping -> released: farewell")
-    assert len(parse_journal(text)) == 2
+    began, left, long_ago = parse(text)
+    assert left == Line(1795391240.5, "counter: stopping -> released: farewell")
+    assert began.at < left.at and long_ago == Line(978307203.0, "its clock is of long ago")
 
 
 def test_a_proof_needs_what_the_timers_say() -> None:

@@ -9,9 +9,10 @@ import time
 
 from tests.vm.accel import acceleration
 from tests.vm.audits import lost
+from tests.vm.journal import Line, find
 from tests.vm.lab import Lab
 from tests.vm.pair import SCALE, status
-from tests.vm.story import TAKEOVER, Line, Story, find, lines, wall_clock
+from tests.vm.story import TAKEOVER, Story, lines, wall_clock
 from tests.vm.wait import wait_until
 
 WRITES = 200  # acknowledged before the cut, at least

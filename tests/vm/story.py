@@ -3,14 +3,13 @@
 LAN, and the audits at its end.
 """
 
-import re
 import threading
 import time
-from dataclasses import dataclass
 from types import TracebackType
 
 from tests.vm import audits
 from tests.vm.beacons import Beacons
+from tests.vm.journal import READ, Line, find, parse
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, TIMING, Pair, healthy_pair, status
@@ -19,14 +18,6 @@ from tests.vm.wait import wait_until
 BOOT = 900  # seconds; a generous deadline for a slow, busy host
 TAKEOVER = 900
 OVERLAP = 2.0 * SCALE  # seconds in which a start that is being ended may still be heard
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of an agent's journal. AT is seconds of that machine's wall clock."""
-
-    at: float
-    text: str
 
 
 class Story:
@@ -171,17 +162,7 @@ def await_stopped(machine: Machine) -> str:
 
 def lines(machine: Machine) -> list[Line]:
     """What the agent of MACHINE has logged in this boot."""
-    journal = machine.control.try_run(
-        "journalctl --boot --unit=haagent --no-pager --output=short-unix --quiet", 60
-    )
-    found = re.findall(r"^(\d+\.\d+) \S+ \S+: (.*)$", journal.out, re.MULTILINE)
-    return [Line(float(at), text) for at, text in found]
-
-
-def find(journal: list[Line], pattern: str, after: float = 0.0) -> Line | None:
-    return next(
-        (line for line in journal if line.at > after and re.search(pattern, line.text)), None
-    )
+    return parse(machine.control.try_run(READ.format(boot=0), 60).out)
 
 
 def identity(machine: Machine) -> dict[str, str]:

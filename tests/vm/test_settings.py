@@ -10,10 +10,11 @@ from tests.vm.incidents.generations import heartbeat_said, reception
 from tests.vm.incidents.network import is_two_way
 from tests.vm.incidents.programs import SET_CLOCK_RIGHT, await_anew, main_pid, signal_all
 from tests.vm.incidents.standing import Standing, await_time, boot_id, runs_on, starts
+from tests.vm.journal import find
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SETUP, TIMING, flash, status
-from tests.vm.story import BOOT, TAKEOVER, Story, find
+from tests.vm.story import BOOT, TAKEOVER, Story
 from tests.vm.wait import wait_until
 
 STATE = "/state/haagent"

@@ -11,11 +11,12 @@ from tests.vm.cables import Said
 from tests.vm.incidents.network import HEARTBEAT, await_complaint, cables_of
 from tests.vm.incidents.standing import Standing, await_time, runs_on
 from tests.vm.incidents.words import again, forged, of_another_pair, speaker
+from tests.vm.journal import find
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.mishaps import Which
 from tests.vm.pair import TIMING, status
-from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, find, lines, switch_on
+from tests.vm.story import BOOT, TAKEOVER, Story, await_stopped, lines, switch_on
 from tests.vm.wait import wait_until
 
 REFUSED = "a message that is not signed with this pair's key"

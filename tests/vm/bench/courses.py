@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from haagent.core.model import PeerOff
 from haagent.core.timing import Timing
-from tests.vm.story import Line, find
+from tests.vm.journal import Line, find
 
 SILENT = r"is silent on every path"
 DECIDED = r"released -> promoting: peer off: (?P<proof>[\w-]+);"
@@ -82,12 +82,6 @@ def proof_needs(proof: PeerOff, timing: Timing) -> float:
             return timing.keepalive
         case _:
             return 0.0
-
-
-def parse_journal(text: str) -> list[Line]:
-    """What an agent said, of `journalctl --output=short-unix`."""
-    found = re.findall(r"^(\d+\.\d+) \S+ \S+: (.*)$", text, re.MULTILINE)
-    return [Line(float(at), said) for at, said in found]
 
 
 def course(taker: Sequence[Line], offset: float, began: float, answers: Sequence[float]) -> Course:

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 
 from haagent.core.model import PeerOff
 from tests.vm.bench.asker import Asker
-from tests.vm.bench.courses import AGAIN, DECIDED, Course, course, parse_journal, shutdown
+from tests.vm.bench.courses import AGAIN, DECIDED, Course, course, shutdown
 from tests.vm.bench.figures import Bound, Figure, Target
+from tests.vm.journal import READ, Line, find, parse
 from tests.vm.lab import Lab
 from tests.vm.machine import Machine
 from tests.vm.pair import SCALE, TIMING, Pair, healthy_pair, status
-from tests.vm.story import BOOT, TAKEOVER, Line, find, lines, wall_clock
+from tests.vm.story import BOOT, TAKEOVER, lines, wall_clock
 from tests.vm.wait import wait_until
 
 CUT, MOVE, REBOOT = "takeover", "move", "reboot"
 BEFORE = 10  # answers, so that the guest is warm
 MOST = Target(Bound.AT_MOST, 10)
-BOOT_BEFORE = "journalctl --boot=-1 --unit=haagent --no-pager --output=short-unix --quiet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def by_a_reboot(scene: Scene) -> Course:
 
     def before() -> list[Line]:
         scene.holder.control.wait_for_boot(BOOT)
-        return parse_journal(scene.holder.run(BOOT_BEFORE, 120))
+        return parse(scene.holder.run(READ.format(boot=-1), 120))
 
     return _in_order(scene, "systemctl reboot", before)
 

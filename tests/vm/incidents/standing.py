@@ -4,9 +4,10 @@
 import re
 
 from tests.vm.chaos.faults import BOOT_ID
+from tests.vm.journal import Line, find
 from tests.vm.machine import Machine
 from tests.vm.pair import status
-from tests.vm.story import BOOT, TAKEOVER, Line, Story, find, lines
+from tests.vm.story import BOOT, TAKEOVER, Story, lines
 from tests.vm.wait import wait_until
 
 
