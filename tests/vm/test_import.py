@@ -39,7 +39,9 @@ def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
         refused = a.control.try_run(f"{bring(f'{PLACE}/bad.qcow2', WEB)} 2>&1")
         assert refused.rc and "Nothing was changed" in refused.out, refused.out
         story.beacons.set_apart(WEB)
-        print(a.run(bring(image, WEB), timeout=FILLS))
+        answer = a.answer(bring(image, WEB), FILLS)
+        print(answer)
+        assert answer["exit"] == 0 and answer["said"][-1] == "web runs on a."
         for machine in (a, b):
             assert left_behind(machine, "counter", "web") == []
             assert guests(machine) == {"counter": ["a"], "web": ["a"]}
@@ -52,7 +54,10 @@ def test_a_guest_comes_is_taken_over_and_goes(story: Story) -> None:
         story.await_beacons(20, of=WEB)
         story.return_of(a)
 
-        b.run("shoestring guest stop web --yes", timeout=TAKEOVER)
+        answer = b.answer("shoestring guest stop web --yes", TAKEOVER)
+        assert answer["said"][-1].startswith("web is off, and stays so")
+        listed = {one["name"]: one["runs_on"] for one in b.answer("shoestring guests")["guests"]}
+        assert listed == {"counter": ["b"], "web": []}
         assert "web is removed, on both machines." in b.run(remove("web"), timeout=TAKEOVER)
         await_nothing_left(story, "counter")
         assert guests(a) == guests(b) == {"counter": ["b"]}
