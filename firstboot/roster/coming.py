@@ -43,7 +43,7 @@ STARTS = {
     " years are not. What needs a PC's hardware, such as Windows, is of --type hvm.",
     GuestKind.HVM: "It is started as a PC with a BIOS starts from its disk; one that starts by EFI"
     " alone does not start here. Such a PC is slow until its system has drivers for Xen, as every"
-    " Linux of these years has.",
+    " Linux of these years has. Windows has not been tried.",
 }
 OUI = "00:16:3e"  # of Xen's guests
 # Above those that a set-up gives. A number is of one change, and no change has it again: DRBD on
