@@ -101,6 +101,7 @@ class Answers:
     time_servers: tuple[IPv4Address, ...] = ()  # empty: Debian's own pool
     part: Part = Part.FOUNDS
     replaced_keys: tuple[str, ...] = field(default=(), repr=False)  # of who joins: the old pairs'
+    list: int = 0  # the change that the guests are from; 0: they are those of a new pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +291,7 @@ def _answers(file: _Section) -> Answers:
         replaced_keys=file.take_list(
             "replaced-keys", values.key, range(1, MOST_KEYS + 1), is_needed=False, default=()
         ),
+        list=file.take("list", values.change, is_needed=False, default=0),
     )
     disk.finish()
     if system:

@@ -197,6 +197,7 @@ def agent(answers: Answers) -> tuple[File, ...]:
         referees=answers.referees,
         key_file=KEY,
         replaced_keys=REPLACED_KEYS if replaced or answers.part is Part.STAYS else "",
+        list=answers.list,
         guests={
             guest.name: {
                 "first_node": guest.first_node,

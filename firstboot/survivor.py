@@ -182,6 +182,8 @@ def compose(survivor: Survivor, successor: Successor, secret: str) -> tuple[str,
         **({"time-servers": list(survivor.time_servers)} if survivor.time_servers else {}),
         **({"referees": list(map(str, survivor.referees))} if survivor.referees else {}),
         "secret": secret,
+        # safety: a guest's number is that of the change it came with. None is given twice.
+        **({"list": str(survivor.list)} if survivor.list else {}),
         "guests": {guest.name: _told(guest) for guest in survivor.guests},
     }
     lan, crossover = survivor.lan, survivor.crossover

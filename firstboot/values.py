@@ -160,6 +160,13 @@ def number(text: str) -> int:
     return int(text)
 
 
+def change(text: str) -> int:
+    """Of the list of guests."""
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ValueError("should be a number from 0 to 999999")
+    return int(text)
+
+
 def kind(text: str) -> Kind:
     """How Xen runs a guest."""
     if text not in list(Kind):

@@ -135,6 +135,15 @@ def test_a_guest_keeps_its_device_and_its_port(tmp_path: Path) -> None:
         assert "/dev/drbd7 minor 7;" in resource and ":7795;" in resource
 
 
+def test_the_next_guest_gets_a_number_that_no_other_had(tmp_path: Path) -> None:
+    """It is that of the change of the list, which goes on counting."""
+    found = survivor(tmp_path, config=replace(loaded(tmp_path, A), list=7))
+    for answers in map(answer_file.read, compose(found, SUCCESSOR, NEW_SECRET)):
+        assert loaded(tmp_path, answers).list == 7
+    with pytest.raises(answer_file.AnswersError, match="list should be a number"):
+        answer_file.read(TEXTS["a"] + "list: -1\n")
+
+
 def test_who_joins_learns_the_keys_of_all_who_have_no_place_any_more(tmp_path: Path) -> None:
     old = ("12" * 32, "34" * 32)
     found = survivor(tmp_path, texts=Texts("Gateway=10.0.2.2\n", "", replaced_keys=old))
