@@ -207,8 +207,11 @@ def identity(names: tuple[str, ...]) -> Party:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Ctrl-C waits: between the other machine's promise and our word there is no way back."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits, as does whatever else ends a command: between the other machine's promise and
+    our word there is no way back.
+    """
+    ends = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         yield
     finally:
