@@ -117,8 +117,9 @@ def clone(
     view = guest_of(shown, arguments.guest)
     copies.refuse(shown, view, is_here_meant=arguments.here)
     found = config.load(places.file, places.cmdline)
-    copy = content.of_guest(view.name, found, places.run, sysfs)
-    return _come(arguments, places, copy, "clone", meet, Line())
+    copy = copies.opened(view.name, places, is_here_meant=arguments.here)
+    disks_ = content.of_guest(view.name, found, copy, sysfs)
+    return _come(arguments, places, disks_, "clone", meet, Line())
 
 
 def _come(

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from firstboot.roster.properties import SPOKEN
 from haagent.backup import chain, head, plain, restoring
+from haagent.backup.act import Copy
 from haagent.backup.definition import mapping
 from haagent.backup.layout import Progress as Share
 from haagent.backup.layout import title
@@ -30,7 +31,6 @@ from haagent.images.ova import Disk
 from haagent.images.ovf import Firmware
 from haagent.images.recognition import Format, recognise
 from haagent.run import Run
-from haagent.storage.snapshot import snapshot
 
 LARGEST = 1 << 50  # bytes; the room is each machine's to judge
 MOST = most(is_pc=False)
@@ -77,15 +77,15 @@ def of_backup(path: Path) -> Iterator[Content]:
         yield _backed_up(name, found.head.disks, found.head.definition, restore)
 
 
-def of_guest(name: str, found: Config, run: Run, sysfs: Path) -> Content:
+def of_guest(name: str, found: Config, copy: Copy, sysfs: Path) -> Content:
     """The disks of the guest NAME as `export.disks_of` has them, at the moment that they are
-    copied: a snapshot costs the guest something, and no person is waited for with one. Raises
-    OperatorError.
+    copied: COPY is a snapshot, which costs the guest something, and no person is waited for with
+    one. Raises OperatorError.
     """
     guest = found.guests[name]
 
     def put(devices: Sequence[Path], show: Progress) -> None:
-        with export.disks_of(name, found, snapshot(name, run), sysfs) as images:
+        with export.disks_of(name, found, copy, sysfs) as images:
             _put([*images.values()], devices, show)
 
     parts = guest.cut(export.length_of(name, found, sysfs))

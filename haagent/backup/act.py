@@ -94,20 +94,26 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
 def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[str, object]:
     """What was done. Raises ShoestringError; OSError if what is not kept cannot be removed."""
     _, shown = look(places)
-    view = guest_of(shown, job.guest)
-    refuse(shown, view, is_here_meant=job.is_here_meant, is_older_meant=job.is_older_meant)
+    may = {"is_here_meant": job.is_here_meant, "is_older_meant": job.is_older_meant}
+    refuse(shown, guest_of(shown, job.guest), **may)
     found = config.load(places.file, places.cmdline)
     with finding.folder("A backup goes onto", job.to, reach) as folder:
         line = Line()
+        _, shown = look(places)  # a person may have been asked for minutes
+        view = guest_of(shown, job.guest)
         with line.watched(
             "The backup was interrupted.", "There is none: what was written is removed."
         ):
-            told = _write(job, folder, found, copy_of(view, places.run), sysfs, line)
+            why = older(shown, view)
+            at = moment(view) if why else datetime.now(UTC)
+            copy = opened(job.guest, places, **may)
+            told = _write(job, folder, found, copy, at, sysfs, line, is_older=bool(why))
+        written = Path(str(told["file"])).name
         told["file"] = finding.path_of(Path(str(told["file"])), job.to)
         told["differs"] = differs(view)
-        told["older"] = older(shown, view)
+        told["older"] = why
         # safety: what is there already may be newer than what was read just now.
-        told["removed"] = [] if told["older"] else _thin_out(job, folder)
+        told["removed"], told["stay"] = ([], []) if why else _thin_out(job, folder, written)
     return told
 
 
@@ -153,9 +159,40 @@ def _is_newest(shown: Snapshot, view: GuestView) -> bool:
     return view.disk == Disk.UP_TO_DATE and (view.is_in_sync or is_only_one)
 
 
+@contextlib.contextmanager
+def opened(
+    guest: str, places: Places, *, is_here_meant: bool, is_older_meant: bool = False
+) -> Iterator[Path]:
+    """What there is of this machine's copy of GUEST to read, as of this moment. Raises
+    ShoestringError, as `refuse` if it is not to be read.
+    """
+    may = {"is_here_meant": is_here_meant, "is_older_meant": is_older_meant}
+    _, shown = look(places)
+    before = guest_of(shown, guest)
+    refuse(shown, before, **may)
+    with copy_of(before, places.run) as path:
+        # safety: a resync may have begun before the snapshot was there, and then it is of two
+        # moments. No resync is over between two looks.
+        _, shown = look(places)
+        after = guest_of(shown, guest)
+        refuse(shown, after, **may)
+        if (after.disk, after.link) != (before.disk, before.link):
+            raise OperatorError(
+                f"The copy of {guest} on {shown.me} changed its state as it was to be read.",
+                "Nothing was done. Say it again.",
+            )
+        yield path
+
+
 def copy_of(view: GuestView, run: Run) -> Copy:
     """What there is of this machine's copy to read."""
     return Overwritten(run).opened(view.name) if is_part(view) else snapshot(view.name, run)
+
+
+def moment(view: GuestView) -> datetime:
+    """That a copy is of which is not the newest: until then it was. Now, if nobody knows."""
+    at = view.in_sync_at
+    return datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def older(shown: Snapshot, view: GuestView) -> str:
@@ -184,8 +221,17 @@ def differs(view: GuestView) -> int:
 
 
 def _write(
-    job: Job, folder: Path, found: Config, copy: Copy, sysfs: Path, line: Line
+    job: Job,
+    folder: Path,
+    found: Config,
+    copy: Copy,
+    at: datetime,
+    sysfs: Path,
+    line: Line,
+    *,
+    is_older: bool,
 ) -> dict[str, object]:
+    """AT is the moment that it is of."""
     began, size = time.monotonic(), 0
 
     def progress(share: float) -> None:
@@ -194,20 +240,20 @@ def _write(
         seconds = max(time.monotonic() - began, 0.001)
         line.shows("Reading", share, f", {share * size / seconds / 1e6:.1f} MB/s")
 
-    base = None if job.is_full or job.is_plain else _base(job.guest, folder)
+    is_whole = job.is_full or job.is_plain or is_older  # what is newer is no base of what is older
+    base = None if is_whole else _base(job.guest, folder, at)
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(Backup(base)) if base is not None else None
+        below = stack.enter_context(Backup(base)) if base is not None else None
         disks = [*_sources(job.guest, found, copy, sysfs, stack)]
         size = sum(disk.size for disk in disks)
-        if opened is not None and opened.head.block < fitting_block([d.size for d in disks]):
-            base = opened = None  # the disk has grown so large that its blocks are too small
+        if below is not None and below.head.block < fitting_block([d.size for d in disks]):
+            base = below = None  # the disk has grown so large that its blocks are too small
         text = definition(found, job.guest, disks)
-        at = datetime.now(UTC)
         if job.is_plain:
             path = plain.write(folder, job.guest, at, text, disks, progress)
             stored = size
         else:
-            path, written = writing.write_file(folder, job.guest, at, text, disks, opened, progress)
+            path, written = writing.write_file(folder, job.guest, at, text, disks, below, progress)
             stored = written.length
     return {
         "guest": job.guest,
@@ -255,12 +301,13 @@ def definition(found: Config, guest: str, disks: list[Source]) -> str:
     )
 
 
-def _base(guest: str, folder: Path) -> Path | None:
-    """The newest backup in FOLDER that another one can build on."""
+def _base(guest: str, folder: Path, at: datetime) -> Path | None:
+    """The newest backup in FOLDER that another one, made AT that moment, can build on."""
     ours = _ours(guest, folder)
-    if not ours:
+    past = [one for one in ours if one.name.at <= at]  # a clock may have been ahead
+    if not past:
         return None
-    newest = max(ours, key=lambda one: (one.name.at, one.file))
+    newest = max(past, key=lambda one: (one.name.at, one.file))
     depth, by_id = 0, {one.id: one for one in ours}
     one: Point | None = newest
     while one is not None and one.base is not None:
@@ -275,14 +322,24 @@ def _ours(guest: str, folder: Path) -> list[Point]:
     return [one for one in points if one.name.guest == guest and one.file != one.id]
 
 
-def _thin_out(job: Job, folder: Path) -> list[str]:
-    """Removes what the policy does not keep, now that a newer one is there. The names."""
+def _thin_out(job: Job, folder: Path, written: str) -> tuple[list[str], list[str]]:
+    """Removes what the policy does not keep, now that WRITTEN is there, which is newer. The names
+    of what went, and what did not let itself be removed, with the reason.
+    """
     if job.policy is None:
-        return []
-    going = expendable(_ours(job.guest, folder), job.policy)
-    for one in going:
-        (folder / one.file).unlink()
-    return [one.file for one in going]
+        return [], []
+    ours = _ours(job.guest, folder)
+    until = next((one.name.at for one in ours if one.file == written), None)
+    gone, stay = [], []
+    for one in expendable(ours, job.policy, until):
+        try:
+            (folder / one.file).unlink()
+        except OSError as error:
+            # What it builds on comes after it, and stays as well.
+            stay.append(f"{one.file} ({error.strerror})")
+            break
+        gone.append(one.file)
+    return gone, stay
 
 
 def sentences(told: dict[str, object]) -> list[str]:
@@ -297,6 +354,12 @@ def sentences(told: dict[str, object]) -> list[str]:
     removed = told["removed"]
     if isinstance(removed, list) and removed:
         lines.append(f"Removed, for they are not kept any more: {', '.join(removed)}.")
+    stay = told["stay"]
+    if isinstance(stay, list) and stay:
+        lines.append(
+            f"It is not kept any more, and cannot be removed: {', '.join(stay)}. Others may be left"
+            " with it, and the disk fills up: look who may remove files there."
+        )
     lines += [doubt(str(told["guest"]))] if told["differs"] else []
     return lines + ([str(told["older"])] if told["older"] else [])
 

@@ -2,12 +2,14 @@
 """Which backup a person means: a path, an address, or a name on the one USB disk there is."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from haagent.alone import alone
 from haagent.backup import catalogue
 from haagent.backup.layout import title
+from haagent.backup.retention import Point
 from haagent.elsewhere import address
 from haagent.elsewhere.share import Reach
 from haagent.errors import OperatorError
@@ -16,6 +18,7 @@ from haagent.run import Run
 from haagent.usb import WRITABLE, Plugged, Stick, plugged
 
 POINT = Path("/run/shoestring/backups")
+AHEAD = timedelta(days=1)  # what two clocks may well differ by
 
 
 @contextlib.contextmanager
@@ -103,4 +106,24 @@ def meant(where: str, reach: Reach) -> Iterator[Path]:
                 f" that is called so. It has backups of: {guests}.{odd}",
                 "Nothing was done. Name one of these, or the file with its folder.",
             )
-        yield disk / max(ours, key=lambda point: (point.name.at, point.file)).file
+        yield disk / newest(ours, datetime.now(UTC)).file
+
+
+def newest(points: Sequence[Point], now: datetime) -> Point:
+    """Of those of one guest. Raises OperatorError if that is in doubt: the clock that dated some of
+    them, or the one that says what is NOW, was wrong.
+    """
+
+    def last(of: Sequence[Point]) -> Point:
+        return max(of, key=lambda point: (point.name.at, point.file))
+
+    ahead = [point for point in points if point.name.at > now + AHEAD]
+    if ahead and len(ahead) < len(points):
+        past = last([point for point in points if point not in ahead])
+        raise OperatorError(
+            f"Which backup of {past.name.guest} is the newest is not known: {last(ahead).file} is"
+            f" dated ahead of this machine's clock, and {past.file} is not.",
+            "Nothing was done. Name the file that is meant; `shoestring backup show FILE` tells of"
+            " each.",
+        )
+    return last(points)

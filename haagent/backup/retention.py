@@ -43,14 +43,20 @@ class Policy:
             )
 
 
-def expendable(points: Iterable[Point], policy: Policy) -> list[Point]:
+def expendable(
+    points: Iterable[Point], policy: Policy, until: datetime | None = None
+) -> list[Point]:
     """Those that POLICY does not keep, in the order in which they can be removed: whatever moment
     it ends, what is left can be restored.
+
+    safety: what is dated after UNTIL, when the newest was made, is of a clock that was ahead. It
+    neither goes nor counts, or each new one would go in its favour.
     """
     all_ = list(points)
-    kept: set[str] = set()
+    kept = {point.id for point in all_ if until is not None and point.name.at > until}
     for guest in {point.name.guest for point in all_}:
-        kept |= _wanted([point for point in all_ if point.name.guest == guest], policy)
+        ours = [one for one in all_ if one.name.guest == guest and one.id not in kept]
+        kept |= _wanted(ours, policy)
     # safety: without what it builds on, an incremental backup is nothing.
     by_id = {point.id: point for point in all_}
     kept |= {below.id for point in all_ if point.id in kept for below in _below(point, by_id)}

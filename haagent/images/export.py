@@ -45,7 +45,9 @@ def export(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) -
         folder = stack.enter_context(
             finding.folder("An export goes onto", arguments.to, share.of(arguments, places))
         )
-        copy = copies.copy_of(view, places.run)
+        copy = copies.opened(
+            view.name, places, is_here_meant=arguments.here, is_older_meant=arguments.older
+        )
         images = stack.enter_context(disks_of(view.name, found, copy, sysfs))
         began = stamp(datetime.now(UTC))
         for disk, image in images.items():

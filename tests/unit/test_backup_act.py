@@ -16,11 +16,13 @@ import yaml
 
 from haagent import shoestring, usb
 from haagent.backup import act, finding, layout
+from haagent.backup.naming import Kind, Name
+from haagent.backup.retention import Point
 from haagent.command import Exit, Places
 from haagent.core.model import Disk, Link, Phase
 from haagent.elsewhere import share
 from haagent.elsewhere.share import Reach
-from haagent.errors import ToolError
+from haagent.errors import OperatorError, ToolError
 from haagent.images import conversion, export
 from haagent.storage.findings import Finding
 from haagent.storage.verification import Verified
@@ -98,6 +100,8 @@ def machine(tmp_path: Path, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Ma
         def now(zone: object) -> datetime:
             made.now += timedelta(minutes=1)
             return made.now
+
+        fromtimestamp = datetime.fromtimestamp
 
     monkeypatch.setattr(act, "snapshot", made.snapshot)
     monkeypatch.setattr(act, "Overwritten", lambda run: made)
@@ -259,6 +263,79 @@ def test_what_is_not_kept_is_removed_and_told(
     assert "Removed, for they are not kept any more: counter-2026-11-30T0201Z.full" in told
 
 
+def test_a_clock_that_was_ahead_costs_no_newer_backup(
+    machine: Machine, places: Places, capsys: Captured
+) -> None:
+    machine.now += timedelta(days=400)
+    back_up(machine, places, "--full")
+    machine.now = BEGIN
+    capsys.readouterr()
+    assert back_up(machine, places, "--keep", "1", "--json") == Exit.PROTECTED
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["file"]).exists() and told["removed"] == []
+    assert told["base"] is None, "what is dated ahead is no base for years"
+    assert back_up(machine, places, "--full", "--keep", "1", "--json") == Exit.PROTECTED
+    assert json.loads(capsys.readouterr().out)["removed"] == [Path(told["file"]).name]
+
+
+def test_what_cannot_be_removed_is_told_beside_the_backup(
+    machine: Machine, places: Places, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(machine, places, "--full")
+    capsys.readouterr()
+
+    def refuses(path: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuses)
+        assert back_up(machine, places, "--full", "--keep", "1") == Exit.PROTECTED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "cannot be removed: counter-2026-11-30T0201Z.full.shoestring (Operation not" in told
+    assert len(machine.names()) == 2
+
+
+@pytest.mark.parametrize("state", [{"disk": Disk.INCONSISTENT}, {"link": Link.CONNECTING}])
+def test_a_copy_that_is_written_over_meanwhile_is_not_read(
+    machine: Machine,
+    places: Places,
+    agent: Agent,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    state: dict[str, Any],
+) -> None:
+    """While a person is asked for a password, or between the last look and the snapshot."""
+    taken = machine.snapshot
+
+    @contextlib.contextmanager
+    def overtaken(name: str, run: object) -> Iterator[Path]:
+        agent.says(both(elsewhere, silent, resource(**state)))
+        with taken(name, run) as path:
+            yield path
+
+    monkeypatch.setattr(act, "snapshot", overtaken)
+    assert back_up(machine, places) == Exit.FAILED
+    assert "is not the newest, or nobody knows" in capsys.readouterr().err
+    assert machine.names() == []
+
+
+def test_an_older_copy_is_of_the_moment_until_which_it_was_the_newest(
+    machine: Machine, places: Places, agent: Agent, capsys: Captured
+) -> None:
+    """Or it would be taken for newer than the backups that were made since."""
+    last = datetime(2026, 11, 9, 7, 30, tzinfo=UTC)
+    assert back_up(machine, places) == Exit.PROTECTED
+    alone = both(elsewhere, silent, resource(link=Link.CONNECTING, disk=Disk.OUTDATED))
+    shown = look(alone(WELL))
+    [view] = shown.guests
+    agent.shows(replace(shown, guests=(replace(view, in_sync_at=last.timestamp()),)))
+    capsys.readouterr()
+    assert back_up(machine, places, "--older", "--json") == Exit.PROTECTED
+    told = json.loads(capsys.readouterr().out)
+    assert told["file"].endswith("counter-2026-11-09T0730Z.full.shoestring")
+    assert told["base"] is None
+
+
 def test_other_guests_backups_are_not_ours_to_remove(machine: Machine, places: Places) -> None:
     back_up(machine, places)
     strange = machine.folder / "counter-2026-11-30T0000Z.full.shoestring"
@@ -305,8 +382,7 @@ def test_the_older_copy_is_read_if_a_person_means_it(
     assert "This is the copy on anna, which is not the newest, or may not be" in told
     assert back_up(machine, places, "--older", "--json") == Exit.PROTECTED
     assert "written on berta" in json.loads(capsys.readouterr().out)["older"]
-    [full, _] = machine.names()
-    assert full.endswith(".full.shoestring")
+    assert [name.rpartition("Z")[2] for name in machine.names()] == [".full.shoestring"] * 2
 
 
 PART = resource(link=Link.CONNECTING, disk=Disk.INCONSISTENT)
@@ -416,6 +492,23 @@ def test_a_snapshot_that_ran_out_of_room_is_no_backup(
     assert back_up(machine, places) == Exit.FAILED
     assert "could not be read at byte 0: Input/output error" in capsys.readouterr().err
     assert machine.names() == []
+
+
+@pytest.mark.parametrize(("ahead", "which"), [((), "0203"), ((1,), None), ((0, 1, 2), "0203")])
+def test_which_is_the_newest_is_not_guessed(
+    machine: Machine, ahead: tuple[int, ...], which: str | None
+) -> None:
+    """One clock was wrong: that of who wrote them, or ours."""
+    points = [
+        Point(f"{at:%H%M}", Name("web", at + timedelta(days=9) * (number in ahead), Kind.FULL), "")
+        for number, at in enumerate(BEGIN + timedelta(minutes=n) for n in (1, 2, 3))
+    ]
+    now = BEGIN + timedelta(minutes=9)
+    if which is not None:
+        assert finding.newest(points, now).file == which
+        return
+    with pytest.raises(OperatorError, match=r"0202 is dated ahead of .* clock, and 0203 is not"):
+        finding.newest(points, now)
 
 
 def test_a_folder_that_is_not_there(machine: Machine, places: Places, capsys: Captured) -> None:

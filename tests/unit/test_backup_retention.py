@@ -51,6 +51,20 @@ def test_what_is_kept(policy: Policy, days: list[str]) -> None:
     assert kept(POINTS[::-1], policy) == days
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [Policy(last=1), Policy(daily=2), Policy(last=2, daily=2, weekly=2), Policy(monthly=1)],
+)
+def test_of_a_clock_that_was_ahead_nothing_goes_and_nothing_counts(policy: Policy) -> None:
+    """Its last one is even what the newest builds on."""
+    ahead = [point(AT + days * DAY, f"ahead-{days}") for days in range(300, 340)]
+    right = [point(AT - days * DAY, f"right-{days}", "ahead-339") for days in range(3)]
+    going = expendable([*ahead, *right], policy, AT)
+    assert going == expendable(right, policy)
+    assert right[0] not in going
+    assert right[0] in expendable([*ahead, *right], policy), "it is what UNTIL is for"
+
+
 def test_days_without_a_backup_do_not_count() -> None:
     points = [point(AT - days * DAY) for days in (0, 9, 40)]
     assert kept(points, Policy(daily=2)) == ["11-30 02", "11-21 02"]

@@ -151,7 +151,6 @@ class Origin:
 @pytest.fixture
 def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
     made = Origin(tmp_path, fake_images.content(3 << 20))
-    monkeypatch.setattr(content, "snapshot", made.snapshot)
     monkeypatch.setattr(conversion, "bring", partial(conversion.bring, follow=real_qemu.follow))
     return made
 
@@ -161,7 +160,9 @@ def test_a_guest_is_copied_without_what_is_drbds(
     origin: Origin, tmp_path: Path, places: Places
 ) -> None:
     found = replace(config.load(places.file, places.cmdline), guests={"counter": COUNTER})
-    disk = content.of_guest("counter", found, real_qemu.run, origin.sysfs)
+    disk = content.of_guest(
+        "counter", found, origin.snapshot("counter", real_qemu.run), origin.sysfs
+    )
     assert disk.title == "the disk of counter"
     numbers = {"memory": "192", "vcpus": "1", "place": "10", "pause": "0"}
     assert disk.said == {**numbers, "type": "pv"}
@@ -178,7 +179,9 @@ def test_several_disks_of_a_guest_are_copied_from_one_moment(
 ) -> None:
     guests = {"counter": replace(COUNTER, slices=(1,))}
     found = replace(config.load(places.file, places.cmdline), guests=guests)
-    copy = content.of_guest("counter", found, real_qemu.run, origin.sysfs)
+    copy = content.of_guest(
+        "counter", found, origin.snapshot("counter", real_qemu.run), origin.sysfs
+    )
     assert (copy.title, copy.sizes) == ("the disks of counter", (MIB, 2 * MIB))
     devices = volumes(tmp_path, 2, 3)
     copy.put(devices, silent)
