@@ -5,21 +5,26 @@ asks, the other one does what is asked for and answers. A conversation for each 
 Who leads must not believe more than that it was done: each was read back where it was done.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from firstboot.roster import change as changes
 from firstboot.roster.change import Change
 from firstboot.roster.part import Part, Standing
+from haagent.alone import in_turn
 from haagent.command import Places
 from haagent.errors import BugError, OperatorError, PeerError, ShoestringError
 from haagent.storage.growth import Progress
 from haagent.update.door import LIST
 from haagent.update.talk import FORMAT, PORT, Talk, call
 
+LOCK = Path("/run/shoestring/list-door.lock")
+LOOKS = ("standing", "disk")  # verbs that change nothing
 SAYS = 2.0  # seconds from one word about how far it is to the next; talk.PATIENCE is far longer
 
 
@@ -98,14 +103,14 @@ def serve(talk: Talk, request: Mapping[str, Any], part: Part) -> None:
 
 
 def serve_here(talk: Talk, request: Mapping[str, Any], places: Places) -> None:
-    """The same, with this machine's own part."""
+    """The same, with this machine's own part, one act at a time: who was called before, and lost
+    its caller, may be at it still.
+    """
     from firstboot.roster.machine import Changing
 
-    serve(
-        talk,
-        request,
-        Part(Changing(places.run), lambda text: print(text, flush=True), telling(talk)),
-    )
+    part = Part(Changing(places.run), lambda text: print(text, flush=True), telling(talk))
+    with contextlib.nullcontext() if request.get("verb") in LOOKS else in_turn(LOCK):
+        serve(talk, request, part)
 
 
 def telling(talk: Talk) -> Progress:

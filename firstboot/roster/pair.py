@@ -4,6 +4,7 @@
 What another change left open is ended before.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,16 @@ from firstboot.roster.machine import Changing
 from firstboot.roster.nobody import Nobody
 from firstboot.roster.part import Part
 from haagent import config
+from haagent.alone import alone
 from haagent.asking import tell
-from haagent.command import Places
+from haagent.command import Interrupted, Places
 from haagent.console.snapshot import Snapshot
 from haagent.errors import OperatorError, PeerError, ShoestringError, ToolError
 from haagent.guests.definition import Kind as GuestKind
 from haagent.progress import Line
+
+LOCK = Path("/run/shoestring/list.lock")
+Turn = contextlib.AbstractContextManager[None]
 
 
 class Ours(Protocol):
@@ -43,13 +48,37 @@ class Pair:
     carry_on: Callable[[], None]  # what is left open is ended by itself from now on
     line: Line = field(default_factory=Line)  # how far either is with what takes long
     where: str = "on both machines"  # or on the only one
+    turn: Callable[[], Turn] = contextlib.nullcontext  # held from `next_number` on
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def lead(self, change: Change, fill: Callable[[], None]) -> None:
         """Raises what went wrong. If it is decided, or the other machine was lost on the way, that
-        is an OperatorError which says what becomes of it.
+        is an OperatorError which says what becomes of it; and so is Ctrl-C, unless all of it is
+        taken back.
         """
+        with self.held:
+            self._lead(change, fill)
+
+    def _lead(self, change: Change, fill: Callable[[], None]) -> None:
+        name = change.guest.name
         try:
             leading.lead(change, self.here, self.there, fill)
+        except KeyboardInterrupt:
+            left = self.here.standing().change
+            if left is None and self.here.standing().number < change.number:
+                raise
+            if left is not None:
+                self.carry_on()
+            if left is None or left.stage is Stage.DECIDED:
+                raise Interrupted(
+                    f"This was interrupted after it was decided: {name} is {change.kind}"
+                    f" {self.where}, or soon will be.",
+                    "It goes on by itself; `journalctl -b -u shoestring-list` tells how it goes.",
+                ) from None
+            raise Interrupted(
+                f"This was interrupted: {name} is not {change.kind}.",
+                f"What was made for it is removed as soon as {self.name} can be told.",
+            ) from None
         except ShoestringError as error:
             left = self.here.standing().change
             if left is not None:
@@ -85,9 +114,19 @@ def meet(places: Places) -> Pair:
     here, carry_on = Part(hands, tell, line.shows), hands.carry_on_with_the_list
     if found.pair.is_vacant:
         where = f"on {found.pair.names[found.pair.me]}"
-        return Pair(name, here, Nobody(), hands, carry_on, line, where)
+        return Pair(name, here, Nobody(), hands, carry_on, line, where, my_turn)
     other = Other(name, found.crossover.peer_address, key, show=line.shows)
-    return Pair(name, here, other, hands, carry_on, line)
+    return Pair(name, here, other, hands, carry_on, line, turn=my_turn)
+
+
+def my_turn(lock: Path = LOCK) -> Turn:
+    """safety: what another terminal has begun would be taken for what a power cut left open."""
+    busy = OperatorError(
+        "Somebody else on this machine is changing the list of guests. Nothing was changed.",
+        "Wait until that has ended. Without anybody at it, an earlier change is being ended:"
+        " `journalctl -b -u shoestring-list` tells how it goes.",
+    )
+    return alone(lock, busy)
 
 
 def refuse(shown: Snapshot) -> None:
@@ -106,7 +145,10 @@ def refuse(shown: Snapshot) -> None:
 
 
 def next_number(pair: Pair, shown: Snapshot) -> int:
-    """Of the change that comes next. What was left open is ended first. Raises OperatorError."""
+    """Of the change that comes next, which nobody else makes meanwhile. What was left open is ended
+    first. Raises OperatorError.
+    """
+    pair.held.enter_context(pair.turn())
     try:
         if pair.here.standing().change is not None:
             tell("First, what an earlier change of the list of guests left open is ended.")

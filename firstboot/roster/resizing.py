@@ -18,7 +18,7 @@ from firstboot.roster.properties import as_it_is, given
 from haagent import config
 from haagent.asking import tell
 from haagent.backup.layout import BLOCK_SIZES, MOST_BLOCKS
-from haagent.command import Exit, Interrupted, Places, look
+from haagent.command import Exit, Places, look
 from haagent.console.sizes import size
 from haagent.errors import OperatorError
 from haagent.handover import agree, guest_of
@@ -63,7 +63,8 @@ def resize(
     )
     agree(arguments)
     guest = replace(as_it_is(name, found), size=volume_size(whole))
-    _lead(pair, Change(number, Kind.RESIZED, guest))
+    with pair.line.watched(f"The resize of {name} was interrupted.", "Nothing was changed."):
+        pair.lead(Change(number, Kind.RESIZED, guest), lambda: None)
     # DRBD shows what both of them have; each is read all the same.
     for node, side in zip(nodes, (pair.here, pair.there), strict=False):
         length = side.disk_size(name)
@@ -92,23 +93,6 @@ def _refuse(name: str, now: int, wanted: int, whole: int) -> None:
             " changed.",
             "Say less.",
         )
-
-
-def _lead(pair: Pair, change: Change) -> None:
-    """As Pair.lead; and Ctrl-C says what becomes of it."""
-    name = change.guest.name
-    with pair.line.watched(f"The resize of {name} was interrupted.", "Nothing was changed."):
-        try:
-            pair.lead(change, lambda: None)
-        except KeyboardInterrupt:
-            if pair.here.standing().change is None:
-                raise
-            pair.carry_on()
-            raise Interrupted(
-                f"The resize of {name} was interrupted, and is not over.",
-                "It comes to its end by itself; `journalctl -b -u shoestring-list` tells how it"
-                f" goes, and `shoestring guest show {name}` how large the disk is.",
-            ) from None
 
 
 def _words(length: int) -> str:

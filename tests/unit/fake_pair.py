@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A pair whose list of guests changes, and the acts that change it, on it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ class FakePair:
     fails: Callable[[], None] = lambda: None
     carried_on: int = 0
     can: frozenset[Kind] = frozenset({Kind.PV})
+    lock: Path | None = None
 
     def __post_init__(self) -> None:
         self.there = Behind(self.b)
@@ -58,7 +61,9 @@ class FakePair:
         self.carried_on += 1
 
     def meet(self, places: Places) -> pairs.Pair:
-        return pairs.Pair("berta", Part(self.a, print), self.there, self, self.carry_on)
+        part = Part(self.a, print)
+        turn = partial(pairs.my_turn, self.lock) if self.lock else contextlib.nullcontext
+        return pairs.Pair("berta", part, self.there, self, self.carry_on, turn=turn)
 
     @property
     def has(self) -> set[str]:

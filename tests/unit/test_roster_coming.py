@@ -27,6 +27,7 @@ from haagent.storage import passing
 from tests.unit import fake_backup
 from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, types
 from tests.unit.fake_pair import DISK, FakePair, brings, image, pair
+from tests.unit.fake_roster import Behind
 from tests.unit.fake_server import serving
 from tests.unit.fake_state import both, hello, node, silent
 
@@ -390,6 +391,78 @@ def test_ctrl_c_and_a_lost_terminal_take_it_back(
     assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
     assert "The import of web-server was interrupted." in capsys.readouterr().err
     assert pair.has == {"old"} and pair.carried_on == 0
+
+
+@pytest.mark.parametrize("at", ["decide", "carry_out"])
+def test_ctrl_c_after_the_decision_says_that_it_counts(
+    places: Places,
+    agent: Agent,
+    pair: FakePair,
+    image: str,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Behind, at, interrupted)
+        assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "web-server is added on both machines, or soon will be. It goes on by itself" in said
+    assert pair.carried_on == 1
+    carry_on(pair.meet(places))
+    assert pair.has == {"old", "web-server"}
+
+
+def test_ctrl_c_that_the_other_one_cannot_be_told_of_is_carried_on(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured
+) -> None:
+    def ends() -> None:
+        pair.there.is_away = True
+        raise KeyboardInterrupt
+
+    pair.fails = ends
+    assert shoestring.main(brings(image, "--yes"), places) == Exit.INTERRUPTED
+    said = " ".join(capsys.readouterr().err.split())
+    assert "web-server is not added. What was made for it is removed as soon as berta" in said
+    assert pair.carried_on == 1
+    pair.there.is_away = False
+    carry_on(pair.meet(places))
+    assert pair.has == {"old"}
+
+
+def test_a_second_terminal_does_not_end_what_the_first_one_does(
+    places: Places, agent: Agent, pair: FakePair, image: str, capsys: Captured, tmp_path: Path
+) -> None:
+    pair.lock = tmp_path / "run/list.lock"
+    said: list[str] = []
+
+    def elsewhere() -> None:
+        assert shoestring.main(["guest", "edit", "counter", "--place", "3"], places) == Exit.FAILED
+        said.append(capsys.readouterr().err)
+
+    pair.fails = elsewhere
+    assert shoestring.main(brings(image, "--off", "--yes"), places) == Exit.PROTECTED
+    assert "Somebody else on this machine is changing the list of guests. Nothing" in said[0]
+    assert pair.has == {"old", "web-server"}
+    pair.fails = lambda: None
+    assert shoestring.main(brings(image, "--off", "--name", "b", "--yes"), places) == Exit.PROTECTED
+
+
+def test_what_carries_on_waits_until_a_person_is_done(pair: FakePair, places: Places) -> None:
+    """It looks only then whether anything is open."""
+    turns: list[str] = []
+
+    @contextlib.contextmanager
+    def turn() -> Iterator[None]:
+        turns.append("waited")
+        yield
+
+    met = pair.meet(places)
+    carry_on(met, turn=turn)
+    assert turns == ["waited"]
 
 
 def test_what_was_left_open_is_ended_first(
