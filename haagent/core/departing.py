@@ -7,7 +7,7 @@ works it needs one: it is away for one move instead of until somebody sees to it
 by itself.
 """
 
-from haagent.core import fitting, moving, proofs
+from haagent.core import fitting, moving, proofs, wishing
 from haagent.core.model import HELD, NodeState, Phase
 from haagent.core.together import names
 from haagent.core.turn import Turn
@@ -51,4 +51,5 @@ def _why_not_to_stay(state: NodeState, guest: str) -> str | None:
 def _is_on_its_way(state: NodeState, guest: str) -> bool:
     mine, hello = state.guests[guest], proofs.hello_of(state, guest)
     is_there = hello is not None and hello.phase is Phase.HOLDING
-    return mine.phase is Phase.STOPPING or (mine.farewell is not None and not is_there)
+    is_awaited = mine.farewell is not None and wishing.is_wanted(state, guest)
+    return mine.phase is Phase.STOPPING or (is_awaited and not is_there)

@@ -307,7 +307,11 @@ def _finish_leaving(turn: Turn) -> None:
         for guest, mine in state.guests.items()
     ):
         return
-    signed_off = [guest for guest, mine in state.guests.items() if mine.farewell is not None]
+    signed_off = [
+        guest
+        for guest, mine in state.guests.items()
+        if mine.farewell is not None and wishing.is_wanted(state, guest)
+    ]
     taken = all(
         (hello := proofs.hello_of(state, guest)) is not None and hello.phase is Phase.HOLDING
         for guest in signed_off

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from haagent.core import lacking
 from haagent.core.model import Disk, Link, Path, Phase
+from haagent.core.wish import Target
 from tests.sim.machine import Machine
 from tests.sim.telling import (
     A,
@@ -337,6 +338,21 @@ def two_guests_go_one_after_the_other(world: World) -> None:
     recovers(world)
 
 
+def stopped_guest_holds_up_no_other(world: World) -> None:
+    """Whoever it was stopped by, and wherever, it is on its way to nowhere."""
+    world.want(A, Target.STOPPED)
+    world.run_until(lambda: not world.holders("g"), world.now + 10)
+    for source, target in ((A, B), (B, A)):
+        world.maintenance(source, True)
+        expect(world, target, 20, "h")
+        world.maintenance(source, False)
+        wait(world, 5)
+    expect(world, None, 10)
+    world.want(B, Target.STARTED)
+    expect(world, B, 12)
+    recovers(world)
+
+
 def second_guest_stays_when_the_first_cannot_start_there(world: World) -> None:
     """Nothing more is stopped for a machine that has just failed to start the one before."""
     world.machines[B].is_full = True
@@ -376,6 +392,7 @@ MOVES: Mapping[str, Scenario] = named(
     name_of(tell): Scenario(tell, guests={"g": A, "h": A})
     for tell in (
         two_guests_go_one_after_the_other,
+        stopped_guest_holds_up_no_other,
         second_guest_stays_when_the_first_cannot_start_there,
     )
 }
