@@ -334,6 +334,13 @@ def test_xen_is_there_when_its_unit_is() -> None:
     assert "\nenable xen.service\n" in preset
 
 
+def test_xenstored_writes_no_logs_that_a_guest_could_fill() -> None:
+    lines = (EXTRA / "etc/xen/oxenstored.conf").read_text().splitlines()
+    said = dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
+    assert (said["access-log-nb-files"], said["xenstored-log-level"]) == ("0", "null")
+    assert said["quota-activate"] == "true" and said["perms-activate"] == "true"
+
+
 def test_nothing_stops_xenstored() -> None:
     """safety: guests are handed over while a shutdown goes on, and it forgets all when it ends."""
     store = settings(UNITS / "xenstored.service")
