@@ -66,6 +66,7 @@ class Serving(Appliance):
         self._run(("systemctl", "restart", HEARTBEAT), timeout=LIMIT)
         # safety: alone, and last. Started together the agent would wait for heartbeat to stop,
         # unfed watchdog and all (systemd.unit(5), After=).
+        self._run(("systemctl", "reset-failed", AGENT), timeout=LIMIT)
         self._run(("systemctl", "restart", AGENT), timeout=LIMIT)
 
     def stop_carrying_on(self) -> None:

@@ -175,6 +175,9 @@ class Changing(Serving):
             self.remove(resource_path(change.guest.name))
 
     def restart_agent(self) -> None:
+        # safety: a script may change the list often. systemd refuses the eleventh start in a minute
+        # (haagent.service), and the watchdog that nobody feeds then resets this machine.
+        self._run(("systemctl", "reset-failed", AGENT), timeout=LIMIT)
         self._run(("systemctl", "restart", AGENT), timeout=LIMIT)
         guests = set(config.load().guests)
         end = time.monotonic() + AGENT_WITHIN * self.time_scale()

@@ -3,6 +3,7 @@
 fails, and nobody is waited for or told.
 """
 
+import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,3 +178,21 @@ def test_a_backup_is_read_from_the_only_copy_also_while_it_is_off() -> None:
     stale = look(both(OFF, resource(disk=Disk.INCONSISTENT))(WELL))
     with pytest.raises(OperatorError):
         copies.refuse(stale, stale.guests[0], is_here_meant=True)
+
+
+def test_however_often_the_list_changes_the_agent_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """systemctl(1): reset-failed begins the count of a unit's starts anew."""
+    ran: list[Sequence[str]] = []
+
+    def run(argv: Sequence[str], *, timeout: float, stdin: str | None = None) -> str:
+        ran.append(argv)
+        return ""
+
+    monkeypatch.setattr("haagent.config.load", lambda: argparse.Namespace(guests=()))
+    monkeypatch.setattr(machine, "_views", dict)
+    monkeypatch.setattr(machine.Changing, "time_scale", lambda self: 1.0)
+    machine.Changing(run).restart_agent()
+    assert [argv[1] for argv in ran] == ["reset-failed", "restart"]
+    assert {argv[2] for argv in ran} == {"haagent.service"}

@@ -51,6 +51,7 @@ def test_the_agent_is_restarted_alone_and_last() -> None:
     Serving(tools).restart_services()
     assert tools.done == [
         "systemctl restart heartbeat.service",
+        "systemctl reset-failed haagent.service",
         "systemctl restart haagent.service",
     ]
 
