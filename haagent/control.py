@@ -63,7 +63,11 @@ from haagent.errors import OperatorError
 
 SOCKET = Path("/run/shoestring/agent.sock")
 
-CLIENTS = 32  # at once
+CLIENTS = 128  # at once
+# Of one guest that wait, the last so many. DRBD calls a handler at each loss and never ends one;
+# where the peer was back before anything was proven, nobody needs it any more. An older one may
+# ask after a newer one when the agent was restarted, so that the last alone would not do.
+HANDLERS = 4
 LONGEST = 4096  # bytes of a request
 REQUEST_LIMIT = 5.0  # seconds to say it
 STALL_LIMIT = 10.0  # seconds without taking a byte of an answer
@@ -276,6 +280,7 @@ class Server:
         now = time.monotonic()
         match client.ask:
             case Ask.FENCE:
+                self._dismiss_handlers(client.guest)
                 self._post(FenceAsked(now, client.guest))
             case Ask.CONFIRM:
                 self._post(OperatorConfirmed(now, client.guest))
@@ -304,6 +309,18 @@ class Server:
                     self._leave()
             case Ask.SNAPSHOT | Ask.WATCH:
                 self._show(client)
+
+    def _dismiss_handlers(self, guest: str) -> None:
+        """safety: those of a crossover that flaps would fill the door, and the one that a loss for
+        good calls would not be let in: who holds the only living copy would be reset.
+        """
+        waiting = [
+            one
+            for one in self._clients
+            if one.ask is Ask.FENCE and one.guest == guest and not one.is_done
+        ]
+        for old in waiting[:-HANDLERS]:
+            self._send(old, _line({"answer": int(FenceAnswer.UNPROVEN)}), is_last=True)
 
     def _publish(self, line: bytes) -> None:
         if line == self._line:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The agent's socket, with real clients: what they get, and that none of them can hold it up."""
 
+import contextlib
 import json
 import os
 import queue
@@ -339,6 +340,20 @@ def test_whoever_waits_for_an_answer_is_not_dropped(
         assert silent.recv(4096) == b""  # its time is over, and so would be the other's
         agent.server.answer_fence("counter", FenceAnswer.PEER_OFF)
         assert fence.wait("answer", SOON) == 7
+
+
+def test_handlers_of_a_cable_that_flaps_do_not_fill_the_door(agent: Agent) -> None:
+    """DRBD calls one at each loss, and ends none."""
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for _ in range(2 * control.CLIENTS):
+            asked.append(stack.enter_context(agent.ask(ask="fence", guest="counter")))
+            assert isinstance(agent.event(), FenceAsked), "it was not let in"
+        for old in asked[: -control.HANDLERS]:
+            assert old.wait("answer", SOON) == FenceAnswer.UNPROVEN
+        agent.server.answer_fence("counter", FenceAnswer.PEER_OFF)
+        for last in asked[-control.HANDLERS :]:
+            assert last.wait("answer", SOON) == FenceAnswer.PEER_OFF
 
 
 def test_whoever_says_more_than_one_thing_is_dropped(agent: Agent) -> None:
