@@ -90,7 +90,9 @@ class Machine:
         self.heartbeat = Heartbeat()
         self.revival = Revival(self.heartbeat, silence=4 * config.pair.timing.dead)
         self.speech = Speech(config.pair, self.key, replaced_keys, self.datagrams, self.heartbeat)
-        self.referee = RefereeProbe(config.referees, config.bridge)
+        self.referee = RefereeProbe(
+            config.referees, config.bridge, [guest.mac for guest in config.guests.values()]
+        )
         expected = {config.lan.peer_address: config.lan.peer_mac}
         self._guest_at: dict[IPv4Address, str] = {}
         for name, guest in config.guests.items():

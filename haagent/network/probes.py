@@ -5,14 +5,16 @@ What an answer means is decided elsewhere. Needs CAP_NET_RAW.
 """
 
 import itertools
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from haagent.network.frames import (
     ETHERTYPE_ARP,
@@ -28,6 +30,10 @@ from haagent.network.sockets import Port, Sockets, bind_to, send_to
 REMEMBERED = 64  # rounds of probes; an answer that is later than that says nothing about now
 MOST_REFEREES = 3
 _COOKIE = 16  # bytes
+NEIGHBOURS = Path("/proc/net/arp")
+COMPLETE = 2  # ATF_COM of linux/if_arp.h: that there is an answer
+
+log = logging.getLogger(__name__)
 
 
 class Echoes:
@@ -61,12 +67,33 @@ class Echoes:
         return self._left.get(reply.sequence)
 
 
-class RefereeProbe:
-    """ICMP echo to each of up to three ADDRESSES through INTERFACE."""
+def neighbour(address: IPv4Address, table: Path = NEIGHBOURS) -> str | None:
+    """The MAC that the kernel sends what is for ADDRESS to, as in proc_net(5); None: not known."""
+    for line in table.read_text().splitlines()[1:]:
+        asked, _, flags, mac, *_ = line.split()
+        if asked == str(address) and int(flags, 16) & COMPLETE:
+            return mac
+    return None
 
-    def __init__(self, addresses: Sequence[IPv4Address], interface: str | None) -> None:
+
+class RefereeProbe:
+    """ICMP echo to each of up to three ADDRESSES through INTERFACE.
+
+    safety: GUESTS are the MACs of our own, whose answers say nothing of the LAN: one that has the
+    referee's address, by mistake or as its router, answers over a bridge that no cable leaves.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[IPv4Address],
+        interface: str | None,
+        guests: Collection[str] = (),
+        neighbour: Callable[[IPv4Address], str | None] = neighbour,
+    ) -> None:
         if len(addresses) > MOST_REFEREES:
             raise ValueError(f"{len(addresses)} referees; there may be {MOST_REFEREES}")
+        self._guests, self._neighbour = {mac.lower() for mac in guests}, neighbour
+        self._denied: set[IPv4Address] = set()
         self._echoes = Echoes(addresses)
         self._lock = threading.Lock()  # around _echoes: one thread sends, another one receives
         # A socket for each, so that each address has its own troubles. All of them hear everything.
@@ -94,10 +121,29 @@ class RefereeProbe:
                 return
             with self._lock:
                 sent = self._echoes.sent_at(reply)
-            if sent is not None:
+            if sent is not None and not self._is_guest(ear):
                 post(sent)
 
         self._sockets.receive(hear)
+
+    def _is_guest(self, address: IPv4Address) -> bool:
+        if not self._guests:
+            return False
+        try:
+            mac = self._neighbour(address)
+        except (OSError, ValueError) as error:
+            log.warning("who answers for the referee %s is not known: %s", address, error)
+            return True
+        is_guest = mac in self._guests
+        if is_guest and address not in self._denied:
+            log.warning(
+                "the referee %s is one of our own guests, the one with the MAC address %s: its "
+                "answers count for nothing",
+                address,
+                mac,
+            )
+        (self._denied.add if is_guest else self._denied.discard)(address)
+        return is_guest
 
     def close(self) -> None:
         self._sockets.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from haagent.network.frames import (
     parse_arp_reply,
     parse_echo_reply,
 )
-from haagent.network.probes import REMEMBERED, Echoes, PeerProbe, RefereeProbe
+from haagent.network.probes import REMEMBERED, Echoes, PeerProbe, RefereeProbe, neighbour
 
 SECONDS = 10  # a deadline; nothing here takes so long
 US, GATEWAY = IPv4Address("10.0.2.11"), IPv4Address("10.0.2.2")
@@ -218,6 +219,39 @@ def test_referees_that_answer_are_heard() -> None:
     ears.end(probe)
     other.close()
     assert ears.posted.empty()
+
+
+@needs_raw
+def test_a_guest_that_has_the_referees_address_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """It answers over the bridge, also where both cables are gone."""
+    loopback, macs = IPv4Address("127.0.0.1"), iter([PEER_MAC, OUR_MAC, OUR_MAC, None, PEER_MAC])
+    probe = RefereeProbe([loopback], "lo", [OUR_MAC], lambda address: next(macs))
+    control = RefereeProbe([loopback], "lo")
+    ears, control_ears = Ears(probe.receive), Ears(control.receive)
+    for _ in range(5):
+        probe.send()
+        control.send()
+        control_ears.posted.get(timeout=SECONDS)
+    for _ in range(3):
+        ears.posted.get(timeout=SECONDS)
+    ears.end(probe)
+    control_ears.end(control)
+    assert ears.posted.empty()
+    [record] = caplog.records
+    assert f"127.0.0.1 is one of our own guests, the one with the MAC address {OUR_MAC}" in (
+        record.getMessage()
+    )
+
+
+def test_a_neighbour_is_read(tmp_path: Path) -> None:
+    table = tmp_path / "arp"
+    table.write_text(
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        f"{GATEWAY}         0x1         0x2         {PEER_MAC}     *        lan\n"
+        f"{US}        0x1         0x0         00:00:00:00:00:00     *        lan\n"
+    )
+    assert neighbour(GATEWAY, table) == PEER_MAC
+    assert neighbour(US, table) is neighbour(PEER, table) is None
 
 
 OTHER_CARDS = [name for _, name in socket.if_nameindex() if name != "lo"]
