@@ -48,8 +48,9 @@ def ask(prompt: str) -> str:
 
 def ask_unseen(prompt: str) -> str:
     """The same, for a password: it does not appear, and its blanks count."""
-    print(prompt, end="", flush=True)
     with _unseen():
+        # Not before: who answers at once would be seen, and not be heard.
+        print(prompt, end="", flush=True)
         _await_line()
         line = sys.stdin.readline()
     print()
