@@ -3,11 +3,15 @@
 acknowledged.
 """
 
+import http.client
 import threading
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+
+# Also by half of an answer, of a guest that ended meanwhile.
+UNANSWERED = (OSError, urllib.error.URLError, http.client.HTTPException)
 
 
 @dataclass(slots=True)
@@ -24,7 +28,7 @@ class Recorder:
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 number = int(answer.read())
-        except (OSError, urllib.error.URLError, ValueError):
+        except (*UNANSWERED, ValueError):
             return None
         self.acknowledged.append(number)
         self.moments.append(time.monotonic())
@@ -37,7 +41,7 @@ class Recorder:
                 f"http://127.0.0.1:{self.port}/all", timeout=timeout
             ) as answer:
                 return [int(line) for line in answer.read().split()]
-        except (OSError, urllib.error.URLError):
+        except UNANSWERED:
             return None
 
     def keep_asking(self, stop: threading.Event) -> threading.Thread:
