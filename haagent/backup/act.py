@@ -92,7 +92,7 @@ def back_up(arguments: argparse.Namespace, places: Places, sysfs: Path = SYSFS) 
 
 
 def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[str, object]:
-    """What was done. Raises ShoestringError; OSError if what is not kept cannot be removed."""
+    """What was done. Raises ShoestringError."""
     _, shown = look(places)
     may = {"is_here_meant": job.is_here_meant, "is_older_meant": job.is_older_meant}
     refuse(shown, guest_of(shown, job.guest), **may)
