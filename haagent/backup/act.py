@@ -108,12 +108,11 @@ def make(job: Job, places: Places, reach: Reach, sysfs: Path = SYSFS) -> dict[st
             at = moment(view) if why else datetime.now(UTC)
             copy = opened(job.guest, places, **may)
             told = _write(job, folder, found, copy, at, sysfs, line, is_older=bool(why))
-        written = Path(str(told["file"])).name
         told["file"] = finding.path_of(Path(str(told["file"])), job.to)
         told["differs"] = differs(view)
         told["older"] = why
         # safety: what is there already may be newer than what was read just now.
-        told["removed"], told["stay"] = ([], []) if why else _thin_out(job, folder, written)
+        told["removed"], told["stay"] = ([], []) if why else _thin_out(job, folder, at)
     return told
 
 
@@ -322,16 +321,14 @@ def _ours(guest: str, folder: Path) -> list[Point]:
     return [one for one in points if one.name.guest == guest and one.file != one.id]
 
 
-def _thin_out(job: Job, folder: Path, written: str) -> tuple[list[str], list[str]]:
-    """Removes what the policy does not keep, now that WRITTEN is there, which is newer. The names
-    of what went, and what did not let itself be removed, with the reason.
+def _thin_out(job: Job, folder: Path, at: datetime) -> tuple[list[str], list[str]]:
+    """Removes what the policy does not keep, now that a newer one is there, which is of AT. The
+    names of what went, and what did not let itself be removed, with the reason.
     """
     if job.policy is None:
         return [], []
-    ours = _ours(job.guest, folder)
-    until = next((one.name.at for one in ours if one.file == written), None)
     gone, stay = [], []
-    for one in expendable(ours, job.policy, until):
+    for one in expendable(_ours(job.guest, folder), job.policy, at):
         try:
             (folder / one.file).unlink()
         except OSError as error:

@@ -274,6 +274,8 @@ def test_a_clock_that_was_ahead_costs_no_newer_backup(
     told = json.loads(capsys.readouterr().out)
     assert Path(told["file"]).exists() and told["removed"] == []
     assert told["base"] is None, "what is dated ahead is no base for years"
+    assert back_up(machine, places, "--plain", "--keep", "1", "--json") == Exit.PROTECTED
+    assert json.loads(capsys.readouterr().out)["removed"] == [], "it is the last of its kind"
     assert back_up(machine, places, "--full", "--keep", "1", "--json") == Exit.PROTECTED
     assert json.loads(capsys.readouterr().out)["removed"] == [Path(told["file"]).name]
 
