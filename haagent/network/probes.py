@@ -127,23 +127,19 @@ class RefereeProbe:
         self._sockets.receive(hear)
 
     def _is_guest(self, address: IPv4Address) -> bool:
+        """Or may be one."""
         if not self._guests:
             return False
+        why = ""
         try:
-            mac = self._neighbour(address)
+            if (mac := self._neighbour(address)) in self._guests:
+                why = f"it is one of our own guests, the one with the MAC address {mac}"
         except (OSError, ValueError) as error:
-            log.warning("who answers for the referee %s is not known: %s", address, error)
-            return True
-        is_guest = mac in self._guests
-        if is_guest and address not in self._denied:
-            log.warning(
-                "the referee %s is one of our own guests, the one with the MAC address %s: its "
-                "answers count for nothing",
-                address,
-                mac,
-            )
-        (self._denied.add if is_guest else self._denied.discard)(address)
-        return is_guest
+            why = f"nobody knows who gives them: {error}"
+        if why and address not in self._denied:
+            log.warning("the answers of the referee %s count for nothing: %s", address, why)
+        (self._denied.add if why else self._denied.discard)(address)
+        return bool(why)
 
     def close(self) -> None:
         self._sockets.close()
