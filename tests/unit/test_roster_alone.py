@@ -165,10 +165,12 @@ def test_drbd_is_told_of_room_elsewhere_only_where_nobody_else_is(
 
 
 def test_its_settings_say_that_nobody_is_to_be_asked(places: Places, agent: Agent) -> None:
-    assert not isinstance(pairs.meet(places).there, Nobody)
+    of_two = pairs.meet(places)
+    assert not isinstance(of_two.there, Nobody) and of_two.turn is pairs.my_turn
     places.file.write_text(f"{places.file.read_text()}vacant: true\n")
     met = pairs.meet(places)
     assert isinstance(met.there, Nobody) and met.where == "on anna"
+    assert met.turn is pairs.my_turn
 
 
 def test_a_backup_is_read_from_the_only_copy_also_while_it_is_off() -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,6 +17,8 @@ from firstboot.roster import door as doors
 from firstboot.roster.door import Other, Refused, serve, telling
 from firstboot.roster.leading import lead, settle
 from firstboot.roster.part import Part, Standing
+from haagent.alone import in_turn
+from haagent.command import Places
 from haagent.errors import BugError, PeerError, ShoestringError
 from haagent.update.talk import FORMAT, Talk, call
 from tests.unit.fake_roster import AFTER, BEFORE, FakeHost, PowerCutError, is_open
@@ -158,3 +162,25 @@ def test_whoever_has_no_key_is_not_served(door: Door, other: Other) -> None:
         replace(other, key=bytes(32)).begin(ADD)
     assert not is_open(door.host)
     assert other.standing().change is None, "and the next one is"
+
+
+def test_what_changes_something_waits_for_what_is_at_it_still(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its caller was lost, and `drop` comes before `prepare` is done. Who looks does not wait."""
+    done: list[object] = []
+    monkeypatch.setattr(doors, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(doors, "serve", lambda talk, request, part: done.append(request["verb"]))
+
+    def asks(verb: str) -> None:
+        doors.serve_here(cast(Talk, None), {"verb": verb}, Places())
+
+    dropping = threading.Thread(target=asks, args=("drop",))
+    with in_turn(doors.LOCK):
+        dropping.start()
+        for verb in doors.LOOKS:
+            asks(verb)
+        dropping.join(0.2)
+        assert done == [*doors.LOOKS]
+    dropping.join(10)
+    assert done == [*doors.LOOKS, "drop"]
