@@ -16,12 +16,14 @@ from firstboot.roster import pair as pairs
 from firstboot.roster.__main__ import carry_on
 from firstboot.roster.content import Content
 from haagent import config, running, shoestring
+from haagent.backup.act import Copy
 from haagent.command import Exit, Places
-from haagent.core.model import Measured
+from haagent.config import Config
+from haagent.core.model import Link, Measured
 from haagent.core.wish import Target
 from haagent.elsewhere import share
 from haagent.elsewhere.share import Reach
-from haagent.errors import PeerError, ToolError
+from haagent.errors import OperatorError, PeerError, ToolError
 from haagent.guests.definition import Kind
 from haagent.storage import passing
 from tests.unit import fake_backup
@@ -29,7 +31,7 @@ from tests.unit.fake_agent import Agent, Captured, agent, places, systemctl, typ
 from tests.unit.fake_pair import DISK, FakePair, brings, image, pair
 from tests.unit.fake_roster import Behind
 from tests.unit.fake_server import serving
-from tests.unit.fake_state import both, hello, node, silent
+from tests.unit.fake_state import both, elsewhere, hello, node, resource, silent
 
 __all__ = ["agent", "image", "pair", "places", "systemctl"]  # fixtures
 
@@ -299,7 +301,10 @@ def test_a_clone_is_off_and_has_a_card_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    def of_guest(name: str, *others: object) -> Content:
+    copies: list[Copy] = []
+
+    def of_guest(name: str, found: Config, copy: Copy, sysfs: Path) -> Content:
+        copies.append(copy)
         said = {"memory": "192", "vcpus": "2", "place": "10", "pause": "0"}
         return Content(f"the disk of {name}", (DISK,), said, (), lambda devices, show: None)
 
@@ -311,6 +316,10 @@ def test_a_clone_is_off_and_has_a_card_of_its_own(
     found = pair.b.guests["web"]
     assert (found.memory, found.vcpus, found.place, found.begins) == (192, 2, 10, Target.STOPPED)
     assert found.mac.startswith("00:16:3e:") and found.address == ""
+    # A person may have been asked for minutes.
+    agent.says(both(elsewhere, silent, resource(link=Link.CONNECTING)))
+    with pytest.raises(OperatorError, match="is not the newest, or nobody knows"), copies[-1]:
+        pass
 
 
 def test_what_comes_can_be_off(
