@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a command answers a program: with --json, one object on standard output at its end.
+"""What a command answers a program: with --json, one value on standard output at its end.
 
 What a person would read goes to standard error meanwhile, questions too. It must not know any
 command: an act answers with what it told, unless it has something better to give.
